@@ -1,0 +1,40 @@
+import type { Scope } from '../memory/types.ts';
+import type { Reader, Writer } from '../storage/store.ts';
+
+/** Which connection an operation needs. `exclusive` runs alone and outside a transaction. */
+export type Access = 'read' | 'write' | 'exclusive';
+
+/** `point` reads a few rows by key and runs on the main thread; `scan` may take longer and goes to a reader thread. */
+export type Cost = 'point' | 'scan';
+
+/** An operation that only reads. */
+export interface ReadOperation<I, O> {
+  readonly access: 'read';
+  readonly cost: Cost;
+  readonly run: (tx: Reader, scope: Scope, input: I) => Promise<O>;
+}
+
+/** An operation that writes; it is one transaction. */
+export interface WriteOperation<I, O> {
+  readonly access: 'write';
+  readonly cost: 'point';
+  readonly run: (tx: Writer, scope: Scope, input: I) => Promise<O>;
+}
+
+/** Declares a reading operation; keeps its types. */
+export function reads<I, O>(cost: Cost, run: ReadOperation<I, O>['run']): ReadOperation<I, O> {
+  return { access: 'read', cost, run };
+}
+
+/** Declares a writing operation; keeps its types. */
+export function writes<I, O>(run: WriteOperation<I, O>['run']): WriteOperation<I, O> {
+  return { access: 'write', cost: 'point', run };
+}
+
+/** How a call is to be carried out. */
+export interface CallOptions {
+  /** Aborting takes the call out of its queue; a started write still ends. */
+  readonly signal?: AbortSignal;
+  /** A retry with the same key and the same request answers what the first try answered. */
+  readonly idempotencyKey?: string;
+}

@@ -1,0 +1,41 @@
+import type { Scope } from '../memory/types.ts';
+import { context } from './context.ts';
+import { forget, getEntity, remember } from './entities.ts';
+import { journal, timeline } from './journal.ts';
+import { link, traverse, unlink } from './links.ts';
+import type { CallOptions } from './operation.ts';
+import { recall } from './recall.ts';
+import { stateDelete, stateGet, stateList, stateSet } from './state.ts';
+import { health, stats } from './status.ts';
+
+/** Everything the server can do. How and where each runs stands in its own row. */
+export const OPERATIONS = Object.freeze({
+  remember,
+  recall,
+  context,
+  get_entity: getEntity,
+  forget,
+  link,
+  unlink,
+  traverse,
+  journal,
+  timeline,
+  state_set: stateSet,
+  state_get: stateGet,
+  state_delete: stateDelete,
+  state_list: stateList,
+  health,
+  stats,
+});
+
+/** Name of an operation. */
+export type OperationName = keyof typeof OPERATIONS;
+
+/** What an operation is told; can be cloned to another thread. */
+export type InputOf<N extends OperationName> = Parameters<(typeof OPERATIONS)[N]['run']>[2];
+
+/** What an operation answers; can be cloned to another thread, and a write's answer is plain JSON. */
+export type OutputOf<N extends OperationName> = Awaited<ReturnType<(typeof OPERATIONS)[N]['run']>>;
+
+/** Runs an operation where its connection is, and rejects with a `MimirError`. */
+export type Execute = <N extends OperationName>(name: N, scope: Scope, input: InputOf<N>, options?: CallOptions) => Promise<OutputOf<N>>;

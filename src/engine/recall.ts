@@ -1,0 +1,156 @@
+import { LIMITS } from '../limits.ts';
+import { previewItem } from '../memory/item.ts';
+import { rank } from '../memory/rank.ts';
+import { strengthNow } from '../memory/retention.ts';
+import { analyseQuery } from '../memory/text.ts';
+import type { Filters, Scope } from '../memory/types.ts';
+import type { Awaitable, Item, Reader } from '../storage/store.ts';
+import { hitOf, packHits, type Hit, type PackedHits } from './hits.ts';
+import { widened } from './lookup.ts';
+import { reads } from './operation.ts';
+
+/** A search, or with a blank query a browse from the newest change on. */
+export interface RecallInput {
+  readonly query: string;
+  readonly filters: Filters;
+  readonly limit: number;
+  readonly offset: number;
+  /** Rows weaker than this are left out; 0 leaves out none. */
+  readonly minDecay: number;
+  /** How much a verified or certain row gains on a relevant one; absent: relevance alone. */
+  readonly trustWeight?: number;
+  /** Bytes shown of each body; absent: all. */
+  readonly previewCap?: number;
+}
+
+/** Why a recall found nothing. */
+export type Emptiness = 'store_empty' | 'no_match';
+
+/** What was found, best first. */
+export interface RecallOutput {
+  readonly hits: PackedHits;
+  readonly empty?: Emptiness;
+  /** Given when the page was cut short because its bodies are large. */
+  readonly nextOffset?: number;
+}
+
+/** Rows fetched at a time. */
+const CHUNK_MAX = 256;
+
+/** Finds memories: candidates from the index, ranked, then fetched until the page is full. */
+export const recall = reads<RecallInput, RecallOutput>('scan', async (tx, scope, input) => {
+  if (input.limit <= 0) return { hits: packHits([]) };
+  const page = new Page(input, tx.nowMs);
+  const wanted = Math.min(CHUNK_MAX, input.offset + input.limit);
+  if (input.query.trim() === '') await fill(page, wanted, (at, count) => tx.recent(scope, input.filters, count, at));
+  else {
+    const bodies = await search(tx, scope, input);
+    await fill(page, wanted, (at, count) => (at < bodies.length ? tx.items(scope, bodies.slice(at, at + count)) : []), bodies.length);
+  }
+  const hits = page.hits();
+  if (hits.length > 0) return { hits: packHits(hits), ...(page.cut && { nextOffset: input.offset + hits.length }) };
+  return { hits: packHits([]), empty: await emptiness(tx, scope) };
+});
+
+/** Tells a store in which the caller can see nothing at all from one in which nothing matched. */
+export async function emptiness(tx: Reader, scope: Scope): Promise<Emptiness> {
+  const anything = await tx.recent(widened(scope), { includeArchived: true }, 1, 0);
+  return anything.length === 0 ? 'store_empty' : 'no_match';
+}
+
+/** Numbers of the bodies that answer a query, best first. */
+async function search(tx: Reader, scope: Scope, input: RecallInput): Promise<number[]> {
+  const { terms, keyText } = analyseQuery(input.query.slice(0, LIMITS.queryMaxChars), LIMITS.queryTermsMax);
+  const count = Math.min(LIMITS.candidatesMax, Math.max(LIMITS.candidatesMin, (input.limit + input.offset) * 2));
+  const statistics = await tx.termStatistics(terms);
+  const candidates = await tx.candidates(scope, { terms, keyText }, input.filters, count);
+  const ranked = rank(candidates, terms, statistics);
+  const bodies = ranked.map(({ body }) => body);
+  const weight = input.trustWeight ?? 0;
+  if (weight <= 0 || ranked.length < 2) return bodies;
+
+  // Trust is known of fetched rows only, so it reorders the rows that could reach the page, not all candidates.
+  const reach = Math.min(bodies.length, Math.max(50, (input.limit + input.offset) * 2));
+  const named = new Set(candidates.filter(({ keyIsQuery }) => keyIsQuery).map(({ body }) => body));
+  const trust = new Map<number, number>();
+  const head = bodies.slice(0, reach);
+  for (const body of head) {
+    const [item] = await tx.items(scope, [body]);
+    if (item !== undefined) trust.set(body, item.verified ? 1 : Math.min(1, Math.max(0, item.certainty)));
+  }
+  const best = Math.max(...ranked.map(({ score }) => score), Number.MIN_VALUE);
+  const value = new Map(ranked.map(({ body, score }) => [body, score / best + weight * (trust.get(body) ?? 0)]));
+  head.sort((a, b) => Number(named.has(b)) - Number(named.has(a)) || (value.get(b) ?? 0) - (value.get(a) ?? 0));
+  return [...head, ...bodies.slice(reach)];
+}
+
+/** Fetches rows in order until the page is full or there are none left. */
+async function fill(page: Page, chunk: number, fetch: (at: number, count: number) => Awaitable<readonly Item[]>, length = Infinity): Promise<void> {
+  for (let at = 0; at < length && !page.full; at += chunk) {
+    const items = await fetch(at, chunk);
+    for (const item of items) page.offer(item);
+    // Without a known length a short answer is the end; bodies that are gone make short answers of their own.
+    if (length === Infinity && items.length < chunk) return;
+  }
+}
+
+interface Shown {
+  readonly item: Item;
+  readonly text: string;
+  readonly archived: boolean;
+  readonly also: { id: string; key: string }[];
+}
+
+/** Collects one page of different rows: twins are shown once, and the others are named beside it. */
+class Page {
+  readonly #input: RecallInput;
+  readonly #nowMs: number;
+  /** By twin; undefined stands for one that belongs to an earlier page. */
+  readonly #seen = new Map<string, Shown | undefined>();
+  readonly #shown: Shown[] = [];
+  #chars = 0;
+  full = false;
+  cut = false;
+
+  constructor(input: RecallInput, nowMs: number) {
+    this.#input = input;
+    this.#nowMs = nowMs;
+  }
+
+  offer(item: Item): void {
+    const { minDecay, offset, limit, previewCap, filters } = this.#input;
+    if (minDecay > 0 && strengthNow(item, this.#nowMs) < minDecay) return;
+    if (this.#seen.has(item.twin)) {
+      const also = this.#seen.get(item.twin)?.also;
+      if (also !== undefined && also.length < LIMITS.alsoMax) also.push({ id: item.id, key: item.key });
+      return;
+    }
+    if (this.full) return;
+    if (this.#seen.size < offset) {
+      this.#seen.set(item.twin, undefined);
+      return;
+    }
+    const text = previewCap === undefined ? item.json : previewItem(item.json, previewCap);
+    if (this.#shown.length > 0 && this.#chars + text.length > LIMITS.answerMaxChars) {
+      this.full = true;
+      this.cut = true;
+      return;
+    }
+    const shown: Shown = { item, text, archived: filters.includeArchived === true && isArchived(item.json), also: [] };
+    this.#chars += text.length;
+    this.#seen.set(item.twin, shown);
+    this.#shown.push(shown);
+    this.full = this.#shown.length >= limit;
+  }
+
+  hits(): Hit[] {
+    return this.#shown.map(({ item, text, archived, also }) =>
+      hitOf(item, also.length === 0 ? text : `${text},"also":${JSON.stringify(also)}`, archived),
+    );
+  }
+}
+
+function isArchived(json: string): boolean {
+  const item: unknown = JSON.parse(`${json}}`);
+  return typeof item === 'object' && item !== null && 'archived' in item && item.archived === true;
+}

@@ -1,0 +1,14 @@
+import type { StoreCounts } from '../memory/types.ts';
+import { reads } from './operation.ts';
+
+/** Asks for nothing in particular. */
+export type NoInput = Readonly<Record<string, never>>;
+
+/** Reads from the store; that it answers is the answer. */
+export const health = reads<NoInput, true>('point', async (tx, scope) => {
+  await tx.entityById(scope, '');
+  return true;
+});
+
+/** Counts what the scope may see. */
+export const stats = reads<NoInput, StoreCounts>('point', async (tx, scope) => tx.counts(scope));

@@ -1,0 +1,85 @@
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Every bound of the program, each with its reason. Units are in the names. */
+export const LIMITS = {
+  // ---- what a call may carry
+  /** A request body over HTTP: twice the largest memory, and 64 of them at once stay below 256 MiB. */
+  httpBodyMaxBytes: 4 * MIB,
+  /** A line on stdio: one local client, so generous; a 16 MB argument is still read and refused by name. */
+  stdioLineMaxBytes: 32 * MIB,
+  /** A memory's body: tokenising 1 MiB takes about 100 ms of the writer, everybody else waits for that. */
+  bodyJsonMaxBytes: 1 * MIB,
+  /** Identity texts (category, key, workspace, ids, tags, paths) stand in indexes and in every answer. */
+  nameMaxBytes: 2 * KIB,
+  tagsMax: 64,
+  /** The original's bound for each of the three journal texts. */
+  journalFieldMaxBytes: 64 * KIB,
+  stateValueMaxBytes: 1 * MIB,
+  /** Nesting of JSON: the original's parser stops at 128. */
+  jsonDepthMax: 128,
+  /** A query longer than this is cut: the words after it would not change the first page. */
+  queryMaxChars: 10_000,
+  /** Different terms of one query that are looked up; FTS5 expressions are trees of limited depth. */
+  queryTermsMax: 64,
+  recallLimitMax: 1_000,
+  offsetMax: 10_000,
+  timelineLimitMax: 1_000,
+  traverseDepthMax: 64,
+  traverseNodesMax: 1_000,
+  /** The original's bound for pinned rows in a context. */
+  alwaysOnMax: 50,
+  /** Context stays below this whatever is stored, so that it fits a prompt. */
+  contextMaxChars: 32_000,
+  alsoMax: 20,
+  /** Categories of one context: each is a query of its own. */
+  categoriesMax: 64,
+  /** Stored text in one answer (the first item always fits): it is held several times while it is sent. */
+  answerMaxChars: 8 * MIB,
+
+  // ---- finding
+  /** Candidates that are ranked: fewer lose the right row when frequent terms are dropped (measured: 200 keep .998 of the top ten). */
+  candidatesMin: 200,
+  candidatesMax: 1_200,
+  /** Rows that look alike are compared exactly only among this many. */
+  similarCandidatesMax: 5,
+  similarMin: 0.7,
+  /** Longer bodies are not compared: the exact comparison of two of this length takes about 5 ms. */
+  similarBodyMaxChars: 16_384,
+  /** Expired state entries that one write closes on its way. */
+  stateSweepMax: 100,
+
+  // ---- the pool
+  batchOperationsMax: 64,
+  batchMs: 20,
+  /** Requests waiting for the writer, and for the readers: above, a client is told to come back. */
+  queueMax: 4_096,
+  /** Bytes of waiting writes. */
+  queueMaxBytes: 64 * MIB,
+  /** How long a call may wait in a queue. */
+  queueDeadlineMs: 30_000,
+  /** Usage notes reach the disk at the latest after this. */
+  usageFlushMs: 200,
+  usageFlushIdleMs: 60_000,
+  checkpointEveryBatches: 100,
+  /** The write-ahead log is emptied above this. */
+  walMaxBytes: 16 * MIB,
+  poolMaxDefault: 16,
+  poolMaxMost: 1_024,
+  busyTimeoutDefaultMs: 5_000,
+  busyTimeoutMostMs: 600_000,
+  idempotencyMs: 24 * 60 * 60 * 1_000,
+
+  // ---- HTTP and stdio
+  connectionsMax: 1_024,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 30_000,
+  keepAliveTimeoutMs: 65_000,
+  headerMaxBytes: 16 * KIB,
+  /** Bodies being read or answered at once over HTTP; above, 503. */
+  httpInFlightMaxBytes: 128 * MIB,
+  /** Answers that a stdio client has not read yet; above, its requests wait. */
+  stdioUnreadMaxBytes: 64 * MIB,
+  /** After end of input or SIGTERM: how long answers may take to leave. */
+  drainMs: 10_000,
+} as const;

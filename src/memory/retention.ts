@@ -1,0 +1,34 @@
+import type { Layer, Usage } from './types.ts';
+
+/** The layers in the order of promotion; an index into this table is how a layer crosses a thread. */
+export const LAYERS = ['buffer', 'working', 'core'] as const satisfies readonly Layer[];
+
+/** Uses after which a row counts as working knowledge, and as core knowledge: the original's steps. */
+const WORKING_FROM = 5;
+const CORE_FROM = 20;
+/** What one use adds to the strength. */
+const USE_GAIN = 0.25;
+/** Unused, a strength falls to 1/e in seven days (the time constant, not the half-life, of the original). */
+const FADE_MS = 7 * 24 * 60 * 60 * 1_000;
+
+/** The layer that use has earned, never below the layer that was given; an unknown word counts as `buffer`. */
+export function layerOf(base: string, count: number): Layer {
+  const given = LAYERS.findIndex((layer) => layer === base);
+  const earned = count >= CORE_FROM ? 2 : count >= WORKING_FROM ? 1 : 0;
+  return LAYERS[Math.max(given, earned)] ?? 'buffer';
+}
+
+/** What a strength is computed from. `lasting` rows (pinned or verified) do not fade. */
+export interface Retained {
+  readonly importance: number;
+  readonly lasting: boolean;
+  readonly usage: Usage;
+}
+
+/** How strong a memory is at this moment: at most 1, rounded to six decimals. The wire calls it `decay_score`. */
+export function strengthNow(retained: Retained, nowMs: number): number {
+  const { importance, lasting, usage } = retained;
+  const full = Math.min(1, importance + USE_GAIN * usage.count);
+  const left = lasting ? 1 : Math.exp(-Math.max(0, nowMs - usage.lastAtMs) / FADE_MS);
+  return Math.round(full * left * 1e6) / 1e6;
+}

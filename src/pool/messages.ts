@@ -1,0 +1,39 @@
+import type { ErrorData } from '../errors.ts';
+import type { UseNote } from '../engine/usage.ts';
+import type { Scope } from '../memory/types.ts';
+
+/** What a thread is for. */
+export type Role = 'writer' | 'reader';
+
+/** Handed to a thread when it starts. */
+export interface ThreadSettings {
+  readonly role: Role;
+  readonly path: string;
+  readonly key: Uint8Array | null;
+  readonly busyTimeoutMs: number;
+  readonly shared: SharedArrayBuffer;
+}
+
+/** One operation to run. */
+export interface Call {
+  readonly id: string;
+  readonly name: string;
+  readonly scope: Scope;
+  readonly input: unknown;
+  readonly idempotencyKey?: string;
+}
+
+/** To a thread: calls of one kind, in order; usage to store along with them; or the end. */
+export type ToThread =
+  | { readonly kind: 'calls'; readonly access: 'read' | 'write'; readonly calls: readonly Call[]; readonly usage: readonly UseNote[] }
+  | { readonly kind: 'close' };
+
+/** How a call ended, as it crosses the thread border. */
+export type Answer = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: ErrorData };
+
+/** From a thread. `prepared` comes before COMMIT; `done` without answers means that the prepared ones hold. */
+export type FromThread =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'cannot_open'; readonly error: ErrorData }
+  | { readonly kind: 'prepared'; readonly answers: readonly Answer[] }
+  | { readonly kind: 'done'; readonly answers: readonly Answer[] | null; readonly usageStored: boolean };

@@ -1,0 +1,238 @@
+import type { Clock } from '../clock.ts';
+import { OPERATIONS, type Execute, type OperationName } from '../engine/operations.ts';
+import type { CallOptions } from '../engine/operation.ts';
+import { UsageNotes } from '../engine/usage.ts';
+import { MimirError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
+import type { Log } from '../log.ts';
+import type { Scope } from '../memory/types.ts';
+import { readKeyFile } from '../storage/files.ts';
+import { makeSharedMemory, openReader, openWriter, prepareStore, type OpenOptions, type StoreReader } from '../storage/open.ts';
+import type { Reader } from '../storage/store.ts';
+import { ThreadLane, type LaneOwner, type Waiting } from './lane.ts';
+import type { Role } from './messages.ts';
+
+/** What a pool is made of. */
+export interface PoolConfig {
+  readonly dbPath: string;
+  /** Make the folder of the store when it is missing: only for the default place. */
+  readonly makeFolder: boolean;
+  readonly keyFile: string | null;
+  /** Most connections that are ever open at once; at least 1. */
+  readonly poolMax: number;
+  readonly busyTimeoutMs: number;
+  /** Processors to share: more readers than that only take turns. */
+  readonly cores: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Runs operations. */
+export interface Pool {
+  readonly execute: Execute;
+  readonly usage: UsageNotes;
+  /** Opens the store; throws when it cannot. Without it the first call does. */
+  ready(): Promise<void>;
+  /** Refuses new calls, finishes what was accepted, stores usage, closes every connection. */
+  close(): Promise<void>;
+}
+
+/** Scans that follow each other this closely on the main thread mean that more than one client is asking. */
+const CROWDED_MS = 20;
+/** Reads sent to a thread in one message: more save wake-ups, but the first one waits for the last. */
+const READS_PER_MESSAGE = 4;
+
+type AnyRun = (tx: Reader, scope: Scope, input: unknown) => Promise<unknown>;
+
+function roughBytes(input: unknown): number {
+  let bytes = 200;
+  if (typeof input === 'object' && input !== null) {
+    for (const value of Object.values(input)) if (typeof value === 'string') bytes += value.length;
+  }
+  return bytes;
+}
+
+/** Makes a pool. It does no I/O before {@link Pool.ready} or the first call. */
+export function openPool(config: PoolConfig): Pool {
+  const usage = new UsageNotes();
+  const shared = makeSharedMemory();
+  let options: OpenOptions | null = null;
+  /** The main thread's connection; none when the pool may have only one. */
+  let main: StoreReader | null = null;
+  let mainBusy: Promise<unknown> = Promise.resolve();
+  let lastScanMs = Number.NEGATIVE_INFINITY;
+  let writer: ThreadLane | null = null;
+  const readers: ThreadLane[] = [];
+  const readersMax = Math.max(0, Math.min(config.poolMax - 2, config.cores));
+  let closing = false;
+  let inFlight = 0;
+  let drained: (() => void) | null = null;
+  let flushTimer: NodeJS.Timeout | null = null;
+
+  const open = (): OpenOptions => {
+    if (options !== null) return options;
+    const key = config.keyFile === null ? null : readKeyFile(config.keyFile);
+    const wanted: OpenOptions = { path: config.dbPath, key, clock: config.clock, busyTimeoutMs: config.busyTimeoutMs, shared };
+    prepareStore({ ...wanted, folder: config.makeFolder ? 'make' : 'demand' });
+    if (config.poolMax > 1) main = openReader(wanted);
+    options = wanted;
+    return wanted;
+  };
+
+  const owner: LaneOwner = {
+    takeUsage: () => usage.take(),
+    usageFlushed: (stored) => usage.flushed(stored),
+    committed: async (ids) => {
+      // With a pool of one the dead thread's connection is gone, so another may be open for this moment.
+      const log = main ?? openReader(open());
+      try {
+        return new Set(ids.filter((id) => log.committed(id)));
+      } finally {
+        if (main === null) log.close();
+      }
+    },
+    threadDied: (role) => config.log.error('thread_died', { role }),
+  };
+
+  const lane = (role: Role): ThreadLane => {
+    const { path, key, busyTimeoutMs } = open();
+    return new ThreadLane({ role, path, key, busyTimeoutMs, shared }, owner, role === 'writer' ? LIMITS.batchOperationsMax : READS_PER_MESSAGE);
+  };
+
+  const writerLane = (): ThreadLane => (writer ??= lane('writer'));
+
+  const flushUsageLater = (): void => {
+    if (flushTimer !== null || usage.size === 0) return;
+    // Without a writer thread (stdio that only reads) notes wait longer: a thread for them alone would be waste.
+    flushTimer = setTimeout(
+      () => {
+        flushTimer = null;
+        if (usage.size > 0 && !closing) {
+          const target = writerLane();
+          target.start();
+          target.flush();
+        }
+      },
+      writer?.open === true ? LIMITS.usageFlushMs : LIMITS.usageFlushIdleMs,
+    ).unref();
+  };
+
+  const pickReader = (): ThreadLane | null => {
+    const least = readers.reduce<ThreadLane | null>((best, one) => (best === null || one.load < best.load ? one : best), null);
+    if (least !== null && (least.load < 2 || readers.length >= readersMax)) return least;
+    if (readersMax === 0) return null;
+    if (least === null && performance.now() - lastScanMs > CROWDED_MS) return null;
+    const fresh = lane('reader');
+    readers.push(fresh);
+    return fresh;
+  };
+
+  const onThread = (target: ThreadLane, name: OperationName, scope: Scope, input: unknown, callOptions: CallOptions): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      const { signal, idempotencyKey } = callOptions;
+      const waiting: Waiting = {
+        call: {
+          id: Buffer.from(config.clock.randomBytes(16)).toString('hex'),
+          name,
+          scope,
+          input,
+          ...(idempotencyKey !== undefined && { idempotencyKey }),
+        },
+        access: OPERATIONS[name].access,
+        bytes: roughBytes(input),
+        sinceMs: performance.now(),
+        resolve,
+        reject,
+        deaths: 0,
+      };
+      signal?.addEventListener(
+        'abort',
+        () => {
+          if (target.cancel(waiting)) reject(new MimirError('cancelled', 'The request was cancelled before it began.'));
+        },
+        { once: true },
+      );
+      target.push(waiting);
+    });
+
+  const onMain = (store: StoreReader, name: OperationName, scope: Scope, input: unknown): Promise<unknown> => {
+    const run = OPERATIONS[name].run as unknown as AnyRun;
+    const attempt = async (): Promise<unknown> => {
+      const started = performance.now();
+      for (;;) {
+        try {
+          return await store.snapshot((tx) => run(tx, scope, input));
+        } catch (thrown) {
+          // Recovery by another process can hold a reader for a moment; this thread waits by timer, never by sleeping.
+          const locked = thrown instanceof MimirError && thrown.code === 'locked';
+          if (!locked || performance.now() - started >= config.busyTimeoutMs) throw thrown;
+          await new Promise((resolve) => setTimeout(resolve, 2));
+        }
+      }
+    };
+    const result = mainBusy.then(attempt);
+    mainBusy = result.catch(() => undefined);
+    return result;
+  };
+
+  const dispatch = (name: OperationName, scope: Scope, input: unknown, callOptions: CallOptions): Promise<unknown> => {
+    open();
+    const operation = OPERATIONS[name];
+    if (operation.access === 'write' || main === null) return onThread(writerLane(), name, scope, input, callOptions);
+    if (operation.cost === 'point') return onMain(main, name, scope, input);
+    const reader = pickReader();
+    if (reader !== null) return onThread(reader, name, scope, input, callOptions);
+    return onMain(main, name, scope, input).finally(() => {
+      lastScanMs = performance.now();
+    });
+  };
+
+  const execute = async (name: OperationName, scope: Scope, input: unknown, callOptions: CallOptions = {}): Promise<unknown> => {
+    if (closing) throw new MimirError('closing', 'The server is stopping.', { retryAfterMs: 2_000 });
+    if (callOptions.signal?.aborted === true) throw new MimirError('cancelled', 'The request was cancelled before it began.');
+    inFlight += 1;
+    try {
+      return await dispatch(name, scope, input, callOptions);
+    } finally {
+      inFlight -= 1;
+      if (inFlight === 0) drained?.();
+      flushUsageLater();
+    }
+  };
+
+  const storeLastUsage = async (): Promise<void> => {
+    if (usage.size === 0 || options === null || writer !== null) return;
+    // No writer thread ever ran: one short connection on this thread is quicker than starting one.
+    const last = openWriter(options);
+    try {
+      usage.flushed((await last.batch([], { usage: usage.take() })).usageStored);
+    } finally {
+      last.close();
+    }
+  };
+
+  return {
+    execute: execute as Execute,
+    usage,
+    ready: async () => {
+      open();
+      writerLane().start();
+    },
+    close: async () => {
+      if (closing) return;
+      closing = true;
+      if (flushTimer !== null) clearTimeout(flushTimer);
+      if (inFlight > 0) await new Promise<void>((resolve) => (drained = resolve));
+      await Promise.all(readers.map((reader) => reader.close()));
+      await mainBusy;
+      main?.close();
+      // The writer closes last: the last connection folds the log into the file.
+      await writer?.close();
+      try {
+        await storeLastUsage();
+      } catch (thrown) {
+        config.log.warn('usage_not_stored', { error: thrown instanceof MimirError ? thrown.code : 'bug' });
+      }
+    },
+  };
+}

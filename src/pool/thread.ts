@@ -1,0 +1,114 @@
+// Entry of a thread that holds one connection. It runs whatever operation it is told; what that means is the engine's.
+import { parentPort, workerData } from 'node:worker_threads';
+
+import { systemClock } from '../clock.ts';
+import { OPERATIONS, type OperationName } from '../engine/operations.ts';
+import { errorToData } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
+import { openReader, openWriter, type OpenOptions, type StoreReader, type StoreWriter } from '../storage/open.ts';
+import type { WriteJob } from '../storage/sqlite/batch.ts';
+import type { Reader, Writer } from '../storage/store.ts';
+import type { Answer, Call, FromThread, ThreadSettings, ToThread } from './messages.ts';
+
+const settings = workerData as ThreadSettings;
+const port = parentPort;
+if (port === null) throw new Error('thread.ts is the entry of a worker thread');
+
+const send = (message: FromThread): void => port.postMessage(message);
+
+type Outcome = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown };
+const toAnswer = (outcome: Outcome): Answer => (outcome.ok ? outcome : { ok: false, error: errorToData(outcome.error) });
+
+type AnyRun<Tx> = (tx: Tx, scope: Call['scope'], input: unknown) => Promise<unknown>;
+const runOf = <Tx>(call: Call): AnyRun<Tx> => OPERATIONS[call.name as OperationName].run as unknown as AnyRun<Tx>;
+
+async function readAll(store: StoreReader, calls: readonly Call[]): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  for (const call of calls) {
+    try {
+      answers.push({ ok: true, value: await store.snapshot((tx: Reader) => runOf<Reader>(call)(tx, call.scope, call.input)) });
+    } catch (thrown) {
+      answers.push({ ok: false, error: errorToData(thrown) });
+    }
+  }
+  return answers;
+}
+
+async function writeAll(store: StoreWriter, message: ToThread & { kind: 'calls' }): Promise<void> {
+  const jobs = message.calls.map(
+    (call): WriteJob => ({
+      id: call.id,
+      kind: call.name,
+      scope: call.scope,
+      input: call.input,
+      ...(call.idempotencyKey !== undefined && { idempotencyKey: call.idempotencyKey }),
+      run: (tx: Writer) => runOf<Writer>(call)(tx, call.scope, call.input),
+    }),
+  );
+  const told: { outcomes: readonly Outcome[] | null } = { outcomes: null };
+  const result = await store.batch(jobs, {
+    usage: message.usage,
+    prepared: (outcomes) => {
+      told.outcomes = outcomes;
+      send({ kind: 'prepared', answers: outcomes.map(toAnswer) });
+    },
+  });
+  const held = told.outcomes === result.outcomes;
+  send({ kind: 'done', answers: held ? null : result.outcomes.map(toAnswer), usageStored: result.usageStored });
+}
+
+function serve(store: StoreReader, writer: StoreWriter | null): void {
+  let busy = Promise.resolve();
+  let batches = 0;
+
+  const afterBatch = async (): Promise<void> => {
+    if (writer === null) return;
+    batches += 1;
+    if (batches % LIMITS.checkpointEveryBatches === 0) {
+      try {
+        writer.checkpoint();
+      } catch {
+        // A checkpoint that fails (a full disk) loses nothing: the log keeps growing, the next one tries again.
+      }
+    }
+    // Another process waits for the write lock as well: without a pause the one that just had it wins again.
+    if (writer.othersWrote) await new Promise((resolve) => setTimeout(resolve, 1 + 2 * Math.random()));
+  };
+
+  const warmUp = (): void => {
+    if (writer === null) return;
+    busy = busy.then(() => {
+      try {
+        if (writer.warmUp()) setImmediate(warmUp);
+      } catch {
+        // Without the counts terms are looked up in the index, and fewer look-alikes are found; both only cost time.
+      }
+    });
+  };
+
+  port?.on('message', (message: ToThread) => {
+    busy = busy.then(async () => {
+      if (message.kind === 'close') {
+        store.close();
+        port.close();
+        return;
+      }
+      if (message.access === 'read' || writer === null) {
+        send({ kind: 'done', answers: await readAll(store, message.calls), usageStored: false });
+        return;
+      }
+      await writeAll(writer, message);
+      await afterBatch();
+    });
+  });
+  send({ kind: 'open' });
+  setImmediate(warmUp);
+}
+
+const options: OpenOptions = { ...settings, clock: systemClock };
+try {
+  const writer = settings.role === 'writer' ? openWriter(options) : null;
+  serve(writer ?? openReader(options), writer);
+} catch (thrown) {
+  send({ kind: 'cannot_open', error: errorToData(thrown) });
+}

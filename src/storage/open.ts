@@ -1,0 +1,232 @@
+import type { Clock } from '../clock.ts';
+import { MimirError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
+import { TOKENISER_VERSION } from '../memory/text.ts';
+import type { Scope } from '../memory/types.ts';
+import { makePrivateFile, prepareFile, removeFile } from './files.ts';
+import { follow, runBatch, type BatchContext, type BatchOptions, type BatchResult, type WriteJob } from './sqlite/batch.ts';
+import { Derived } from './sqlite/derived.ts';
+import { connect, isBusy, Statements, translate, translated, type Connection } from './sqlite/driver.ts';
+import { FREQUENCIES_BYTES, TermFrequencies } from './sqlite/frequencies.ts';
+import { sqliteReader } from './sqlite/reader.ts';
+import { migrate } from './sqlite/schema.ts';
+import { ItemCache, type Session } from './sqlite/session.ts';
+import { verify } from './sqlite/verify.ts';
+import type { Reader, Writer } from './store.ts';
+
+/** What opening a store needs. */
+export interface OpenOptions {
+  readonly path: string;
+  /** 32 raw bytes, or null for a plain file. */
+  readonly key: Uint8Array | null;
+  readonly clock: Clock;
+  /** How long to wait for the write lock of another process. */
+  readonly busyTimeoutMs: number;
+  /** Shared by the connections of a process, see {@link makeSharedMemory}; without it terms are counted in the index. */
+  readonly shared?: SharedArrayBuffer;
+}
+
+/** Memory in which the writer of a process counts terms for all its connections. */
+export function makeSharedMemory(): SharedArrayBuffer {
+  return new SharedArrayBuffer(FREQUENCIES_BYTES);
+}
+
+/** A connection that only reads. */
+export interface StoreReader {
+  /** Runs with one snapshot of the store. Calls must not overlap. */
+  snapshot<T>(run: (tx: Reader) => Promise<T>): Promise<T>;
+  /** Whether the log has an operation with this id, that is, whether it was committed. */
+  committed(operationId: string): boolean;
+  close(): void;
+}
+
+/** The one writing connection of a process. */
+export interface StoreWriter extends StoreReader {
+  /** Group commit, see `runBatch`. Calls must not overlap. */
+  batch(jobs: readonly WriteJob[], options?: BatchOptions): Promise<BatchResult>;
+  /** One operation in a transaction of its own; throws what it throws. */
+  transaction<T>(meta: { id: string; kind: string; scope: Scope }, run: (tx: Writer) => Promise<T>): Promise<T>;
+  /** True when the commit before found that another process had written: a pause lets the other one in. */
+  readonly othersWrote: boolean;
+  /** Fills what the writer keeps in memory, one step at a time; false when nothing is left. */
+  warmUp(): boolean;
+  /** Empties the write-ahead log when it is above its limit; answers its length in bytes. */
+  checkpoint(): number;
+  /** Problems found in chain, indexes and references; empty when all is well. */
+  verify(): string[];
+}
+
+const PAGE_CACHE_KIB = 4_096;
+
+/** Opening reads once: that read takes the lock which shows that somebody has the file, and shows whether the key fits. */
+function firstRead(db: Connection, encrypted: boolean): void {
+  try {
+    db.prepare('SELECT count(*) FROM sqlite_schema').get();
+  } catch (thrown) {
+    const error = translate(thrown);
+    if (!encrypted && error instanceof MimirError && error.code === 'wrong_key') {
+      throw new MimirError('not_a_store', 'The file is no database.');
+    }
+    throw error;
+  }
+}
+
+function set(db: Connection): void {
+  db.pragma('synchronous = FULL');
+  db.pragma('foreign_keys = ON');
+  db.pragma('temp_store = MEMORY');
+  db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
+  if (process.platform === 'darwin') db.pragma('fullfsync = ON');
+}
+
+function retrying<T>(busyTimeoutMs: number, run: () => T): T {
+  const started = performance.now();
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (;;) {
+    try {
+      return run();
+    } catch (thrown) {
+      if (!isBusy(thrown) || performance.now() - started >= busyTimeoutMs) throw translate(thrown);
+      Atomics.wait(pause, 0, 0, 2);
+    }
+  }
+}
+
+function makeSession(db: Connection, options: OpenOptions): Session {
+  db.exec('CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, text, col)');
+  return {
+    sql: new Statements(db),
+    items: new ItemCache(),
+    frequencies: options.shared === undefined ? null : new TermFrequencies(options.shared),
+    nowMs: 0,
+  };
+}
+
+function reading(session: Session, clock: Clock): StoreReader {
+  const tx = sqliteReader(session);
+  const db = session.sql.db;
+  return {
+    snapshot: async (run) => {
+      session.nowMs = clock.nowMs();
+      try {
+        db.exec('BEGIN');
+        return await run(tx);
+      } catch (thrown) {
+        throw translate(thrown);
+      } finally {
+        if (db.inTransaction) db.exec('COMMIT');
+      }
+    },
+    committed: (operationId) => translated(() => session.sql.get('SELECT 1 FROM operations WHERE id = ?', operationId) !== undefined),
+    close: () => db.close(),
+  };
+}
+
+/**
+ * Makes sure that the store is there and has the current schema: looks at the file, makes it when there is none, migrates.
+ * Must be called once per process, before any other connection. Throws a `MimirError` and leaves a foreign file untouched.
+ */
+export function prepareStore(options: OpenOptions & { readonly folder?: 'make' | 'demand' }): void {
+  prepareFile(options.path, options.key !== null, options.folder ?? 'demand');
+  const db = connect({ path: options.path, key: options.key });
+  try {
+    retrying(options.busyTimeoutMs, () => {
+      firstRead(db, options.key !== null);
+      migrateOrExplain(db, options);
+    });
+  } catch (thrown) {
+    throw translate(thrown);
+  } finally {
+    db.close();
+  }
+}
+
+function migrateOrExplain(db: Connection, options: OpenOptions): void {
+  // A stranger's file must stay as it is, so its mode is changed only after it was looked at.
+  migrate(db, (version) => {
+    const copy = `${options.path}.before-v${version + 1}`;
+    removeFile(copy);
+    makePrivateFile(copy);
+    db.prepare('VACUUM INTO ?').run(copy);
+  });
+  if (db.pragma('journal_mode', { simple: true }) !== 'wal' && db.pragma('journal_mode = WAL', { simple: true }) !== 'wal') {
+    throw new MimirError('cannot_open', 'The store cannot use a write-ahead log here.', { hint: 'Put it on a local disk and name it with --db.' });
+  }
+  const stored = db.prepare(`SELECT value FROM meta WHERE name = 'index_version'`).pluck().get();
+  if (stored !== TOKENISER_VERSION) {
+    throw new MimirError('newer_schema', `The text index has version ${String(stored)}; this program writes ${TOKENISER_VERSION}.`);
+  }
+}
+
+/** Opens a reading connection. The store must have been prepared. */
+export function openReader(options: OpenOptions): StoreReader {
+  // Not opened read-only: the last connection to close must be able to fold the log into the file.
+  const db = connect({ path: options.path, key: options.key });
+  try {
+    return retrying(options.busyTimeoutMs, () => {
+      firstRead(db, options.key !== null);
+      set(db);
+      const session = makeSession(db, options);
+      db.pragma('query_only = ON');
+      return reading(session, options.clock);
+    });
+  } catch (thrown) {
+    db.close();
+    throw translate(thrown);
+  }
+}
+
+/** Opens the writing connection. The store must have been prepared. */
+export function openWriter(options: OpenOptions): StoreWriter {
+  const db = connect({ path: options.path, key: options.key });
+  let session: Session;
+  try {
+    session = retrying(options.busyTimeoutMs, () => {
+      firstRead(db, options.key !== null);
+      set(db);
+      return makeSession(db, options);
+    });
+  } catch (thrown) {
+    db.close();
+    throw translate(thrown);
+  }
+  const derived = new Derived(session.frequencies);
+  const context: BatchContext = { session, clock: options.clock, derived, busyTimeoutMs: options.busyTimeoutMs, seenSeq: -1, othersWrote: false };
+  return {
+    ...reading(session, options.clock),
+    batch: (jobs, batchOptions) => runBatch(context, jobs, batchOptions),
+    transaction: async <T>(meta: { id: string; kind: string; scope: Scope }, run: (tx: Writer) => Promise<T>): Promise<T> => {
+      const { outcomes } = await runBatch(context, [{ ...meta, input: null, run }]);
+      const outcome = outcomes[0];
+      if (outcome === undefined) throw new Error('a batch of one job ended without it');
+      if (!outcome.ok) throw outcome.error;
+      return outcome.value as T;
+    },
+    get othersWrote() {
+      return context.othersWrote;
+    },
+    warmUp: () => {
+      if (derived.warm) return false;
+      translated(() => {
+        // One snapshot for the log and the rows: what comes after it arrives as changes.
+        db.exec('BEGIN');
+        try {
+          follow(context);
+          derived.warmUp(session);
+        } finally {
+          db.exec('COMMIT');
+        }
+      });
+      return !derived.warm;
+    },
+    checkpoint: () =>
+      translated(() => {
+        const pageBytes = Number(db.pragma('page_size', { simple: true }));
+        const [passive] = db.pragma('wal_checkpoint(PASSIVE)') as { log: number }[];
+        const bytes = Math.max(0, passive?.log ?? 0) * pageBytes;
+        if (bytes > LIMITS.walMaxBytes) db.pragma('wal_checkpoint(TRUNCATE)');
+        return bytes;
+      }),
+    verify: () => verify(session),
+  };
+}

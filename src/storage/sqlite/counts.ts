@@ -1,0 +1,51 @@
+import { layerOf } from '../../memory/retention.ts';
+import type { Scope, StoreCounts } from '../../memory/types.ts';
+import { entityConditions } from './search.ts';
+import type { Session } from './session.ts';
+
+/** See `Reader.counts`. Archived rows count; so do expired state entries, as in the original. */
+export function counts(s: Session, scope: Scope): StoreCounts {
+  const { conditions, values } = entityConditions(scope, {});
+  if (scope.workspace !== null) {
+    conditions.push('e.workspace = ?');
+    values.push(scope.workspace);
+  }
+  const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
+  const workspace = scope.workspace ?? (scope.principal.kind === 'bound' ? scope.principal.workspace : null);
+  const inWorkspace = (table: string, open: string): number =>
+    s.sql.get<{ n: number }>(`SELECT count(*) AS n FROM ${table} WHERE ${open} AND (? IS NULL OR workspace = ?)`, workspace, workspace)?.n ?? 0;
+  const groups = (column: string): Record<string, number> => {
+    const rows = s.sql.all<{ name: string; n: number }>(
+      `SELECT ${column} AS name, count(*) AS n FROM entity e ${where} GROUP BY 1 ORDER BY 1`,
+      ...values,
+    );
+    return Object.fromEntries(rows.map((row) => [row.name, row.n]));
+  };
+  const byLayer: Record<string, number> = {};
+  for (const row of s.sql.all<{ layer: string; count: number; n: number }>(
+    `SELECT v.layer, coalesce(u.count, 0) AS count, count(*) AS n FROM entity e JOIN version v ON v.id = e.version
+     LEFT JOIN usage u ON u.entity = e.row ${where} GROUP BY 1, 2`,
+    ...values,
+  )) {
+    const layer = layerOf(row.layer, row.count);
+    byLayer[layer] = (byLayer[layer] ?? 0) + row.n;
+  }
+  const total = s.sql.get<{ n: number; oldest: number | null; newest: number | null }>(
+    `SELECT count(*) AS n, min(created_at_ms) AS oldest, max(created_at_ms) AS newest FROM entity e ${where}`,
+    ...values,
+  );
+  const pages = s.sql.get<{ bytes: number }>(
+    'SELECT page_count * page_size AS bytes FROM pragma_page_count(), pragma_page_size()',
+  );
+  return {
+    entities: total?.n ?? 0,
+    byCategory: groups('e.category'),
+    byType: groups('e.type'),
+    byLayer,
+    journal: inWorkspace('journal', '1'),
+    state: inWorkspace('state', 'seq_to IS NULL'),
+    bytes: pages?.bytes ?? 0,
+    oldestMs: total?.oldest ?? null,
+    newestMs: total?.newest ?? null,
+  };
+}

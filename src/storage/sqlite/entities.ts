@@ -1,0 +1,207 @@
+import { itemJson } from '../../memory/item.ts';
+import { mayRead } from '../../memory/scope.ts';
+import type { Entity, Filters, Layer, Scope } from '../../memory/types.ts';
+import type { Item } from '../store.ts';
+import { linksOf } from './links.ts';
+import { entityConditions } from './search.ts';
+import type { CachedItem, Session } from './session.ts';
+
+interface EntityRow {
+  readonly row: number;
+  readonly version: number;
+  readonly body: number;
+  readonly id: string;
+  readonly workspace: string;
+  readonly category: string;
+  readonly key: string;
+  readonly created_at_ms: number;
+  readonly links: number;
+  readonly status: string;
+  readonly type: string;
+  readonly tags: string;
+  readonly importance: number;
+  readonly layer: Layer;
+  readonly topic_path: string;
+  readonly archived: number;
+  readonly archive_reason: string;
+  readonly verified: number;
+  readonly source: string;
+  readonly always_on: number;
+  readonly certainty: number;
+  readonly agent_id: string;
+  readonly visibility: string;
+  readonly json: string;
+  readonly hash: Buffer;
+  readonly count: number | null;
+  readonly last_ms: number | null;
+}
+
+const SELECT_ENTITY = `
+SELECT e.row, e.version, e.body, e.id, e.workspace, e.category, e.key, e.created_at_ms, e.links,
+  v.status, v.type, v.tags, v.importance, v.layer, v.topic_path, v.archived, v.archive_reason, v.verified, v.source,
+  v.always_on, v.certainty, v.agent_id, v.visibility, b.json, b.hash, u.count, u.last_ms
+FROM entity e CROSS JOIN version v ON v.id = e.version CROSS JOIN body b ON b.id = e.body
+LEFT JOIN usage u ON u.entity = e.row`;
+
+function toEntity(row: EntityRow): Entity {
+  return {
+    row: row.row,
+    version: row.version,
+    body: row.body,
+    id: row.id,
+    workspace: row.workspace,
+    category: row.category,
+    key: row.key,
+    bodyJson: row.json,
+    bodyHash: row.hash.toString('hex'),
+    createdAtMs: row.created_at_ms,
+    usage: { count: row.count ?? 0, lastAtMs: row.last_ms ?? row.created_at_ms },
+    status: row.status,
+    type: row.type,
+    tags: JSON.parse(row.tags) as string[],
+    importance: row.importance,
+    layer: row.layer,
+    topicPath: row.topic_path,
+    archived: row.archived === 1,
+    archiveReason: row.archive_reason,
+    verified: row.verified === 1,
+    source: row.source,
+    alwaysOn: row.always_on === 1,
+    certainty: row.certainty,
+    agentId: row.agent_id,
+    visibility: row.visibility,
+  };
+}
+
+function readable(scope: Scope, row: EntityRow | undefined): Entity | undefined {
+  if (row === undefined) return undefined;
+  const entity = toEntity(row);
+  return mayRead(scope, entity) ? entity : undefined;
+}
+
+/** See `Reader.entityAt`. */
+export function entityAt(s: Session, scope: Scope, workspace: string, category: string, key: string): Entity | undefined {
+  return readable(
+    scope,
+    s.sql.get<EntityRow>(
+      `${SELECT_ENTITY} WHERE e.row = (SELECT entity FROM key WHERE category = ? AND key = ? AND workspace = ? AND seq_to IS NULL)`,
+      category,
+      key,
+      workspace,
+    ),
+  );
+}
+
+/** See `Reader.entityById`. */
+export function entityById(s: Session, scope: Scope, id: string): Entity | undefined {
+  return readable(scope, s.sql.get<EntityRow>(`${SELECT_ENTITY} WHERE e.id = ?`, id));
+}
+
+/** The entity of a row, whoever asks: for use inside the store only. */
+export function entityAtRow(s: Session, row: number): Entity | undefined {
+  const found = s.sql.get<EntityRow>(`${SELECT_ENTITY} WHERE e.row = ?`, row);
+  return found === undefined ? undefined : toEntity(found);
+}
+
+/** See `Reader.workspacesOf`. */
+export function workspacesOf(s: Session, scope: Scope, category: string, key: string): string[] {
+  const rows = s.sql.all<{ workspace: string; visibility: string; agent_id: string }>(
+    `SELECT e.workspace, e.visibility, e.agent_id FROM key k CROSS JOIN entity e ON e.row = k.entity
+     WHERE k.category = ? AND k.key = ? AND k.seq_to IS NULL ORDER BY k.workspace`,
+    category,
+    key,
+  );
+  return rows
+    .filter((row) => mayRead(scope, { workspace: row.workspace, visibility: row.visibility, agentId: row.agent_id }))
+    .map((row) => row.workspace);
+}
+
+interface HitRow {
+  readonly row: number;
+  readonly version: number;
+  readonly links: number;
+  readonly created_at_ms: number;
+  readonly count: number | null;
+  readonly last_ms: number | null;
+}
+
+const HIT_COLUMNS = `e.row, e.version, e.links, e.created_at_ms, u.count, u.last_ms`;
+
+function cachedItem(s: Session, hit: HitRow): CachedItem | undefined {
+  // Links are not part of a version, so an entity that has some is put together each time.
+  if (hit.links === 0) {
+    const known = s.items.get(hit.version);
+    if (known !== undefined) return known;
+  }
+  const entity = entityAtRow(s, hit.row);
+  if (entity === undefined) return undefined;
+  const item: CachedItem = {
+    row: entity.row,
+    version: entity.version,
+    id: entity.id,
+    key: entity.key,
+    json: itemJson(entity, hit.links === 0 ? [] : linksOf(s, entity.row)),
+    twin: JSON.stringify([entity.workspace, entity.category, entity.type, entity.agentId, entity.visibility, entity.bodyHash]),
+    importance: entity.importance,
+    layer: entity.layer,
+    lasting: entity.alwaysOn || entity.verified,
+    certainty: entity.certainty,
+    verified: entity.verified,
+    createdAtMs: entity.createdAtMs,
+    workspace: entity.workspace,
+    visibility: entity.visibility,
+    agentId: entity.agentId,
+  };
+  if (hit.links === 0) s.items.put(item);
+  return item;
+}
+
+function toItem(s: Session, scope: Scope, hit: HitRow): Item | undefined {
+  const item = cachedItem(s, hit);
+  if (item === undefined || !mayRead(scope, item)) return undefined;
+  return { ...item, usage: { count: hit.count ?? 0, lastAtMs: hit.last_ms ?? hit.created_at_ms } };
+}
+
+/** See `Reader.items`. */
+export function items(s: Session, scope: Scope, bodies: readonly number[]): Item[] {
+  const found: Item[] = [];
+  for (const body of bodies) {
+    const hit = s.sql.get<HitRow>(
+      `SELECT ${HIT_COLUMNS} FROM body b CROSS JOIN entity e ON e.row = b.entity LEFT JOIN usage u ON u.entity = e.row
+       WHERE b.id = ? AND e.body = b.id`,
+      body,
+    );
+    const item = hit === undefined ? undefined : toItem(s, scope, hit);
+    if (item !== undefined) found.push(item);
+  }
+  return found;
+}
+
+/** See `Reader.recent`. */
+export function recent(s: Session, scope: Scope, filters: Filters, count: number, offset: number): Item[] {
+  const { conditions, values } = entityConditions(scope, filters);
+  if (filters.includeArchived !== true) conditions.unshift('e.archived = 0');
+  if (filters.category !== undefined) {
+    conditions.push('e.category = ?');
+    values.push(filters.category);
+  }
+  if (scope.workspace !== null) {
+    conditions.push('e.workspace = ?');
+    values.push(scope.workspace);
+  }
+  // The partial index is taken only when its condition stands in the text of the query.
+  if (filters.alwaysOn === true) conditions.push('e.always_on = 1');
+  const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
+  const rows = s.sql.all<HitRow>(
+    `SELECT ${HIT_COLUMNS} FROM entity e LEFT JOIN usage u ON u.entity = e.row ${where} ORDER BY e.version DESC LIMIT ? OFFSET ?`,
+    ...values,
+    count,
+    offset,
+  );
+  const found: Item[] = [];
+  for (const row of rows) {
+    const item = toItem(s, scope, row);
+    if (item !== undefined) found.push(item);
+  }
+  return found;
+}

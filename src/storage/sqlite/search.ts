@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto';
+
+import { LIMITS } from '../../limits.ts';
+import type { Candidate, Filters, Scope, TermStatistics } from '../../memory/types.ts';
+import type { TextQuery } from '../store.ts';
+import type { Session } from './session.ts';
+
+/** The text index of live rows and that of archived ones. */
+export type IndexName = 'text' | 'text_past';
+
+function scopeToken(kind: 'w' | 'c' | 'k', text: string): string {
+  return `${kind}:${createHash('sha256').update(text, 'utf8').digest('hex').slice(0, 20)}`;
+}
+
+/** Tokens of the unweighted column: narrow filters are terms there, never a join. */
+export function scopeTokens(entity: { workspace: string; category: string; key: string }): string {
+  return `${scopeToken('w', entity.workspace)} ${scopeToken('c', entity.category)} ${scopeToken('k', entity.key)}`;
+}
+
+/** Puts a body into an index. */
+export function indexBody(s: Session, index: IndexName, body: number, tokens: string, scope: string): void {
+  s.sql.run(`INSERT INTO ${index}(rowid, terms, scope) VALUES (?, ?, ?)`, body, tokens, scope);
+}
+
+/** Takes a body out, by the very tokens that went in: only so N and the lengths stay exact. */
+export function unindexBody(s: Session, index: IndexName, body: number, tokens: string, scope: string): void {
+  s.sql.run(`INSERT INTO ${index}(${index}, rowid, terms, scope) VALUES ('delete', ?, ?, ?)`, body, tokens, scope);
+}
+
+function quoted(token: string): string {
+  return `"${token.replaceAll('"', '""')}"`;
+}
+
+function readVarints(block: Buffer): number[] {
+  const values: number[] = [];
+  let value = 0;
+  for (const byte of block) {
+    value = value * 128 + (byte & 0x7f);
+    if (byte < 0x80) {
+      values.push(value);
+      value = 0;
+    }
+  }
+  return values;
+}
+
+/** Size of the index, from the row that FTS5 keeps of it (record 1: rows, then tokens of each column). */
+function indexSize(s: Session): { rows: number; tokens: number } {
+  const record = s.sql.get<{ block: Buffer }>('SELECT block FROM text_data WHERE id = 1');
+  const [rows = 0, tokens = 0] = record === undefined ? [] : readVarints(record.block);
+  return { rows, tokens };
+}
+
+function frequencyInIndex(s: Session, term: string): number {
+  return s.sql.get<{ doc: number }>(`SELECT doc FROM temp.vocabulary WHERE term = ? AND col = 'terms'`, term)?.doc ?? 0;
+}
+
+/** See `Reader.termStatistics`. */
+export function termStatistics(s: Session, terms: readonly string[]): TermStatistics {
+  const { rows, tokens } = indexSize(s);
+  const counted = s.frequencies?.complete === true ? s.frequencies : null;
+  return {
+    rows,
+    meanLength: rows === 0 ? 1 : Math.max(1, tokens / rows),
+    frequencies: terms.map((term) => (counted === null ? frequencyInIndex(s, term) : counted.of(term))),
+  };
+}
+
+/**
+ * The terms that the first step asks for. Frequent ones are dropped, most frequent first, only while the rest still
+ * covers enough rows: they cost most and tell least, and `rank` counts them all the same.
+ */
+export function askedTerms(terms: readonly string[], frequencies: readonly number[], enough: number): string[] {
+  const known = terms.map((term, i) => ({ term, rows: frequencies[i] ?? 0 })).filter((entry) => entry.rows > 0);
+  known.sort((a, b) => a.rows - b.rows || (a.term < b.term ? -1 : 1));
+  const asked: string[] = [];
+  let covered = 0;
+  for (const { term, rows } of known) {
+    if (asked.length > 0 && covered >= enough) break;
+    asked.push(term);
+    covered = Math.max(covered, rows);
+  }
+  return asked;
+}
+
+interface Narrowing {
+  /** For the MATCH expression. */
+  readonly match: string;
+  /** Conditions on `e`, with their values; empty for callers without such a filter, who then pay for no join. */
+  readonly conditions: readonly string[];
+  readonly values: readonly unknown[];
+}
+
+/** Conditions on an `entity e` that scope and filters set, except those the index itself knows. */
+export function entityConditions(scope: Scope, filters: Filters): { conditions: string[]; values: unknown[] } {
+  const conditions: string[] = [];
+  const values: unknown[] = [];
+  const { principal } = scope;
+  if (principal.kind === 'bound') {
+    conditions.push(
+      `(CASE WHEN e.visibility = 'private' THEN e.workspace = ? AND e.agent_id = ? ELSE e.workspace = ? OR e.visibility = 'public' END)`,
+    );
+    values.push(principal.workspace, principal.agentId, principal.workspace);
+  }
+  if (filters.type !== undefined) {
+    conditions.push('e.type = ?');
+    values.push(filters.type);
+  }
+  if (filters.agentId !== undefined) {
+    conditions.push('e.agent_id = ?');
+    values.push(filters.agentId);
+  }
+  if (filters.alwaysOn !== undefined) {
+    conditions.push('e.always_on = ?');
+    values.push(Number(filters.alwaysOn));
+  }
+  if (filters.topicPrefix !== undefined) {
+    conditions.push('substr(e.topic_path, 1, ?) = ?');
+    values.push(Array.from(filters.topicPrefix).length, filters.topicPrefix);
+  }
+  return { conditions, values };
+}
+
+function narrowing(scope: Scope, filters: Filters): Narrowing {
+  const terms: string[] = [];
+  if (scope.workspace !== null) terms.push(quoted(scopeToken('w', scope.workspace)));
+  if (filters.category !== undefined) terms.push(quoted(scopeToken('c', filters.category)));
+  return { match: terms.length === 0 ? '' : ` AND {scope} : (${terms.join(' AND ')})`, ...entityConditions(scope, filters) };
+}
+
+function search(s: Session, index: IndexName, match: string, narrow: Narrowing, count: number): { body: number; tokens: string }[] {
+  const join = narrow.conditions.length === 0 ? '' : 'JOIN body n ON n.id = t.rowid JOIN entity e ON e.row = n.entity';
+  const where = narrow.conditions.map((condition) => ` AND ${condition}`).join('');
+  // bm25() as an expression is twice as fast as ORDER BY rank; the body is touched only after the cut.
+  return s.sql.all<{ body: number; tokens: string }>(
+    `SELECT b.id AS body, b.tokens AS tokens FROM (
+       SELECT t.rowid AS id, bm25(${index}, 1.0, 0.0) AS r FROM ${index} t ${join}
+       WHERE ${index} MATCH ?${where} ORDER BY r, t.rowid DESC LIMIT ?) c
+     CROSS JOIN body b ON b.id = c.id`,
+    match + narrow.match,
+    ...narrow.values,
+    count,
+  );
+}
+
+/** See `Reader.candidates`. */
+export function candidates(s: Session, scope: Scope, query: TextQuery, filters: Filters, count: number): Candidate[] {
+  const narrow = narrowing(scope, filters);
+  const indexes: IndexName[] = filters.includeArchived === true ? ['text', 'text_past'] : ['text'];
+  const found = new Map<number, Candidate>();
+  const keyed = query.keyText !== '' && query.keyText.length <= LIMITS.nameMaxBytes;
+  const { frequencies } = termStatistics(s, query.terms);
+  for (const index of indexes) {
+    // A filter that the counts know nothing of may leave little of a term, so then every term is asked for.
+    const narrowed = narrow.match !== '' || narrow.conditions.length > 0 || index === 'text_past';
+    const terms = narrowed ? query.terms : askedTerms(query.terms, frequencies, count);
+    if (terms.length > 0) {
+      for (const row of search(s, index, `{terms} : (${terms.map(quoted).join(' OR ')})`, narrow, count)) {
+        found.set(row.body, { ...row, keyIsQuery: false });
+      }
+    }
+    if (!keyed) continue;
+    for (const row of search(s, index, `{scope} : (${quoted(scopeToken('k', query.keyText))})`, narrow, count)) {
+      found.set(row.body, { ...row, keyIsQuery: true });
+    }
+  }
+  return [...found.values()];
+}

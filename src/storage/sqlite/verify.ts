@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto';
+
+import { canonicalJson } from '../../memory/canonical.ts';
+import { packTokens } from '../../memory/text.ts';
+import { changeDigest, GENESIS, operationDigest, operationHash } from './chain.ts';
+import { payloadOf, type ChangeKind } from './payloads.ts';
+import { termStatistics, type IndexName } from './search.ts';
+import type { Session } from './session.ts';
+
+/** At most so many problems are listed: the first ones tell what is wrong. */
+const PROBLEMS_MAX = 100;
+
+interface OperationRow {
+  readonly seq: number;
+  readonly id: string;
+  readonly at_ms: number;
+  readonly kind: string;
+  readonly digest: Buffer;
+  readonly hash: Buffer;
+}
+
+function verifyChain(s: Session, report: (problem: string) => void): void {
+  let previous: { hash: Buffer; seq: number; atMs: number } = { hash: GENESIS, seq: 0, atMs: 0 };
+  const rows = s.sql.db.prepare('SELECT seq, id, at_ms, kind, digest, hash FROM operations ORDER BY seq').all() as OperationRow[];
+  for (const row of rows) {
+    const changes = s.sql.all<{ n: number; kind: ChangeKind; row: number; salt: Buffer | null; digest: Buffer }>(
+      'SELECT n, kind, row, salt, digest FROM changes WHERE seq = ? ORDER BY n',
+      row.seq,
+    );
+    for (const change of changes) {
+      if (change.salt === null) continue; // erased on purpose: its digest still stands in the chain
+      const payload = payloadOf(s, change.kind, change.row);
+      if (payload === undefined) report(`operation ${row.seq}: its ${change.kind} row ${change.row} is missing`);
+      else if (!changeDigest(change.salt, payload).equals(change.digest)) {
+        report(`operation ${row.seq}: its ${change.kind} row ${change.row} was changed afterwards`);
+      }
+    }
+    const digest = operationDigest(changes.map((change) => change.digest));
+    const hash = operationHash(previous.hash, { seq: row.seq, id: row.id, atMs: row.at_ms, kind: row.kind }, row.digest);
+    if (!digest.equals(row.digest)) report(`operation ${row.seq}: its changes do not add up`);
+    if (!hash.equals(row.hash)) report(`operation ${row.seq}: the chain is broken`);
+    if (row.seq !== previous.seq + 1) report(`operation ${row.seq}: ${previous.seq + 1} is missing before it`);
+    if (row.at_ms < previous.atMs) report(`operation ${row.seq}: its time goes back`);
+    previous = { hash: row.hash, seq: row.seq, atMs: row.at_ms };
+  }
+}
+
+function verifyBodies(s: Session, report: (problem: string) => void): number {
+  let live = 0;
+  const rows = s.sql.db
+    .prepare(
+      `SELECT b.id, b.json, b.hash, b.tokens, e.key, e.category, e.archived, v.tags
+       FROM entity e JOIN version v ON v.id = e.version JOIN body b ON b.id = e.body`,
+    )
+    .iterate() as IterableIterator<{
+    id: number;
+    json: string;
+    hash: Buffer;
+    tokens: string;
+    key: string;
+    category: string;
+    archived: number;
+    tags: string;
+  }>;
+  for (const row of rows) {
+    if (row.archived === 0) live += 1;
+    const hash = createHash('sha256').update(canonicalJson(row.json), 'utf8').digest();
+    if (!hash.equals(row.hash)) report(`body ${row.id}: its text was changed afterwards`);
+    const { tokens } = packTokens({ bodyJson: row.json, key: row.key, tags: JSON.parse(row.tags) as string[], category: row.category });
+    if (tokens !== row.tokens) report(`body ${row.id}: its tokens are not those of its text`);
+  }
+  return live;
+}
+
+/** Checks chain, bodies, text index and references by computing them again; lists what does not agree. */
+export function verify(s: Session): string[] {
+  const problems: string[] = [];
+  const report = (problem: string): void => {
+    if (problems.length < PROBLEMS_MAX) problems.push(problem);
+  };
+  verifyChain(s, report);
+  const live = verifyBodies(s, report);
+  const { rows } = termStatistics(s, []);
+  if (rows !== live) report(`text index: it counts ${rows} rows, there are ${live}`);
+  const indexes: IndexName[] = ['text', 'text_past'];
+  for (const index of indexes) {
+    try {
+      s.sql.db.prepare(`INSERT INTO ${index}(${index}) VALUES ('integrity-check')`).run();
+    } catch {
+      report(`${index}: the full-text index is damaged`);
+    }
+  }
+  for (const problem of s.sql.db.pragma('foreign_key_check') as { table: string; rowid: number }[]) {
+    report(`${problem.table} ${problem.rowid}: it refers to a row that is not there`);
+  }
+  for (const line of s.sql.db.pragma('integrity_check(10)') as { integrity_check: string }[]) {
+    if (line.integrity_check !== 'ok') report(`file: ${line.integrity_check}`);
+  }
+  return problems;
+}

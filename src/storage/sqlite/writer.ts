@@ -1,0 +1,289 @@
+import { createHash } from 'node:crypto';
+
+import type { Clock } from '../../clock.ts';
+import { MimirError } from '../../errors.ts';
+import { LIMITS } from '../../limits.ts';
+import { canonicalJson } from '../../memory/canonical.ts';
+import { mayRead, mayWrite } from '../../memory/scope.ts';
+import { jaccard, trigrams } from '../../memory/similarity.ts';
+import { packTokens } from '../../memory/text.ts';
+import type { Entity, EntityFields, EntityPatch, NewEntity, Scope, SimilarEntity } from '../../memory/types.ts';
+import type { Writer } from '../store.ts';
+import { changeDigest } from './chain.ts';
+import { proposals, type Derived, type IndexChange } from './derived.ts';
+import { entityAtRow } from './entities.ts';
+import { payloadOf, type ChangeKind } from './payloads.ts';
+import { sqliteReader } from './reader.ts';
+import { indexBody, scopeTokens, unindexBody } from './search.ts';
+import type { Session } from './session.ts';
+import { openState } from './state.ts';
+
+/** One operation while it runs: its number, and what it has touched so far. */
+export interface RunningOperation {
+  readonly seq: number;
+  readonly changes: { kind: ChangeKind; row: number; salt: Uint8Array; digest: Uint8Array }[];
+  readonly indexChanges: IndexChange[];
+}
+
+/** Notes that the running operation touched a row. Must be called after the row stands as it will be verified. */
+export function recordChange(s: Session, clock: Clock, operation: RunningOperation, kind: ChangeKind, row: number): void {
+  const payload = payloadOf(s, kind, row);
+  if (payload === undefined) throw new Error(`no ${kind} row to record`);
+  const salt = clock.randomBytes(32);
+  operation.changes.push({ kind, row, salt, digest: changeDigest(salt, payload) });
+}
+
+/** Adds to the usage of a row. */
+export function addUsage(s: Session, row: number, times: number, atMs: number): void {
+  s.sql.run(
+    `INSERT INTO usage(entity, count, last_ms) VALUES (?, ?, ?)
+     ON CONFLICT(entity) DO UPDATE SET count = count + excluded.count, last_ms = max(last_ms, excluded.last_ms)`,
+    row,
+    times,
+    atMs,
+  );
+}
+
+/** The writing half of a store, for one operation. */
+export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operation: RunningOperation): Writer {
+  const record = (kind: ChangeKind, row: number): void => recordChange(s, clock, operation, kind, row);
+
+  const demandWrite = (scope: Scope, workspace: string): void => {
+    if (!mayWrite(scope, workspace)) throw new MimirError('forbidden', 'This caller may not write into that workspace.');
+  };
+
+  const addBody = (entity: number, findable: { bodyJson: string; key: string; tags: readonly string[]; category: string }) => {
+    const { tokens, length } = packTokens(findable);
+    const hash = createHash('sha256').update(canonicalJson(findable.bodyJson), 'utf8').digest();
+    const id = s.sql.run(
+      'INSERT INTO body(entity, tokens, length, hash, json) VALUES (?, ?, ?, ?, ?)',
+      entity,
+      tokens,
+      length,
+      hash,
+      findable.bodyJson,
+    );
+    return { id, tokens };
+  };
+
+  const addVersion = (entity: number, body: number, fields: EntityFields): number => {
+    const id = s.sql.run(
+      `INSERT INTO version(seq, entity, body, status, type, tags, importance, layer, topic_path, archived, archive_reason, verified,
+         source, always_on, certainty, agent_id, visibility) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      operation.seq,
+      entity,
+      body,
+      fields.status,
+      fields.type,
+      JSON.stringify(fields.tags),
+      fields.importance,
+      fields.layer,
+      fields.topicPath,
+      Number(fields.archived),
+      fields.archiveReason,
+      Number(fields.verified),
+      fields.source,
+      Number(fields.alwaysOn),
+      fields.certainty,
+      fields.agentId,
+      fields.visibility,
+    );
+    return id;
+  };
+
+  const toIndex = (entity: Pick<Entity, 'workspace' | 'category' | 'key'>, archived: boolean, body: number, tokens: string): void => {
+    indexBody(s, archived ? 'text_past' : 'text', body, tokens, scopeTokens(entity));
+    if (!archived) operation.indexChanges.push({ body, tokens, by: 1 });
+  };
+
+  const fromIndex = (entity: Pick<Entity, 'workspace' | 'category' | 'key'>, archived: boolean, body: number, tokens: string): void => {
+    unindexBody(s, archived ? 'text_past' : 'text', body, tokens, scopeTokens(entity));
+    if (!archived) operation.indexChanges.push({ body, tokens, by: -1 });
+  };
+
+  const storedTokens = (body: number): string => s.sql.get<{ tokens: string }>('SELECT tokens FROM body WHERE id = ?', body)?.tokens ?? '';
+
+  return Object.assign(sqliteReader(s), {
+    newId: (prefix: string): string => prefix + Buffer.from(clock.randomBytes(6)).toString('hex'),
+
+    create: (scope: Scope, entity: NewEntity): Entity => {
+      demandWrite(scope, entity.workspace);
+      // The row comes first because body and version name it; both numbers are set right after.
+      const row = s.sql.run(
+        `INSERT INTO entity(id, version, body, workspace, category, key, type, agent_id, visibility, topic_path, archived, always_on, created_at_ms)
+         VALUES (?, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        entity.id,
+        entity.workspace,
+        entity.category,
+        entity.key,
+        entity.type,
+        entity.agentId,
+        entity.visibility,
+        entity.topicPath,
+        Number(entity.archived),
+        Number(entity.alwaysOn),
+        s.nowMs,
+      );
+      const body = addBody(row, entity);
+      const version = addVersion(row, body.id, entity);
+      s.sql.run('UPDATE entity SET version = ?, body = ? WHERE row = ?', version, body.id, row);
+      s.sql.run(
+        'INSERT INTO key(workspace, category, key, entity, seq_from) VALUES (?, ?, ?, ?, ?)',
+        entity.workspace,
+        entity.category,
+        entity.key,
+        row,
+        operation.seq,
+      );
+      toIndex(entity, entity.archived, body.id, body.tokens);
+      record('entity', row);
+      record('version', version);
+      const made = entityAtRow(s, row);
+      if (made === undefined) throw new Error('the new entity is not there');
+      return made;
+    },
+
+    revise: (scope: Scope, entity: Entity, patch: EntityPatch): boolean => {
+      demandWrite(scope, entity.workspace);
+      const next: Entity = { ...entity, ...patch };
+      const textChanged = next.bodyJson !== entity.bodyJson || JSON.stringify(next.tags) !== JSON.stringify(entity.tags);
+      const same = (Object.keys(patch) as (keyof EntityPatch)[]).every((name) =>
+        name === 'tags' || name === 'bodyJson' ? !textChanged : next[name] === entity[name],
+      );
+      if (same) return false;
+      let body = { id: entity.body, tokens: '' };
+      if (textChanged || next.archived !== entity.archived) {
+        const tokens = storedTokens(entity.body);
+        fromIndex(entity, entity.archived, entity.body, tokens);
+        body = textChanged ? addBody(entity.row, next) : { id: entity.body, tokens };
+        toIndex(entity, next.archived, body.id, body.tokens);
+      }
+      const version = addVersion(entity.row, body.id, next);
+      s.sql.run(
+        `UPDATE entity SET version = ?, body = ?, type = ?, agent_id = ?, visibility = ?, topic_path = ?, archived = ?, always_on = ? WHERE row = ?`,
+        version,
+        body.id,
+        next.type,
+        next.agentId,
+        next.visibility,
+        next.topicPath,
+        Number(next.archived),
+        Number(next.alwaysOn),
+        entity.row,
+      );
+      record('version', version);
+      return true;
+    },
+
+    similar: (scope: Scope, entity: Entity): SimilarEntity[] => {
+      if (entity.bodyJson.length > LIMITS.similarBodyMaxChars) return [];
+      const grams = trigrams(entity.bodyJson);
+      const alike: SimilarEntity[] = [];
+      for (const body of proposals(derived, storedTokens(entity.body), LIMITS.similarCandidatesMax + 1)) {
+        if (body === entity.body) continue;
+        const row = s.sql.get<{ entity: number }>(
+          `SELECT e.row AS entity FROM body b CROSS JOIN entity e ON e.row = b.entity
+           WHERE b.id = ? AND e.body = b.id AND e.archived = 0 AND e.workspace = ? AND e.category = ?`,
+          body,
+          entity.workspace,
+          entity.category,
+        );
+        const other = row === undefined ? undefined : entityAtRow(s, row.entity);
+        if (other === undefined || !mayRead(scope, other) || other.bodyJson.length > LIMITS.similarBodyMaxChars) continue;
+        const similarity = other.bodyJson === entity.bodyJson ? 1 : jaccard(grams, trigrams(other.bodyJson), LIMITS.similarMin);
+        if (similarity >= LIMITS.similarMin) {
+          alike.push({ id: other.id, key: other.key, similarity: Math.round(similarity * 1e4) / 1e4 });
+        }
+      }
+      alike.sort((a, b) => b.similarity - a.similarity || (a.id < b.id ? -1 : 1));
+      return alike.slice(0, LIMITS.similarCandidatesMax);
+    },
+
+    noteUse: (row: number, times: number, atMs: number): void => addUsage(s, row, times, atMs),
+
+    openLink: (scope: Scope, fromRow: number, toId: string, relationship: string, weight: number): void => {
+      const workspace = s.sql.get<{ workspace: string }>('SELECT workspace FROM entity WHERE row = ?', fromRow)?.workspace ?? '';
+      demandWrite(scope, workspace);
+      const id = s.sql.run(
+        'INSERT INTO link(workspace, entity, target, relationship, weight, seq_from) VALUES (?, ?, ?, ?, ?, ?)',
+        workspace,
+        fromRow,
+        toId,
+        relationship,
+        weight,
+        operation.seq,
+      );
+      s.sql.run('UPDATE entity SET links = links + 1 WHERE row = ?', fromRow);
+      record('link', id);
+    },
+
+    closeLinks: (scope: Scope, fromRow: number, toId: string): number => {
+      const open = s.sql.all<{ id: number; workspace: string }>(
+        'SELECT id, workspace FROM link WHERE entity = ? AND target = ? AND seq_to IS NULL',
+        fromRow,
+        toId,
+      );
+      for (const { id, workspace } of open) {
+        demandWrite(scope, workspace);
+        s.sql.run('UPDATE link SET seq_to = ? WHERE id = ?', operation.seq, id);
+        record('link_closed', id);
+      }
+      s.sql.run('UPDATE entity SET links = links - ? WHERE row = ?', open.length, fromRow);
+      return open.length;
+    },
+
+    appendJournal: (scope: Scope, entry: Parameters<Writer['appendJournal']>[1]): void => {
+      demandWrite(scope, entry.workspace);
+      const row = s.sql.run(
+        `INSERT INTO journal(id, event_type, evaluated_json, acted_json, forward_json, category, key, entity_id, agent_id, workspace,
+           created_at_unix_ms, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        entry.id,
+        entry.eventType,
+        entry.evaluatedJson,
+        entry.actedJson,
+        entry.forwardJson,
+        entry.category,
+        entry.key,
+        entry.entityId,
+        entry.agentId,
+        entry.workspace,
+        entry.createdAtMs,
+        operation.seq,
+      );
+      record('journal', row);
+    },
+
+    stateSet: (scope: Scope, entry: Parameters<Writer['stateSet']>[1]): void => {
+      demandWrite(scope, entry.workspace);
+      const old = openState(s, entry.workspace, entry.key);
+      const expired = s.sql.all<{ id: number }>(
+        'SELECT id FROM state WHERE seq_to IS NULL AND expires_at_unix_ms IS NOT NULL AND expires_at_unix_ms < ? LIMIT ?',
+        s.nowMs,
+        LIMITS.stateSweepMax,
+      );
+      for (const id of new Set([...(old === undefined ? [] : [old.id]), ...expired.map((row) => row.id)])) {
+        s.sql.run('UPDATE state SET seq_to = ? WHERE id = ?', operation.seq, id);
+        record('state_closed', id);
+      }
+      const id = s.sql.run(
+        'INSERT INTO state(workspace, key, value_json, expires_at_unix_ms, created_at_unix_ms, seq_from) VALUES (?, ?, ?, ?, ?, ?)',
+        entry.workspace,
+        entry.key,
+        entry.valueJson,
+        entry.expiresAtMs,
+        entry.createdAtMs,
+        operation.seq,
+      );
+      record('state', id);
+    },
+
+    stateDelete: (scope: Scope, workspace: string, key: string): boolean => {
+      demandWrite(scope, workspace);
+      const open = openState(s, workspace, key);
+      if (open === undefined) return false;
+      s.sql.run('UPDATE state SET seq_to = ? WHERE id = ?', operation.seq, open.id);
+      record('state_closed', open.id);
+      return open.expires_at_unix_ms === null || open.expires_at_unix_ms >= s.nowMs;
+    },
+  });
+}

@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import type { Clock } from '../clock.ts';
+import type { CallOptions } from '../engine/operation.ts';
+import type { Execute, OperationName } from '../engine/operations.ts';
+import type { UsageNotes } from '../engine/usage.ts';
+import type { Scope } from '../memory/types.ts';
+import { fieldsOf, invalidArgument, publishedSchema, readArguments } from './input.ts';
+import type { Caller, ToolAnnotations, ToolListing } from './types.ts';
+
+/** Where a tool is shown: to everybody, or only where all tools are asked for. Every tool can be called always. */
+export type Profile = 'core' | 'all';
+
+/** What is true of the running server. */
+export interface ServerFacts {
+  readonly dbPath: string;
+  readonly encrypted: boolean;
+  readonly version: string;
+}
+
+/** What a tool works with. */
+export interface ToolDeps {
+  readonly execute: Execute;
+  readonly usage: UsageNotes;
+  readonly clock: Clock;
+  readonly facts: ServerFacts;
+}
+
+/** Everything that is true of one tool. */
+export interface ToolBlock<S extends z.ZodObject> {
+  readonly name: string;
+  readonly title: string;
+  /** The first sentence says when to use it. */
+  readonly description: string;
+  readonly input: S;
+  readonly annotations: ToolAnnotations;
+  readonly profile: Profile;
+  readonly operation: OperationName;
+  /** Answers the JSON text of an object. */
+  readonly run: (args: z.output<S>, caller: Caller, deps: ToolDeps) => Promise<string>;
+}
+
+/** A tool as the table keeps it: its input type is inside. */
+export interface Tool {
+  readonly listing: ToolListing;
+  readonly profile: Profile;
+  readonly operation: OperationName;
+  /** Reads the arguments and runs; rejects with a `MimirError` that says what is wrong. */
+  readonly run: (args: unknown, caller: Caller, deps: ToolDeps) => Promise<string>;
+}
+
+/** Declares a tool. Its JSON Schema is made here, once. */
+export function defineTool<S extends z.ZodObject>(block: ToolBlock<S>): Tool {
+  const { name, title, description, annotations, input, profile, operation } = block;
+  const inputSchema = publishedSchema(input);
+  const fields = fieldsOf(input, inputSchema);
+  const spoken = name.replace(/^mimir_/, '');
+  return {
+    listing: { name, title, description, inputSchema: { ...inputSchema }, annotations },
+    profile,
+    operation,
+    run: async (args, caller, deps) => {
+      const parsed = input.safeParse(readArguments(spoken, fields, args));
+      if (parsed.success) return block.run(parsed.data, caller, deps);
+      const path = parsed.error.issues[0]?.path.join('.') ?? 'arguments';
+      throw invalidArgument(spoken, path, 'is not right', fields.find((field) => field.name === path)?.allowed ?? 'as described');
+    },
+  };
+}
+
+/** The scope of a call, narrowed to a workspace when one is given. */
+export function scopeOf(caller: Caller, workspace: string | undefined): Scope {
+  const { principal, client } = caller;
+  return { principal, workspace: workspace ?? null, actor: principal.kind === 'owner' ? 'owner' : principal.agentId, client };
+}
+
+/** How a call is to be carried out. */
+export function optionsOf(caller: Caller, key?: string): CallOptions {
+  return { ...(caller.signal !== undefined && { signal: caller.signal }), ...(key !== undefined && { idempotencyKey: key }) };
+}
+
+/** A tool that only reads. */
+export const READS: ToolAnnotations = { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false };
+/** A tool that adds: nothing is lost by it, calling it twice adds twice or counts twice. */
+export const ADDS: ToolAnnotations = { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false };
+/** A tool that sets: twice is the same as once, and nothing else is lost. */
+export const SETS: ToolAnnotations = { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false };
+/** A tool that takes something away or replaces it. */
+export const REMOVES: ToolAnnotations = { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false };

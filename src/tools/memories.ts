@@ -1,0 +1,178 @@
+import { z } from 'zod';
+import { LIMITS } from '../limits.ts';
+import type { Filters } from '../memory/types.ts';
+import { ADDS, defineTool, optionsOf, READS, REMOVES, scopeOf } from './define.ts';
+import { clamped, filter, flag, idempotencyKey, name, names, number, text, workspaceHash } from './fields.ts';
+import { emptyMembers, renderContext, renderEntity, renderRecall } from './render.ts';
+
+/** Stores or changes a memory. */
+export const remember = defineTool({
+  name: 'mimir_remember',
+  title: 'Remember',
+  description:
+    'Use when something is worth knowing in a later session: a decision, fact, preference or lesson. Stores it under ' +
+    'category and key; an existing one is updated and keeps what is left out. `similar` names near-duplicates.',
+  input: z.object({
+    category: name('Kind of memory, e.g. decision.'),
+    key: name('Unique name within the category.'),
+    body_json: text('The content as JSON text, e.g. {"content":"..."}.', { maxBytes: LIMITS.bodyJsonMaxBytes, json: true }),
+    status: name('Default active.').optional(),
+    type: name('Default insight.').optional(),
+    tags: names('Words to find it by.', LIMITS.tagsMax).optional(),
+    importance: number('0 to 1, default 0.5.').optional(),
+    topic_path: name('Path such as arch/storage.').optional(),
+    workspace_hash: workspaceHash,
+    agent_id: name('Agent it belongs to.').optional(),
+    recall_when: names('Situations in which to recall it.', LIMITS.tagsMax).optional(),
+    always_on: flag('Show in every context.').optional(),
+    certainty: number('0 to 1, default 0.5.').optional(),
+    visibility: name('private, workspace (default) or public.').optional(),
+    idempotency_key: idempotencyKey,
+  }),
+  annotations: ADDS,
+  profile: 'core',
+  operation: 'remember',
+  run: async (args, caller, { execute }) => {
+    const { category, key } = args;
+    const done = await execute(
+      'remember',
+      scopeOf(caller, args.workspace_hash),
+      {
+        category,
+        key,
+        bodyJson: args.body_json,
+        recallWhen: args.recall_when ?? [],
+        ...(args.status !== undefined && { status: args.status }),
+        ...(args.type !== undefined && { type: args.type }),
+        ...(args.tags !== undefined && { tags: args.tags }),
+        ...(args.importance !== undefined && { importance: args.importance }),
+        ...(args.topic_path !== undefined && { topicPath: args.topic_path }),
+        ...(args.agent_id !== undefined && { agentId: args.agent_id }),
+        ...(args.always_on !== undefined && { alwaysOn: args.always_on }),
+        ...(args.certainty !== undefined && { certainty: args.certainty }),
+        ...(args.visibility !== undefined && { visibility: args.visibility }),
+      },
+      optionsOf(caller, args.idempotency_key),
+    );
+    return JSON.stringify({ id: done.id, action: done.action, category, key, ...(done.similar !== undefined && { similar: done.similar }) });
+  },
+});
+
+/** Finds memories. */
+export const recall = defineTool({
+  name: 'mimir_recall',
+  title: 'Recall',
+  description:
+    'Use before answering or deciding, to find what was stored about a subject. Most relevant first; an exact key comes ' +
+    'first of all. An empty query lists the newest.',
+  input: z.object({
+    query: text('Words to look for; a key; "" for the newest.', { maxBytes: LIMITS.bodyJsonMaxBytes }),
+    category: filter('Only this category.'),
+    type: filter('Only this type.'),
+    limit: clamped(`At most ${LIMITS.recallLimitMax}.`, 0, LIMITS.recallLimitMax).default(10),
+    offset: clamped('Hits to skip.', 0, LIMITS.offsetMax).default(0),
+    min_decay: number('Leave out weaker ones, 0 to 1.').default(0),
+    topic_path: filter('Only topics that begin so.'),
+    mode: z.enum(['fts5', 'dense', 'hybrid']).describe('dense and hybrid search by words for now.').optional(),
+    include_archived: flag('Forgotten ones too.').default(false),
+    // Stemming is in the index and relevance is the order, so these three have nothing left to do.
+    expansion: z
+      .object({ enabled: flag('No effect.').optional(), n_variants: clamped('No effect.', 0, 1_000).optional() })
+      .describe('Accepted without effect: word forms are always matched.')
+      .optional(),
+    preview_cap: clamped('Bytes of body_json to show of each.', -1, Number.MAX_SAFE_INTEGER).optional(),
+    content_weight: number('Accepted without effect.', [0, 1]).optional(),
+    trust_weight: number('Prefer verified and certain ones, 0 to 1.', [0, 1]).optional(),
+    diversity_halving: number('Accepted without effect.', [0, 1]).optional(),
+    workspace_hash: name('Only this workspace, "" too.').optional(),
+    agent_id: name('Only this agent, "" too.').optional(),
+    always_on: flag('Only pinned (true) or others (false).').optional(),
+  }),
+  annotations: READS,
+  profile: 'core',
+  operation: 'recall',
+  run: async (args, caller, { execute, usage, clock }) => {
+    const filters: Filters = {
+      ...(args.category !== undefined && { category: args.category }),
+      ...(args.type !== undefined && { type: args.type }),
+      ...(args.topic_path !== undefined && { topicPrefix: args.topic_path }),
+      ...(args.agent_id !== undefined && { agentId: args.agent_id }),
+      ...(args.always_on !== undefined && { alwaysOn: args.always_on }),
+      ...(args.include_archived && { includeArchived: true }),
+    };
+    const { query, limit, offset, preview_cap: previewCap = -1 } = args;
+    const found = await execute(
+      'recall',
+      scopeOf(caller, args.workspace_hash),
+      {
+        query,
+        filters,
+        limit,
+        offset,
+        minDecay: args.min_decay,
+        ...(args.trust_weight !== undefined && { trustWeight: args.trust_weight }),
+        ...(previewCap >= 0 && { previewCap }),
+      },
+      optionsOf(caller),
+    );
+    const nowMs = clock.nowMs();
+    const asked = args.mode ?? 'fts5';
+    const rendered = renderRecall(found, usage, nowMs, { ...(asked !== 'fts5' && { mode_used: 'fts5' }), ...emptyMembers(found, offset) });
+    usage.note(rendered.rows, nowMs);
+    return rendered.json;
+  },
+});
+
+/** Reads one memory. */
+export const getEntity = defineTool({
+  name: 'mimir_get_entity',
+  title: 'Get one memory',
+  description: 'Use when you have an id and need the whole memory, e.g. after a truncated preview. Archived ones are shown too.',
+  input: z.object({ id: name('Id such as mem-0123456789ab.'), workspace_hash: name('Only in this workspace.').optional() }),
+  annotations: READS,
+  profile: 'core',
+  operation: 'get_entity',
+  run: async ({ id, workspace_hash: workspace }, caller, { execute, usage, clock }) =>
+    renderEntity(await execute('get_entity', scopeOf(caller, workspace), { id }, optionsOf(caller)), usage, clock.nowMs()),
+});
+
+/** Archives a memory. */
+export const forget = defineTool({
+  name: 'mimir_forget',
+  title: 'Forget',
+  description: 'Use when a memory is wrong or no longer wanted. Archives it: recall and context leave it out; remembering the key again brings it back.',
+  input: z.object({
+    category: name('Its category.'),
+    key: name('Its key.'),
+    reason: name('Why.').default(''),
+    workspace_hash: name('Needed when several workspaces have the key.').optional(),
+    idempotency_key: idempotencyKey,
+  }),
+  annotations: REMOVES,
+  profile: 'core',
+  operation: 'forget',
+  run: async ({ category, key, reason, workspace_hash: workspace, idempotency_key: retryKey }, caller, { execute }) => {
+    const { found } = await execute('forget', scopeOf(caller, workspace), { category, key, reason }, optionsOf(caller, retryKey));
+    return JSON.stringify({ found, category, key });
+  },
+});
+
+/** Briefs an agent. */
+export const context = defineTool({
+  name: 'mimir_context',
+  title: 'Briefing',
+  description: 'Use at the start of a session for a short briefing in markdown: pinned memories, then the newest, one line each.',
+  input: z.object({
+    categories: names('Only these, in this order.', LIMITS.categoriesMax).optional(),
+    limit: clamped('Lines per category.', 0, LIMITS.recallLimitMax).default(10),
+    workspace_hash: name('Only this workspace.').optional(),
+  }),
+  annotations: READS,
+  profile: 'core',
+  operation: 'context',
+  run: async ({ categories = [], limit, workspace_hash: workspace }, caller, { execute, usage, clock }) => {
+    const gathered = await execute('context', scopeOf(caller, workspace), { categories, limit }, optionsOf(caller));
+    const markdown = renderContext(gathered, usage, clock.nowMs());
+    return JSON.stringify({ markdown, total_chars: Buffer.byteLength(markdown) });
+  },
+});

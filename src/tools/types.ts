@@ -1,0 +1,46 @@
+import type { Access } from '../engine/operation.ts';
+import type { Principal } from '../memory/types.ts';
+
+/** MCP annotations; all four are always given because the protocol's defaults are the pessimistic ones. */
+export interface ToolAnnotations {
+  readonly readOnlyHint: boolean;
+  readonly destructiveHint: boolean;
+  readonly idempotentHint: boolean;
+  readonly openWorldHint: boolean;
+}
+
+/** One tool as `tools/list` shows it. */
+export interface ToolListing {
+  readonly name: string;
+  readonly title: string;
+  readonly description: string;
+  readonly inputSchema: { readonly type: 'object' } & Readonly<Record<string, unknown>>;
+  readonly annotations: ToolAnnotations;
+}
+
+/**
+ * What a tool call answers. `json` is the structured answer as JSON text (always an object), so that a door can send it
+ * without parsing it; `text` is what a model reads: the same JSON, or for an error a sentence with its mend.
+ */
+export interface ToolAnswer {
+  readonly json: string;
+  readonly text: string;
+  readonly isError: boolean;
+}
+
+/** Who calls, and how to stop. */
+export interface Caller {
+  readonly principal: Principal;
+  /** Name of the client program, for the operation log. */
+  readonly client: string;
+  readonly signal?: AbortSignal;
+}
+
+/** The frozen table of tools: the same object stands behind every door. */
+export interface ToolTable {
+  readonly list: readonly ToolListing[];
+  /** What the tool needs, or undefined for a name that does not exist. */
+  access(name: string): Access | undefined;
+  /** Never rejects: every failure is an answer with `isError`. Arguments are whatever the client sent. */
+  call(name: string, args: unknown, caller: Caller): Promise<ToolAnswer>;
+}
