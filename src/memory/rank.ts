@@ -1,3 +1,4 @@
+import { hash32 } from './similarity.ts';
 import type { Candidate, TermStatistics } from './types.ts';
 
 /** What each field's occurrences count, in the order of `FIELDS`: body, key, tags, category. A key is chosen with care. */
@@ -19,46 +20,38 @@ export function inverseFrequency(rows: number, frequency: number): number {
   return Math.log(1 + (rows - df + 0.5) / (df + 0.5));
 }
 
-/** Length of a packed list in tokens: every token is followed by one space, every field begins with one. */
-function packedLength(packed: string): number {
-  let spaces = 0;
-  for (let at = packed.indexOf(' '); at !== -1; at = packed.indexOf(' ', at + 1)) spaces += 1;
-  return Math.max(0, spaces - FIELD_WEIGHTS.length);
-}
-
-/** Occurrences of a term, each counted with the weight of its field. */
-function weightedFrequency(packed: string, needle: string): number {
+/** Occurrences of a term in a list, each counted with the weight of its field. */
+function weightedFrequency(words: Uint32Array, offset: number, hash: number): number {
   let frequency = 0;
-  let field = 0;
-  let lineEnd = packed.indexOf('\n');
-  for (let at = packed.indexOf(needle); at !== -1; at = packed.indexOf(needle, at + needle.length - 1)) {
-    while (lineEnd !== -1 && at > lineEnd) {
-      field += 1;
-      lineEnd = packed.indexOf('\n', lineEnd + 1);
-    }
-    frequency += FIELD_WEIGHTS[field] ?? 0;
+  let at = offset + FIELD_WEIGHTS.length;
+  for (let field = 0; field < FIELD_WEIGHTS.length; field++) {
+    let found = 0;
+    for (const end = at + (words[offset + field] ?? 0); at < end; at++) if (words[at] === hash) found += 1;
+    if (found > 0) frequency += found * (FIELD_WEIGHTS[field] ?? 0);
   }
   return frequency;
 }
 
 /**
- * Orders candidates by BM25F over their stored tokens: occurrences are merged over the fields with their weights before
+ * Orders candidates by BM25F over their stored terms: occurrences are merged over the fields with their weights before
  * saturation (Robertson, Zaragoza and Taylor, 2004). A row whose key is the query comes first. Total order: equal
  * scores by body number, newest first. Pure: the order of the input does not matter.
  */
 export function rank(candidates: readonly Candidate[], terms: readonly string[], statistics: TermStatistics): Ranked[] {
-  const needles = terms.map((term) => ` ${term} `);
+  const hashes = Uint32Array.from(terms, hash32);
   const weights = terms.map((_, i) => inverseFrequency(statistics.rows, statistics.frequencies[i] ?? 0));
-  const ranked = candidates.map((candidate) => {
-    let score = 0;
-    const length = packedLength(candidate.tokens);
+  const ranked = candidates.map(({ body, words, offset, keyIsQuery }) => {
+    const first = offset + FIELD_WEIGHTS.length;
+    let length = 0;
+    for (let at = offset; at < first; at++) length += words[at] ?? 0;
     const norm = K1 * (1 - B + (B * length) / statistics.meanLength);
-    for (let i = 0; i < needles.length; i++) {
-      const frequency = weightedFrequency(candidate.tokens, needles[i] ?? '');
+    let score = 0;
+    for (let i = 0; i < hashes.length; i++) {
+      const frequency = weightedFrequency(words, offset, hashes[i] ?? 0);
       if (frequency > 0) score += ((weights[i] ?? 0) * frequency * (K1 + 1)) / (frequency + norm);
     }
-    return { body: candidate.body, score, first: candidate.keyIsQuery };
+    return { body, score, named: keyIsQuery };
   });
-  ranked.sort((a, b) => Number(b.first) - Number(a.first) || b.score - a.score || b.body - a.body);
+  ranked.sort((a, b) => Number(b.named) - Number(a.named) || b.score - a.score || b.body - a.body);
   return ranked;
 }

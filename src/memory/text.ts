@@ -1,5 +1,7 @@
 import { stemmer } from 'stemmer';
 
+import { hash32 } from './similarity.ts';
+
 /** Changes whenever the same text would give other tokens; it stands in the file, and another number means a rebuild. */
 export const TOKENISER_VERSION = 1;
 
@@ -156,6 +158,20 @@ export function packTokens(entity: FindableText): { tokens: string; length: numb
   let length = 0;
   for (const field of fields) length += field.length;
   return { tokens: fields.map((field) => (field.length === 0 ? ' ' : ` ${field.join(' ')} `)).join('\n'), length };
+}
+
+/**
+ * A packed list in the form that ranking reads: how many tokens each field has, in the order of {@link FIELDS}, then the
+ * 32-bit hash of every token. Two different terms of one store share a hash with a chance of one in billions.
+ */
+export function termList(packed: string): Uint32Array {
+  const hashes: number[] = [];
+  const counts = packed.split('\n').map((line) => {
+    const tokens = line.split(' ').filter((token) => token !== '');
+    for (const token of tokens) hashes.push(hash32(token));
+    return tokens.length;
+  });
+  return Uint32Array.from([...counts, ...hashes]);
 }
 
 /** The tokens of one field of a packed list. */

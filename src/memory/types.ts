@@ -105,8 +105,9 @@ export interface Filters {
 /** One row that the text index proposes for a query. */
 export interface Candidate {
   readonly body: number;
-  /** The packed token list of the body, see `packTokens`. */
-  readonly tokens: string;
+  /** Holds the body's term list, see `termList`, from `offset` on. */
+  readonly words: Uint32Array;
+  readonly offset: number;
   /** True when the entity's key is the query, word for word. */
   readonly keyIsQuery: boolean;
 }

@@ -109,6 +109,12 @@ export class ThreadLane {
     this.#stopTimer();
   }
 
+  /** Ends the thread at once, as a crash would; a new one is started for what waits. */
+  terminate(): void {
+    if (this.#state === 'idle') this.#state = 'opening'; // nothing more may be sent to it
+    void this.#worker?.terminate();
+  }
+
   #stopTimer(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
@@ -189,7 +195,9 @@ export class ThreadLane {
         this.#state = 'idle';
         // When time was up, the thread ran only the first ones; the others go back to the head of the queue.
         this.#putBack(out.slice(answers.length));
-        this.#send();
+        // After a bug nobody knows what state the thread is in.
+        if (answers.some((answer) => !answer.ok && answer.error.code === 'bug')) this.terminate();
+        else this.#send();
         for (const [i, answer] of answers.entries()) {
           const waiting = out[i];
           if (waiting !== undefined) settle(waiting, answer);

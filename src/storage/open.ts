@@ -10,7 +10,7 @@ import { connect, isBusy, Statements, translate, translated, type Connection } f
 import { FREQUENCIES_BYTES, TermFrequencies } from './sqlite/frequencies.ts';
 import { sqliteReader } from './sqlite/reader.ts';
 import { migrate } from './sqlite/schema.ts';
-import { ItemCache, type Session } from './sqlite/session.ts';
+import { ItemCache, TermArena, type Session } from './sqlite/session.ts';
 import { verify } from './sqlite/verify.ts';
 import type { Reader, Writer } from './store.ts';
 
@@ -97,6 +97,7 @@ function makeSession(db: Connection, options: OpenOptions): Session {
   return {
     sql: new Statements(db),
     items: new ItemCache(),
+    terms: new TermArena(),
     frequencies: options.shared === undefined ? null : new TermFrequencies(options.shared),
     nowMs: 0,
   };

@@ -61,11 +61,11 @@ export function anyJson(description: string, maxBytes: number): z.ZodUnknown {
   return z.unknown().meta({ description, type: 'object' }).register(RULES, { maxBytes });
 }
 
-/** The workspace of a call. Absent and empty differ: see house rules on scope. */
-export const workspaceHash = name('Workspace; absent: all on reading, "" on writing.').optional();
+/** The workspace of a write. */
+export const workspaceHash = name('Workspace, default "".').optional();
 
 /** The field of every tool that writes. */
-export const idempotencyKey = text('A retry with the same key gets the first answer.', {
+export const idempotencyKey = text('Makes a retry safe.', {
   maxBytes: LIMITS.nameMaxBytes,
   emptyIsAbsent: true,
 }).optional();

@@ -13,7 +13,7 @@ const TIME_MAX_MS = 8_640_000_000_000_000;
 export const journal = defineTool({
   name: 'mimir_journal',
   title: 'Write to the journal',
-  description: 'Use to record what was weighed, done and left to do, when the course of events matters. Entries are never changed.',
+  description: 'Use to record what was weighed, done and left to do, when the course of events matters.',
   input: z.object({
     event_type: name('e.g. decision.').default('decision'),
     evaluated: anyJson('What was considered.', LIMITS.journalFieldMaxBytes).optional(),
@@ -27,7 +27,7 @@ export const journal = defineTool({
     idempotency_key: idempotencyKey,
   }),
   annotations: ADDS,
-  profile: 'core',
+  profile: 'all',
   operation: 'journal',
   run: async (args, caller, { execute }) => {
     const { id, createdAtMs } = await execute(
@@ -65,7 +65,7 @@ export const timeline = defineTool({
     workspace_hash: name('Only this workspace.').optional(),
   }),
   annotations: READS,
-  profile: 'core',
+  profile: 'all',
   operation: 'timeline',
   run: async (args, caller, { execute }) => {
     const timeFilter: TimelineFilter = {

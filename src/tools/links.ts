@@ -4,13 +4,13 @@ import { defineTool, optionsOf, READS, REMOVES, scopeOf, SETS } from './define.t
 import { clamped, idempotencyKey, name } from './fields.ts';
 import { renderTraversal } from './render.ts';
 
-const where = name('Needed when several workspaces have the key.').optional();
+const where = name('Which one, if several have the key.').optional();
 
 /** Links two memories. */
 export const link = defineTool({
   name: 'mimir_link',
   title: 'Link two memories',
-  description: 'Use when one memory depends on, explains or belongs to another. Two memories have one link; an existing one stays as it is.',
+  description: 'Use when one memory depends on, explains or belongs to another.',
   input: z.object({
     from_category: name('Category of the source.'),
     from_key: name('Key of the source.'),

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
 import type { Filters } from '../memory/types.ts';
 import { ADDS, defineTool, optionsOf, READS, REMOVES, scopeOf } from './define.ts';
-import { clamped, filter, flag, idempotencyKey, name, names, number, text, workspaceHash } from './fields.ts';
+import { clamped, filter, flag, idempotencyKey, name, names, number, RULES, text, workspaceHash } from './fields.ts';
 import { emptyMembers, renderContext, renderEntity, renderRecall } from './render.ts';
 
 /** Stores or changes a memory. */
@@ -10,8 +10,8 @@ export const remember = defineTool({
   name: 'mimir_remember',
   title: 'Remember',
   description:
-    'Use when something is worth knowing in a later session: a decision, fact, preference or lesson. Stores it under ' +
-    'category and key; an existing one is updated and keeps what is left out. `similar` names near-duplicates.',
+    'Use when something is worth knowing in a later session: a decision, fact, preference or lesson. An existing category ' +
+    'and key is updated and keeps what is left out. `similar` names near-duplicates.',
   input: z.object({
     category: name('Kind of memory, e.g. decision.'),
     key: name('Unique name within the category.'),
@@ -63,8 +63,7 @@ export const recall = defineTool({
   name: 'mimir_recall',
   title: 'Recall',
   description:
-    'Use before answering or deciding, to find what was stored about a subject. Most relevant first; an exact key comes ' +
-    'first of all. An empty query lists the newest.',
+    'Use before answering or deciding, to find what was stored about a subject. Most relevant first; an exact key before all.',
   input: z.object({
     query: text('Words to look for; a key; "" for the newest.', { maxBytes: LIMITS.bodyJsonMaxBytes }),
     category: filter('Only this category.'),
@@ -73,17 +72,17 @@ export const recall = defineTool({
     offset: clamped('Hits to skip.', 0, LIMITS.offsetMax).default(0),
     min_decay: number('Leave out weaker ones, 0 to 1.').default(0),
     topic_path: filter('Only topics that begin so.'),
-    mode: z.enum(['fts5', 'dense', 'hybrid']).describe('dense and hybrid search by words for now.').optional(),
+    mode: z.enum(['fts5', 'dense', 'hybrid']).describe('All search by words for now.').register(RULES, { emptyIsAbsent: true }).optional(),
     include_archived: flag('Forgotten ones too.').default(false),
     // Stemming is in the index and relevance is the order, so these three have nothing left to do.
     expansion: z
       .object({ enabled: flag('No effect.').optional(), n_variants: clamped('No effect.', 0, 1_000).optional() })
-      .describe('Accepted without effect: word forms are always matched.')
+      .describe('No effect: word forms always match.')
       .optional(),
     preview_cap: clamped('Bytes of body_json to show of each.', -1, Number.MAX_SAFE_INTEGER).optional(),
-    content_weight: number('Accepted without effect.', [0, 1]).optional(),
+    content_weight: number('No effect.', [0, 1]).optional(),
     trust_weight: number('Prefer verified and certain ones, 0 to 1.', [0, 1]).optional(),
-    diversity_halving: number('Accepted without effect.', [0, 1]).optional(),
+    diversity_halving: number('No effect.', [0, 1]).optional(),
     workspace_hash: name('Only this workspace, "" too.').optional(),
     agent_id: name('Only this agent, "" too.').optional(),
     always_on: flag('Only pinned (true) or others (false).').optional(),
@@ -127,7 +126,7 @@ export const recall = defineTool({
 export const getEntity = defineTool({
   name: 'mimir_get_entity',
   title: 'Get one memory',
-  description: 'Use when you have an id and need the whole memory, e.g. after a truncated preview. Archived ones are shown too.',
+  description: 'Use when you have an id and need the whole memory, archived or not.',
   input: z.object({ id: name('Id such as mem-0123456789ab.'), workspace_hash: name('Only in this workspace.').optional() }),
   annotations: READS,
   profile: 'core',
@@ -140,12 +139,12 @@ export const getEntity = defineTool({
 export const forget = defineTool({
   name: 'mimir_forget',
   title: 'Forget',
-  description: 'Use when a memory is wrong or no longer wanted. Archives it: recall and context leave it out; remembering the key again brings it back.',
+  description: 'Use when a memory is wrong or no longer wanted. It is archived; remembering the key again brings it back.',
   input: z.object({
     category: name('Its category.'),
     key: name('Its key.'),
     reason: name('Why.').default(''),
-    workspace_hash: name('Needed when several workspaces have the key.').optional(),
+    workspace_hash: name('Which one, if several have the key.').optional(),
     idempotency_key: idempotencyKey,
   }),
   annotations: REMOVES,
@@ -161,7 +160,7 @@ export const forget = defineTool({
 export const context = defineTool({
   name: 'mimir_context',
   title: 'Briefing',
-  description: 'Use at the start of a session for a short briefing in markdown: pinned memories, then the newest, one line each.',
+  description: 'Use at the start of a session for a short briefing: pinned memories, then the newest.',
   input: z.object({
     categories: names('Only these, in this order.', LIMITS.categoriesMax).optional(),
     limit: clamped('Lines per category.', 0, LIMITS.recallLimitMax).default(10),

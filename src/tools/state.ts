@@ -18,7 +18,7 @@ export const stateSet = defineTool({
     idempotency_key: idempotencyKey,
   }),
   annotations: REMOVES,
-  profile: 'core',
+  profile: 'all',
   operation: 'state_set',
   run: async ({ key, value_json: valueJson, ttl_seconds: ttlSeconds, ...rest }, caller, { execute }) => {
     const input = { key, valueJson, ...(ttlSeconds !== undefined && { ttlSeconds }) };
@@ -34,7 +34,7 @@ export const stateGet = defineTool({
   description: 'Use to read a value that mimir_state_set stored.',
   input: z.object({ key: name('Its name.'), workspace_hash: where }),
   annotations: READS,
-  profile: 'core',
+  profile: 'all',
   operation: 'state_get',
   run: async ({ key, workspace_hash: workspace }, caller, { execute }) => {
     const { entry } = await execute('state_get', scopeOf(caller, workspace), { key }, optionsOf(caller));

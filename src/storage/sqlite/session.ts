@@ -6,6 +6,7 @@ import type { TermFrequencies } from './frequencies.ts';
 export interface Session {
   readonly sql: Statements;
   readonly items: ItemCache;
+  readonly terms: TermArena;
   /** Counts of terms kept by the writer of this process; asked only while they are complete. */
   readonly frequencies: TermFrequencies | null;
   /** Clock of the running operation, Unix milliseconds. */
@@ -44,4 +45,36 @@ export class ItemCache {
 
 function weight(item: CachedItem): number {
   return item.json.length * 2 + item.twin.length * 2 + 400;
+}
+
+/** Words of the arena, 4 MiB: the term lists of about 20,000 bodies of 50 words. */
+const ARENA_WORDS = 1 << 20;
+
+/** Term lists by body number, side by side in one array: no garbage to collect. A body never changes; when full it starts anew. */
+export class TermArena {
+  /** Replaced when full, so lists that a running query holds stay as they are. */
+  words = new Uint32Array(ARENA_WORDS);
+  #offsets = new Map<number, number>();
+  #end = 0;
+
+  /** Where the list of a body begins, or undefined. */
+  offsetOf(body: number): number | undefined {
+    return this.#offsets.get(body);
+  }
+
+  /** Copies a stored list in; undefined when it is too long to be worth it. */
+  put(body: number, stored: Uint8Array): number | undefined {
+    const length = stored.byteLength / 4;
+    if (length > ARENA_WORDS / 16) return undefined;
+    if (this.#end + length > ARENA_WORDS) {
+      this.words = new Uint32Array(ARENA_WORDS);
+      this.#offsets.clear();
+      this.#end = 0;
+    }
+    const offset = this.#end;
+    new Uint8Array(this.words.buffer, offset * 4, stored.byteLength).set(stored);
+    this.#offsets.set(body, offset);
+    this.#end += length;
+    return offset;
+  }
 }

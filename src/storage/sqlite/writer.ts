@@ -6,7 +6,7 @@ import { LIMITS } from '../../limits.ts';
 import { canonicalJson } from '../../memory/canonical.ts';
 import { mayRead, mayWrite } from '../../memory/scope.ts';
 import { jaccard, trigrams } from '../../memory/similarity.ts';
-import { packTokens } from '../../memory/text.ts';
+import { packTokens, termList } from '../../memory/text.ts';
 import type { Entity, EntityFields, EntityPatch, NewEntity, Scope, SimilarEntity } from '../../memory/types.ts';
 import type { Writer } from '../store.ts';
 import { changeDigest } from './chain.ts';
@@ -53,13 +53,13 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
   };
 
   const addBody = (entity: number, findable: { bodyJson: string; key: string; tags: readonly string[]; category: string }) => {
-    const { tokens, length } = packTokens(findable);
+    const { tokens } = packTokens(findable);
     const hash = createHash('sha256').update(canonicalJson(findable.bodyJson), 'utf8').digest();
     const id = s.sql.run(
-      'INSERT INTO body(entity, tokens, length, hash, json) VALUES (?, ?, ?, ?, ?)',
+      'INSERT INTO body(entity, terms, tokens, hash, json) VALUES (?, ?, ?, ?, ?)',
       entity,
+      new Uint8Array(termList(tokens).buffer),
       tokens,
-      length,
       hash,
       findable.bodyJson,
     );

@@ -1,0 +1,340 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { UsageNotes } from '../../src/engine/usage.ts';
+import { MimirError } from '../../src/errors.ts';
+import { LIMITS } from '../../src/limits.ts';
+import { createTable } from '../../src/tools/table.ts';
+import type { Caller } from '../../src/tools/types.ts';
+import { TinyStore } from './tiny-store.ts';
+
+const OWNER: Caller = { principal: { kind: 'owner' }, client: 'test' };
+const BOUND: Caller = { principal: { kind: 'bound', workspace: 'w', agentId: 'ag' }, client: 'test' };
+
+/** An item as tests look at it. */
+interface Shown {
+  readonly key: string;
+  readonly depth: number;
+  readonly body_json: string;
+  readonly also?: readonly unknown[];
+  readonly [member: string]: unknown;
+}
+
+/** An answer as tests look at it. */
+interface Answer {
+  readonly isError: boolean;
+  readonly text: string;
+  readonly id: string;
+  readonly total: number;
+  readonly markdown: string;
+  readonly items: readonly Shown[];
+  readonly traversed: readonly Shown[];
+  readonly links: readonly unknown[];
+  readonly [member: string]: unknown;
+}
+
+function setUp() {
+  const store = new TinyStore();
+  const bugs: unknown[] = [];
+  const usage = new UsageNotes();
+  const clock = { nowMs: () => store.nowMs, randomBytes: (count: number) => new Uint8Array(count).fill(0xab) };
+  const facts = { dbPath: '/tmp/x.db', encrypted: false, version: '9.9.9' };
+  const table = createTable({ execute: store.execute, usage, clock, facts, onBug: (error) => bugs.push(error) });
+  const call = async (name: string, args: unknown = {}, caller = OWNER): Promise<Answer> => {
+    const answer = await table.call(`mimir_${name}`, args, caller);
+    if (!answer.isError) assert.equal(answer.text, answer.json);
+    return { ...(JSON.parse(answer.json) as Answer), isError: answer.isError, text: answer.text };
+  };
+  const put = (key: string, body: unknown = { content: `body of ${key}` }, more: object = {}) =>
+    call('remember', { category: 'c', key, body_json: JSON.stringify(body), ...more });
+  return { store, usage, table, call, put, bugs };
+}
+
+describe('the table', () => {
+  it('lists lean schemas that clients can read', () => {
+    const { table } = setUp();
+    const json = JSON.stringify(table.list);
+    assert.ok(json.length < 12 * 1024, `${json.length}`);
+    assert.doesNotMatch(json, /anyOf|\$schema|additionalProperties|9007199254740991/);
+    assert.equal(table.list.length, 16);
+    for (const { inputSchema, name } of table.list) {
+      const properties = inputSchema['properties'] as Record<string, { description?: string }>;
+      for (const [field, schema] of Object.entries(properties)) assert.ok(schema.description, `${name}.${field}`);
+    }
+    const core = createTable({ ...({} as Parameters<typeof createTable>[0]), show: 'core' });
+    assert.ok(core.list.length <= 12 && JSON.stringify(core.list).length <= 8 * 1024);
+  });
+
+  it('knows what a tool needs', () => {
+    const { table } = setUp();
+    assert.equal(table.access('mimir_remember'), 'write');
+    assert.equal(table.access('mimir_recall'), 'read');
+    assert.equal(table.access('nothing'), undefined);
+  });
+
+  it('answers an unknown tool, an error and a bug', async () => {
+    const { call, store, bugs } = setUp();
+    assert.equal((await call('nothing'))['code'], 'unknown_tool');
+    store.entityById = () => {
+      throw new MimirError('queue_full', 'Full.', { retryAfterMs: 50 });
+    };
+    const full = await call('health');
+    assert.deepEqual([full['isError'], full['code'], full['retryAfterMs'], full['status']], [true, 'queue_full', 50, 'unhealthy']);
+    store.entityById = () => {
+      throw new TypeError('secret');
+    };
+    const bug = await call('get_entity', { id: 'x' });
+    assert.deepEqual([bug['code'], bug['incident'], bugs.length], ['bug', 'abababab', 1]);
+    assert.doesNotMatch(JSON.stringify(bug), /secret/);
+  });
+});
+
+describe('arguments', () => {
+  it('are read leniently', async () => {
+    const { call, put } = setUp();
+    for (let i = 0; i < 12; i++) await put(`k${i}`);
+    const totals = [
+      { query: '', limit: '1e1' }, { query: '', limit: 10.0, category: null, nonsense: [] }, { query: '', limit: '10', category: '' },
+      { query: '', mode: '' },
+    ];
+    for (const args of totals) assert.equal((await call('recall', args))['total'], 10, JSON.stringify(args));
+    assert.equal((await call('recall', { query: '', limit: 1e300 }))['total'], 12);
+    assert.equal((await call('recall', { query: '', limit: -5 }))['total'], 0);
+    assert.equal((await call('recall', { query: '', include_archived: 'true' }))['isError'], false);
+    assert.equal((await call('stats', null))['isError'], false);
+  });
+
+  const BASE = { category: 'c', key: 'k', body_json: '{}' };
+  const deep = '['.repeat(200) + ']'.repeat(200);
+  const cases: [string, unknown, string][] = [
+    ['remember', { key: 'k', body_json: '{}' }, 'category'],
+    ['remember', { ...BASE, category: 7 }, 'category'],
+    ['remember', { ...BASE, key: 'a\0b' }, 'key'],
+    ['remember', { ...BASE, key: '\ud800' }, 'key'],
+    ['remember', { ...BASE, key: 'é'.repeat(LIMITS.nameMaxBytes / 2) + 'x' }, 'key'],
+    ['remember', { ...BASE, body_json: 'SECRET' }, 'body_json'],
+    ['remember', { ...BASE, body_json: deep }, 'body_json'],
+    ['remember', { ...BASE, body_json: '"'.padEnd(LIMITS.bodyJsonMaxBytes + 5, 'x') + '"' }, 'body_json'],
+    ['remember', { ...BASE, tags: 'a' }, 'tags'],
+    ['remember', { ...BASE, tags: ['a', null] }, 'tags[1]'],
+    ['remember', { ...BASE, tags: Array.from({ length: 65 }, String) }, 'tags'],
+    ['remember', { ...BASE, importance: 'SECRET' }, 'importance'],
+    ['remember', { ...BASE, always_on: 1 }, 'always_on'],
+    ['remember', ['c', 'k', '{}'], 'arguments'],
+    ['remember', 'SECRET', 'arguments'],
+    ['recall', {}, 'query'],
+    ['recall', { query: 'x', limit: 1.5 }, 'limit'],
+    ['recall', { query: 'x', mode: 'SECRET' }, 'mode'],
+    ['recall', { query: 'x', expansion: { n_variants: 'SECRET' } }, 'expansion.n_variants'],
+    ['recall', { query: 'x', expansion: [] }, 'expansion'],
+    ['journal', { acted: JSON.parse(deep) as unknown }, 'acted'],
+    ['journal', { acted: 'x'.repeat(LIMITS.journalFieldMaxBytes) }, 'acted'],
+    ['state_set', { key: 'k' }, 'value_json'],
+  ];
+  for (const [tool, args, field] of cases) {
+    it(`refuses ${tool} with a wrong ${field} and names it`, async () => {
+      const { call, store } = setUp();
+      const answer = await call(tool, args);
+      assert.deepEqual([answer['isError'], answer['code'], answer['kind'], answer['field']], [true, 'invalid_argument', 'invalid', field]);
+      assert.match(answer.text, new RegExp(`^Invalid ${tool} arguments: .*must be `));
+      assert.doesNotMatch(answer.text, /SECRET/);
+      assert.ok(answer.text.length < 300);
+      assert.equal(store.entities.length, 0);
+    });
+  }
+
+  it('says what is allowed', async () => {
+    const { call } = setUp();
+    const { error } = await call('remember', {});
+    assert.equal(error, 'Invalid remember arguments: `category` is missing; it must be text of at most 2048 bytes.');
+  });
+});
+
+describe('memories', () => {
+  it('are created, changed where said, and found', async () => {
+    const { call, put, store } = setUp();
+    const made = await put('k', { content: 'red apples' }, { tags: ['t'], importance: 0.9 });
+    assert.deepEqual([made['action'], made['category'], made['key']], ['created', 'c', 'k']);
+    const again = await put('k', { content: 'green apples' });
+    assert.deepEqual([again['action'], again['id']], ['updated', made['id']]);
+    const [entity] = store.entities;
+    assert.deepEqual([entity?.tags, entity?.importance, entity?.usage.count], [['t'], 0.9, 1]);
+    const found = await call('recall', { query: 'green' });
+    assert.equal(found['total'], 1);
+    const [item] = found.items;
+    assert.ok(item);
+    assert.deepEqual(Object.keys(item).toSorted(), [
+      'agent_id', 'always_on', 'archive_reason', 'archived', 'body_json', 'category', 'certainty', 'content', 'created_at_unix_ms',
+      'decay_score', 'id', 'key', 'last_accessed_unix_ms', 'layer', 'links', 'retrieval_count', 'source', 'status', 'tags',
+      'topic_path', 'type', 'verified', 'visibility', 'workspace_hash',
+    ]);
+    assert.deepEqual([item['retrieval_count'], item['decay_score'], item['layer']], [1, 1, 'buffer']);
+    assert.equal((await call('recall', { query: 'green' })).items[0]?.['retrieval_count'], 2, 'the first recall counts for the second');
+  });
+
+  it('say why nothing was found', async () => {
+    const { call, put } = setUp();
+    assert.equal((await call('recall', { query: 'x' }))['reason'], 'empty_store');
+    await put('k');
+    const none = await call('recall', { query: 'zebra' });
+    assert.deepEqual([none['reason'], none['total'], typeof none['hint']], ['no_match', 0, 'string']);
+    assert.equal((await call('recall', { query: '?!' }))['reason'], 'no_match');
+    assert.equal((await call('recall', { query: 'k', mode: 'dense' }))['mode_used'], 'fts5');
+  });
+
+  it('with equal bodies are shown once, on every page', async () => {
+    const { call, put } = setUp();
+    for (let i = 0; i < 30; i++) await put(`k${i}`, { content: `same ${Math.floor(i / 3)}` });
+    const pages = await Promise.all([0, 4, 8].map((offset) => call('recall', { query: '', limit: 4, offset })));
+    const bodies = pages.flatMap((page) => page.items.map((item) => item.body_json));
+    assert.equal(bodies.length, 10);
+    assert.equal(new Set(bodies).size, 10);
+    const { items } = await call('recall', { query: 'same', limit: 100 });
+    assert.deepEqual([items.length, items[0]?.also?.length], [10, 2]);
+  });
+
+  it('do not let a body forge columns, and preview cuts between characters', async () => {
+    const { call, put } = setUp();
+    const { id } = await put('k', { verified: true, decay_score: 99, also: 1, note: 'né'.repeat(50) });
+    const [whole] = (await call('recall', { query: 'k' })).items;
+    assert.ok(whole);
+    assert.deepEqual([whole['verified'], whole['decay_score'], whole.also, whole['note']], [false, 0.5, undefined, 'né'.repeat(50)]);
+    for (let cap = 0; cap < 70; cap++) {
+      const [item] = (await call('recall', { query: 'k', preview_cap: cap })).items;
+      assert.ok(item);
+      const [kept = '', footer] = item.body_json.split('\n');
+      assert.ok(Buffer.byteLength(kept) <= cap && Buffer.byteLength(kept) >= cap - 1);
+      assert.ok(whole.body_json.startsWith(kept));
+      assert.equal(footer, `--truncated (${whole.body_json.length - kept.length} more chars)-- full body: get_entity("${id}")`);
+      assert.equal(item['note'], undefined);
+    }
+  });
+
+  it('large bodies make a short page with the way on', async () => {
+    const { call, put } = setUp();
+    for (let i = 0; i < 10; i++) await put(`k${i}`, `${i}`.padEnd(1_000_000, 'x'));
+    const page = await call('recall', { query: '', limit: 10 });
+    assert.equal(page['next_offset'], page.total);
+    assert.ok(page.total > 0 && page.total < 10);
+    assert.equal((await call('recall', { query: '', offset: page['next_offset'] })).total, 10 - page.total);
+  });
+
+  it('carry their triggers in the body', async () => {
+    const { put, store } = setUp();
+    await put('a', { z: 1, b: 2 }, { recall_when: ['x'] });
+    await put('b', 'text', { recall_when: ['x'] });
+    assert.deepEqual(store.entities.map((e) => e.bodyJson), ['{"b":2,"recall_when":["x"],"z":1}', '"text"']);
+  });
+
+  it('are forgotten, and come back when remembered', async () => {
+    const { call, put, store } = setUp();
+    await put('k');
+    assert.deepEqual((await call('forget', { category: 'c', key: 'k' }))['found'], true);
+    assert.deepEqual((await call('forget', { category: 'c', key: 'k' }))['found'], false);
+    assert.equal(store.entities[0]?.archiveReason, 'manual');
+    assert.equal((await call('recall', { query: 'k' }))['reason'], 'no_match');
+    assert.equal((await call('recall', { query: 'k', include_archived: true }))['total'], 1);
+    await put('k');
+    assert.deepEqual([store.entities[0]?.archived, store.entities[0]?.archiveReason], [false, '']);
+  });
+
+  it('of several workspaces are not guessed', async () => {
+    const { call, put } = setUp();
+    await put('k', 1, { workspace_hash: 'a' });
+    assert.equal((await call('forget', { category: 'c', key: 'k' }))['found'], true);
+    await put('k', 1, { workspace_hash: 'b' });
+    const answer = await call('forget', { category: 'c', key: 'k' });
+    assert.deepEqual([answer['code'], answer['workspaces']], ['ambiguous', ['a', 'b']]);
+    assert.equal((await call('forget', { category: 'c', key: 'k', workspace_hash: 'b' }))['found'], true);
+  });
+
+  it('stay inside a bound token', async () => {
+    const { call, put, store } = setUp();
+    await put('mine', 1, { workspace_hash: 'w', agent_id: 'other', visibility: 'private' });
+    const asBound = (args: object) => call('remember', { category: 'c', key: 'n', body_json: '1', ...args }, BOUND);
+    assert.equal((await asBound({}))['action'], 'created');
+    assert.deepEqual([store.entities[1]?.workspace, store.entities[1]?.agentId], ['w', 'ag']);
+    assert.equal((await asBound({ key: 'mine' }))['code'], 'forbidden');
+    assert.equal((await asBound({ workspace_hash: 'x' }))['code'], 'forbidden');
+    assert.equal((await asBound({ agent_id: 'other' }))['code'], 'forbidden');
+    assert.equal('db_path' in (await call('stats', {}, BOUND)), false);
+    assert.equal((await call('stats'))['db_path'], '/tmp/x.db');
+  });
+});
+
+describe('context', () => {
+  it('says how to begin', async () => {
+    const { call } = setUp();
+    const { markdown, total_chars: bytes } = await call('context');
+    assert.ok(markdown.startsWith('## Mimir Context\n\n\n> 0 entities recalled\n> Nothing is stored yet.'));
+    assert.equal(bytes, Buffer.byteLength(markdown));
+  });
+
+  it('shows pinned rows once and forges no lines', async () => {
+    const { call, put } = setUp();
+    await put('pin', { content: 'p' }, { always_on: true });
+    await put('a\n- [x] **y**', { content: '東'.repeat(200) });
+    const { markdown } = await call('context', { categories: ['c', 'c'] });
+    const head = `{"content":"${'東'.repeat(88)}...`;
+    assert.equal(
+      markdown,
+      '## Mimir Context\n\n### Always On\n\n- [always-on] [c] **pin** — {"content":"p"} (retrievals: 0, decay: 0.50)\n\n' +
+        `- [c] **a - [x] **y**** — ${head} (retrievals: 0, decay: 0.50)\n\n> 2 entities recalled\n`,
+    );
+  });
+
+  it('stays below its bound with whole lines', async () => {
+    const { call, put } = setUp();
+    for (let i = 0; i < 60; i++) await put(`${i}`.padEnd(2000, 'k'), `😀${i}`.padEnd(500, '😀'));
+    const { markdown } = await call('context', { limit: 1000 });
+    assert.ok(markdown.length <= LIMITS.contextMaxChars && markdown.length > LIMITS.contextMaxChars / 2);
+    assert.ok(markdown.isWellFormed());
+    assert.match(markdown, /More was left out/);
+  });
+});
+
+describe('links, journal, state', () => {
+  it('link, follow and unlink', async () => {
+    const { call, put } = setUp();
+    const ids: string[] = [];
+    for (let i = 0; i < 6; i++) ids.push((await put(`k${i}`)).id);
+    const linkTo = (from: number, to: number, relationship = '') =>
+      call('link', { from_category: 'c', from_key: `k${from}`, to_id: ids[to], relationship });
+    assert.equal((await linkTo(0, 1, 'r'))['relationship'], 'r');
+    assert.equal((await linkTo(0, 1, 's'))['relationship'], 'r');
+    for (const [from, to] of [[1, 2], [0, 3], [2, 0], [3, 4], [3, 5]] as const) assert.equal((await linkTo(from, to))['from'], `c/k${from}`);
+    const walk = async (more: object) =>
+      (await call('traverse', { category: 'c', key: 'k0', ...more })).traversed.map((node) => node.key + node.depth).join(' ');
+    assert.equal(await walk({}), 'k11 k22 k31 k42 k52');
+    assert.equal(await walk({ max_depth: 1 }), 'k11 k31');
+    assert.equal(await walk({ max_nodes: 4 }), 'k11 k22 k31 k42');
+    assert.equal(await walk({ max_nodes: 0 }), '');
+    assert.equal((await linkTo(0, 9))['code'], 'invalid_argument');
+    assert.equal((await call('link', { from_category: 'c', from_key: 'k0', to_id: 'x' }))['code'], 'not_found');
+    assert.equal((await call('unlink', { from_category: 'c', from_key: 'k0', to_id: ids[1] }))['success'], true);
+    assert.equal(await walk({}), 'k31 k42 k52');
+    assert.equal((await call('get_entity', { id: ids[3] })).links.length, 2);
+    assert.equal((await call('traverse', { category: 'c', key: 'nope' }))['code'], 'not_found');
+  });
+
+  it('write and read events', async () => {
+    const { call } = setUp();
+    const made = await call('journal', { evaluated: { b: 1, a: [2] }, acted: 'text' });
+    assert.match(made.id, /^jrn-[0-9a-f]{12}$/);
+    const { items, total } = await call('timeline');
+    assert.equal(total, 1);
+    assert.deepEqual(['evaluated_json', 'acted_json', 'forward_json', 'event_type'].map((name) => items[0]?.[name]), ['{"a":[2],"b":1}', '"text"', 'null', 'decision']);
+  });
+
+  it('keep state, with the aliases of other clients', async () => {
+    const { call, store } = setUp();
+    assert.deepEqual((await call('state_set', { key: 'k', value_json: 'x' }))['expires_at_unix_ms'], null);
+    const set = await call('state_set', { key: 'l', value: { a: 1 }, ttl: 1.2 });
+    assert.deepEqual([set['ttl_seconds'], set['expires_at_unix_ms']], [2, store.nowMs + 2000]);
+    assert.equal((await call('state_get', { key: 'l' }))['value'], '{"a":1}');
+    assert.deepEqual((await call('state_list'))['keys'], ['k', 'l']);
+    store.nowMs += 2001;
+    assert.deepEqual((await call('state_get', { key: 'l' }))['found'], false);
+    assert.equal((await call('state_delete', { key: 'k' }))['found'], true);
+    assert.equal((await call('state_delete', { key: 'k' }))['found'], false);
+  });
+});
