@@ -49,15 +49,16 @@ export function unpackHits({ text, numbers }: PackedHits): Hit[] {
   const hits: Hit[] = [];
   let start = 0;
   for (let i = 0; i + STRIDE <= numbers.length; i += STRIDE) {
-    const [end = 0, row = 0, count = 0, lastAtMs = 0, importance = 0, layer = 0, flags = 0] = numbers.slice(i, i + STRIDE);
+    const end = numbers[i] ?? 0;
+    const flags = numbers[i + 6] ?? 0;
     hits.push({
       text: text.slice(start, end),
-      row,
-      importance,
+      row: numbers[i + 1] ?? 0,
+      importance: numbers[i + 4] ?? 0,
       lasting: (flags & LASTING) !== 0,
       archived: (flags & ARCHIVED) !== 0,
-      layer: LAYERS[layer] ?? 'buffer',
-      usage: { count, lastAtMs },
+      layer: LAYERS[numbers[i + 5] ?? 0] ?? 'buffer',
+      usage: { count: numbers[i + 2] ?? 0, lastAtMs: numbers[i + 3] ?? 0 },
     });
     start = end;
   }

@@ -94,9 +94,6 @@ function characters(text: string): number {
   return count;
 }
 
-const HEAD = /\{"id":"(?:[^"\\]|\\.)*","category":("(?:[^"\\]|\\.)*"),"key":("(?:[^"\\]|\\.)*"),"body_json":"/y;
-/** Enough of a JSON string for 101 characters, each two UTF-16 units at most. */
-const BODY_HEAD = /(?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u]){0,202}/y;
 const LINE_BREAKS = /[\n\v\f\r\u0085\u2028\u2029]/g;
 const BULLET_CHARS = 100;
 
@@ -106,20 +103,33 @@ const BULLET_CHARS = 100;
  * a body may be a megabyte, and a context shows many.
  */
 export function bulletOf(json: string): string {
-  HEAD.lastIndex = 0;
-  const head = HEAD.exec(json);
-  if (head === null) return '- ';
-  BODY_HEAD.lastIndex = HEAD.lastIndex;
-  const body: unknown = JSON.parse(`"${BODY_HEAD.exec(json)?.[0] ?? ''}"`);
-  const text = firstCharacters(String(body), BULLET_CHARS);
-  return `- [${String(JSON.parse(head[1] ?? '""'))}] **${String(JSON.parse(head[2] ?? '""'))}** — ${text}`.replace(LINE_BREAKS, ' ');
+  const idEnd = textEnd(json, '{"id":"'.length, Infinity);
+  const categoryStart = idEnd + '","category":"'.length;
+  const categoryEnd = textEnd(json, categoryStart, Infinity);
+  const keyStart = categoryEnd + '","key":"'.length;
+  const keyEnd = textEnd(json, keyStart, Infinity);
+  const bodyStart = keyEnd + '","body_json":"'.length;
+  const bodyEnd = textEnd(json, bodyStart, BULLET_CHARS);
+  const cut = json[bodyEnd] === '"' ? '' : '...';
+  const category = textOf(json, categoryStart, categoryEnd);
+  return `- [${category}] **${textOf(json, keyStart, keyEnd)}** — ${textOf(json, bodyStart, bodyEnd)}${cut}`.replace(LINE_BREAKS, ' ');
 }
 
-function firstCharacters(text: string, max: number): string {
-  let end = 0;
-  for (let count = 0; end < text.length; count++) {
-    if (count === max) return `${text.slice(0, end)}...`;
-    end += (text.codePointAt(end) ?? 0) > 0xffff ? 2 : 1;
+/** Where a JSON string that begins here ends (at its quote), or where so many of its characters end. */
+function textEnd(json: string, start: number, charactersMax: number): number {
+  let at = start;
+  for (let count = 0; count < charactersMax && at < json.length; count++) {
+    const unit = json.charCodeAt(at);
+    if (unit === 0x22) break;
+    if (unit === 0x5c) at += json[at + 1] === 'u' ? 6 : 2;
+    else at += unit >= 0xd800 && unit < 0xdc00 ? 2 : 1;
   }
-  return text;
+  return at;
+}
+
+function textOf(json: string, start: number, end: number): string {
+  const raw = json.slice(start, end);
+  if (!raw.includes('\\')) return raw;
+  const parsed: unknown = JSON.parse(`"${raw}"`);
+  return String(parsed);
 }

@@ -157,14 +157,32 @@ function readText(tool: string, path: string, field: Field, value: unknown): str
   if (field.words !== undefined && !field.words.includes(value)) throw invalidArgument(tool, path, 'is another word', field.allowed);
   if (json === true) {
     if (nestsDeeperThan(value, LIMITS.jsonDepthMax)) throw invalidArgument(tool, path, 'is nested too deep', field.allowed);
-    try {
-      JSON.parse(value);
-    } catch {
-      // The parser's own message quotes the text.
-      throw invalidArgument(tool, path, 'is not valid JSON', field.allowed);
-    }
+    if (!isPortableJson(value)) throw invalidArgument(tool, path, 'is not valid JSON', field.allowed);
   }
   return value;
+}
+
+/** What can be JSON and yet stop another parser: an escaped half of a surrogate pair, a number beyond all floats. */
+const SUSPICIOUS = /\\u[dD][89a-fA-F]|[eE]\+?\d{3}|\d{300}/;
+
+/** Whether every JSON parser takes this text; an answer repeats it, and one bad field would spoil the whole answer. */
+function isPortableJson(text: string): boolean {
+  try {
+    if (!SUSPICIOUS.test(text)) {
+      JSON.parse(text);
+      return true;
+    }
+    let portable = true;
+    JSON.parse(text, (name, value: unknown) => {
+      if (!name.isWellFormed() || (typeof value === 'string' && !value.isWellFormed())) portable = false;
+      if (typeof value === 'number' && !Number.isFinite(value)) portable = false;
+      return value;
+    });
+    return portable;
+  } catch {
+    // The parser's own message quotes the text, so it is not passed on.
+    return false;
+  }
 }
 
 const NUMBER_TEXT = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i;

@@ -116,7 +116,12 @@ export const recall = defineTool({
     );
     const nowMs = clock.nowMs();
     const asked = args.mode ?? 'fts5';
-    const rendered = renderRecall(found, usage, nowMs, { ...(asked !== 'fts5' && { mode_used: 'fts5' }), ...emptyMembers(found, offset) });
+    const rendered = renderRecall(found, usage, nowMs, {
+      ...(asked !== 'fts5' && { mode_used: 'fts5' }),
+      // The original counts the queries that it ran: here one.
+      ...(args.expansion?.enabled === true && { variants: 1 }),
+      ...emptyMembers(found, offset),
+    });
     usage.note(rendered.rows, nowMs);
     return rendered.json;
   },

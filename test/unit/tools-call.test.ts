@@ -114,6 +114,8 @@ describe('arguments', () => {
     ['remember', { ...BASE, body_json: 'SECRET' }, 'body_json'],
     ['remember', { ...BASE, body_json: deep }, 'body_json'],
     ['remember', { ...BASE, body_json: '"'.padEnd(LIMITS.bodyJsonMaxBytes + 5, 'x') + '"' }, 'body_json'],
+    ['remember', { ...BASE, body_json: '{"a":"\\ud83d"}' }, 'body_json'],
+    ['remember', { ...BASE, body_json: '[1e400]' }, 'body_json'],
     ['remember', { ...BASE, tags: 'a' }, 'tags'],
     ['remember', { ...BASE, tags: ['a', null] }, 'tags[1]'],
     ['remember', { ...BASE, tags: Array.from({ length: 65 }, String) }, 'tags'],

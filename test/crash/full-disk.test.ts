@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'node:test';
+
+import { systemClock } from '../../src/clock.ts';
+import { MimirError } from '../../src/errors.ts';
+import { OWNER } from '../../src/memory/scope.ts';
+import type { Scope } from '../../src/memory/types.ts';
+import { openPool } from '../../src/pool/pool.ts';
+import { openWriter, prepareStore } from '../../src/storage/open.ts';
+
+const SCOPE: Scope = { principal: OWNER, workspace: null, actor: 'test', client: 'test' };
+const SILENT = { banner: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+function mountSmallDisk(folder: string): boolean {
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', folder], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false; // not root, or mounting is forbidden here: the test says so and is skipped
+  }
+}
+
+test('a disk that fills up under load loses nothing acknowledged, and writing goes on once there is room', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'mimir-full-'));
+  if (!mountSmallDisk(folder)) {
+    rmSync(folder, { recursive: true });
+    return t.skip('needs the right to mount a small tmpfs');
+  }
+  t.after(() => {
+    execFileSync('umount', ['-l', folder]);
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const path = join(folder, 'm.db');
+  const filler = join(folder, 'filler');
+  writeFileSync(filler, Buffer.alloc(1_500_000));
+  const pool = openPool({
+    dbPath: path,
+    makeFolder: false,
+    keyFile: null,
+    poolMax: 4,
+    busyTimeoutMs: 1_000,
+    cores: 2,
+    clock: systemClock,
+    log: SILENT,
+  });
+  const acknowledged = new Map<string, string>();
+  const errors: MimirError[] = [];
+  const write = async (key: string): Promise<boolean> => {
+    const bodyJson = JSON.stringify({ content: `${key} ${'a few words that need room on the disk '.repeat(20)}` });
+    try {
+      await pool.execute('remember', SCOPE, { category: 'full', key, bodyJson, recallWhen: [] });
+      acknowledged.set(key, bodyJson);
+      return true;
+    } catch (error) {
+      assert.ok(error instanceof MimirError, String(error));
+      errors.push(error);
+      return false;
+    }
+  };
+  let round = 0;
+  while (errors.length < 40 && round < 400) {
+    await Promise.all(Array.from({ length: 8 }, (_, i) => write(`r${round}-${i}`)));
+    round += 1;
+  }
+  assert.ok(errors.length >= 40, 'the disk did fill up');
+  for (const error of errors) {
+    assert.equal(error.kind, 'damaged');
+    assert.ok((error.hint ?? '').length > 0);
+  }
+  assert.ok(acknowledged.size > 50);
+  const found = await pool.execute('recall', SCOPE, { query: 'words room disk', filters: {}, limit: 5, offset: 0, minDecay: 0 });
+  assert.ok(found.hits.numbers.length > 0, 'reading goes on');
+
+  unlinkSync(filler);
+  assert.equal(await write('after'), true, 'writing goes on by itself');
+  await pool.close();
+
+  const options = { path, key: null, clock: systemClock, busyTimeoutMs: 1_000 };
+  prepareStore(options);
+  const store = openWriter(options);
+  for (const [key, bodyJson] of acknowledged) {
+    const entity = await store.snapshot(async (tx) => tx.entityAt(SCOPE, '', 'full', key));
+    assert.equal(entity?.bodyJson, bodyJson, `${key} is there as it was written`);
+  }
+  assert.deepEqual(store.verify(), []);
+  store.close();
+});
