@@ -21,7 +21,7 @@ export function inverseFrequency(rows: number, frequency: number): number {
 }
 
 /** Occurrences of a term in a list, each counted with the weight of its field. */
-function weightedFrequency(words: Uint32Array, offset: number, hash: number): number {
+function weightedFrequency(words: Int32Array, offset: number, hash: number): number {
   let frequency = 0;
   let at = offset + FIELD_WEIGHTS.length;
   for (let field = 0; field < FIELD_WEIGHTS.length; field++) {
@@ -38,7 +38,7 @@ function weightedFrequency(words: Uint32Array, offset: number, hash: number): nu
  * scores by body number, newest first. Pure: the order of the input does not matter.
  */
 export function rank(candidates: readonly Candidate[], terms: readonly string[], statistics: TermStatistics): Ranked[] {
-  const hashes = Uint32Array.from(terms, hash32);
+  const hashes = Int32Array.from(terms, hash32);
   const weights = terms.map((_, i) => inverseFrequency(statistics.rows, statistics.frequencies[i] ?? 0));
   const ranked = candidates.map(({ body, words, offset, keyIsQuery }) => {
     const first = offset + FIELD_WEIGHTS.length;

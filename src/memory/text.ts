@@ -163,15 +163,16 @@ export function packTokens(entity: FindableText): { tokens: string; length: numb
 /**
  * A packed list in the form that ranking reads: how many tokens each field has, in the order of {@link FIELDS}, then the
  * 32-bit hash of every token. Two different terms of one store share a hash with a chance of one in billions.
+ * Signed, because the engine keeps signed 32-bit numbers without a box.
  */
-export function termList(packed: string): Uint32Array {
+export function termList(packed: string): Int32Array {
   const hashes: number[] = [];
   const counts = packed.split('\n').map((line) => {
     const tokens = line.split(' ').filter((token) => token !== '');
     for (const token of tokens) hashes.push(hash32(token));
     return tokens.length;
   });
-  return Uint32Array.from([...counts, ...hashes]);
+  return Int32Array.from([...counts, ...hashes]);
 }
 
 /** The tokens of one field of a packed list. */

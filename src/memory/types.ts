@@ -106,7 +106,7 @@ export interface Filters {
 export interface Candidate {
   readonly body: number;
   /** Holds the body's term list, see `termList`, from `offset` on. */
-  readonly words: Uint32Array;
+  readonly words: Int32Array;
   readonly offset: number;
   /** True when the entity's key is the query, word for word. */
   readonly keyIsQuery: boolean;

@@ -40,7 +40,7 @@ export interface Pool {
 /** Scans that follow each other this closely on the main thread mean that more than one client is asking. */
 const CROWDED_MS = 20;
 /** Reads sent to a thread in one message: more save wake-ups, but the first one waits for the last. */
-const READS_PER_MESSAGE = 4;
+const READS_PER_MESSAGE = 8;
 
 type AnyRun = (tx: Reader, scope: Scope, input: unknown) => Promise<unknown>;
 

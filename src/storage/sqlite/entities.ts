@@ -179,7 +179,9 @@ export function items(s: Session, scope: Scope, bodies: readonly number[]): Item
 
 /** See `Reader.recent`. */
 export function recent(s: Session, scope: Scope, filters: Filters, count: number, offset: number): Item[] {
-  const { conditions, values } = entityConditions(scope, filters);
+  const pinned = filters.alwaysOn === true;
+  const { alwaysOn: _, ...others } = filters;
+  const { conditions, values } = entityConditions(scope, pinned ? others : filters);
   if (filters.includeArchived !== true) conditions.unshift('e.archived = 0');
   if (filters.category !== undefined) {
     conditions.push('e.category = ?');
@@ -189,11 +191,12 @@ export function recent(s: Session, scope: Scope, filters: Filters, count: number
     conditions.push('e.workspace = ?');
     values.push(scope.workspace);
   }
-  // The partial index is taken only when its condition stands in the text of the query.
-  if (filters.alwaysOn === true) conditions.push('e.always_on = 1');
+  // Left to itself SQLite walks all rows by time to find the few pinned ones: 0.35 ms at 2,000 rows, and growing.
+  if (pinned) conditions.push('e.always_on = 1');
+  const table = pinned ? 'entity e INDEXED BY entity_pinned' : 'entity e';
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
   const rows = s.sql.all<HitRow>(
-    `SELECT ${HIT_COLUMNS} FROM entity e LEFT JOIN usage u ON u.entity = e.row ${where} ORDER BY e.version DESC LIMIT ? OFFSET ?`,
+    `SELECT ${HIT_COLUMNS} FROM ${table} LEFT JOIN usage u ON u.entity = e.row ${where} ORDER BY e.version DESC LIMIT ? OFFSET ?`,
     ...values,
     count,
     offset,

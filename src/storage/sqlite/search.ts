@@ -128,15 +128,15 @@ function narrowing(scope: Scope, filters: Filters): Narrowing {
   return { match: terms.length === 0 ? '' : ` AND {scope} : (${terms.join(' AND ')})`, ...entityConditions(scope, filters) };
 }
 
-function search(s: Session, index: IndexName, match: string, narrow: Narrowing, count: number): number[] {
+function search(s: Session, index: IndexName, match: string, narrow: Narrowing, count: number, few = false): number[] {
   const join = narrow.conditions.length === 0 ? '' : 'JOIN body n ON n.id = t.rowid JOIN entity e ON e.row = n.entity';
   const where = narrow.conditions.map((condition) => ` AND ${condition}`).join('');
   // bm25() as an expression is twice as fast as ORDER BY rank, and without weights (scope terms are the same for all that
-  // match) half as dear again. No other table is touched before the cut, and `rank` makes the order total.
+  // match) half as dear again; of `few` rows all are wanted, so the index need not score them. No other table is touched before the cut, and `rank` makes the order total.
   return s.sql
     .of(
       `SELECT t.rowid FROM ${index} t ${join} WHERE ${index} MATCH ?${where}
-       ORDER BY bm25(${index}) LIMIT ?`,
+       ${few ? '' : `ORDER BY bm25(${index})`} LIMIT ?`,
     )
     .pluck(true)
     .all(match + narrow.match, ...narrow.values, count) as number[];
@@ -149,8 +149,11 @@ function toCandidate(s: Session, body: number, keyIsQuery: boolean): Candidate |
   if (stored === undefined) return undefined;
   const offset = s.terms.put(body, stored);
   if (offset !== undefined) return { body, words: s.terms.words, offset, keyIsQuery };
-  return { body, words: new Uint32Array(new Uint8Array(stored).buffer), offset: 0, keyIsQuery };
+  return { body, words: new Int32Array(new Uint8Array(stored).buffer), offset: 0, keyIsQuery };
 }
+
+/** Up to here it is quicker to rank every row that matches than to let the index score them first. */
+const FEW_ROWS = 500;
 
 /** See `Reader.candidates`. */
 export function candidates(s: Session, scope: Scope, query: TextQuery, filters: Filters, count: number): Candidate[] {
@@ -164,8 +167,12 @@ export function candidates(s: Session, scope: Scope, query: TextQuery, filters: 
     // A filter that the counts know nothing of may leave little of a term, so then every term is asked for.
     const narrowed = narrow.match !== '' || narrow.conditions.length > 0 || index === 'text_past';
     const terms = narrowed ? query.terms : askedTerms(query.terms, frequencies, count);
+    const expected = terms.reduce((sum, term) => sum + (frequencies[query.terms.indexOf(term)] ?? 0), 0);
+    const few = !narrowed && expected <= FEW_ROWS;
     if (terms.length > 0) {
-      for (const body of search(s, index, `{terms} : (${terms.map(quoted).join(' OR ')})`, narrow, count)) bodies.add(body);
+      for (const body of search(s, index, `{terms} : (${terms.map(quoted).join(' OR ')})`, narrow, few ? 2 * FEW_ROWS : count, few)) {
+        bodies.add(body);
+      }
     }
     if (!keyed) continue;
     for (const body of search(s, index, `{scope} : (${quoted(scopeToken('k', query.keyText))})`, narrow, count)) {

@@ -53,7 +53,7 @@ const ARENA_WORDS = 1 << 20;
 /** Term lists by body number, side by side in one array: no garbage to collect. A body never changes; when full it starts anew. */
 export class TermArena {
   /** Replaced when full, so lists that a running query holds stay as they are. */
-  words = new Uint32Array(ARENA_WORDS);
+  words = new Int32Array(ARENA_WORDS);
   #offsets = new Map<number, number>();
   #end = 0;
 
@@ -67,7 +67,7 @@ export class TermArena {
     const length = stored.byteLength / 4;
     if (length > ARENA_WORDS / 16) return undefined;
     if (this.#end + length > ARENA_WORDS) {
-      this.words = new Uint32Array(ARENA_WORDS);
+      this.words = new Int32Array(ARENA_WORDS);
       this.#offsets.clear();
       this.#end = 0;
     }
