@@ -5,7 +5,7 @@ import { systemClock } from '../clock.ts';
 import { OPERATIONS, type OperationName } from '../engine/operations.ts';
 import { errorToData } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
-import { openReader, openWriter, type OpenOptions, type StoreReader, type StoreWriter } from '../storage/open.ts';
+import { openReader, openWriter, translate, type OpenOptions, type StoreReader, type StoreWriter } from '../storage/open.ts';
 import type { WriteJob } from '../storage/sqlite/batch.ts';
 import type { Reader, Writer } from '../storage/store.ts';
 import type { Answer, Call, FromThread, ThreadSettings, ToThread } from './messages.ts';
@@ -22,14 +22,22 @@ const toAnswer = (outcome: Outcome): Answer => (outcome.ok ? outcome : { ok: fal
 type AnyRun<Tx> = (tx: Tx, scope: Call['scope'], input: unknown) => Promise<unknown>;
 const runOf = <Tx>(call: Call): AnyRun<Tx> => OPERATIONS[call.name as OperationName].run as unknown as AnyRun<Tx>;
 
+// All reads of a message see one snapshot: a new one after somebody's commit starts with an empty page cache, and filling
+// it again costs more than a small search.
 async function readAll(store: StoreReader, calls: readonly Call[]): Promise<Answer[]> {
   const answers: Answer[] = [];
-  for (const call of calls) {
-    try {
-      answers.push({ ok: true, value: await store.snapshot((tx: Reader) => runOf<Reader>(call)(tx, call.scope, call.input)) });
-    } catch (thrown) {
-      answers.push({ ok: false, error: errorToData(thrown) });
-    }
+  try {
+    await store.snapshot(async (tx: Reader) => {
+      for (const call of calls) {
+        try {
+          answers.push({ ok: true, value: await runOf<Reader>(call)(tx, call.scope, call.input) });
+        } catch (thrown) {
+          answers.push({ ok: false, error: errorToData(translate(thrown)) });
+        }
+      }
+    });
+  } catch (thrown) {
+    while (answers.length < calls.length) answers.push({ ok: false, error: errorToData(thrown) });
   }
   return answers;
 }

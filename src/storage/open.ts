@@ -14,6 +14,8 @@ import { ItemCache, TermArena, type Session } from './sqlite/session.ts';
 import { verify } from './sqlite/verify.ts';
 import type { Reader, Writer } from './store.ts';
 
+export { translate } from './sqlite/driver.ts';
+
 /** What opening a store needs. */
 export interface OpenOptions {
   readonly path: string;
@@ -92,12 +94,13 @@ function retrying<T>(busyTimeoutMs: number, run: () => T): T {
   }
 }
 
-function makeSession(db: Connection, options: OpenOptions): Session {
+function makeSession(db: Connection, options: OpenOptions, role: 'reads' | 'writes'): Session {
   db.exec('CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, text, col)');
   return {
     sql: new Statements(db),
     items: new ItemCache(),
     terms: new TermArena(),
+    browses: role === 'reads' ? new Map() : null,
     frequencies: options.shared === undefined ? null : new TermFrequencies(options.shared),
     nowMs: 0,
   };
@@ -105,17 +108,22 @@ function makeSession(db: Connection, options: OpenOptions): Session {
 
 function reading(session: Session, clock: Clock): StoreReader {
   const tx = sqliteReader(session);
-  const db = session.sql.db;
+  const { db } = session.sql;
+  let seenVersion = -1;
   return {
     snapshot: async (run) => {
       session.nowMs = clock.nowMs();
       try {
-        db.exec('BEGIN');
+        session.sql.run('BEGIN');
+        // Changes with every commit of another connection, in this process or elsewhere; reading it starts the snapshot.
+        const version = session.sql.get<{ data_version: number }>('PRAGMA data_version')?.data_version ?? -1;
+        if (version !== seenVersion) session.browses?.clear();
+        seenVersion = version;
         return await run(tx);
       } catch (thrown) {
         throw translate(thrown);
       } finally {
-        if (db.inTransaction) db.exec('COMMIT');
+        if (db.inTransaction) session.sql.run('COMMIT');
       }
     },
     committed: (operationId) => translated(() => session.sql.get('SELECT 1 FROM operations WHERE id = ?', operationId) !== undefined),
@@ -167,7 +175,7 @@ export function openReader(options: OpenOptions): StoreReader {
     return retrying(options.busyTimeoutMs, () => {
       firstRead(db, options.key !== null);
       set(db);
-      const session = makeSession(db, options);
+      const session = makeSession(db, options, 'reads');
       db.pragma('query_only = ON');
       return reading(session, options.clock);
     });
@@ -185,7 +193,7 @@ export function openWriter(options: OpenOptions): StoreWriter {
     session = retrying(options.busyTimeoutMs, () => {
       firstRead(db, options.key !== null);
       set(db);
-      return makeSession(db, options);
+      return makeSession(db, options, 'writes');
     });
   } catch (thrown) {
     db.close();

@@ -204,7 +204,8 @@ export interface BatchResult {
  * alone, the others run again. When COMMIT fails, each runs again in a transaction of its own.
  */
 export async function runBatch(context: BatchContext, jobs: readonly WriteJob[], options: BatchOptions = {}): Promise<BatchResult> {
-  const db = context.session.sql.db;
+  const { sql } = context.session;
+  const { db } = sql;
   const outcomes: (Outcome | undefined)[] = jobs.map(() => undefined);
   for (;;) {
     const started = performance.now();
@@ -222,10 +223,10 @@ export async function runBatch(context: BatchContext, jobs: readonly WriteJob[],
     for (const [i, job] of jobs.entries()) {
       if (outcomes[i]?.ok === false) continue; // it was at fault for the loss of an earlier transaction
       if (ran.length > 0 && performance.now() - started > LIMITS.batchMs) break;
-      db.exec('SAVEPOINT job');
+      sql.run('SAVEPOINT job');
       try {
         const done = await runJob(context, head, job);
-        db.exec('RELEASE job');
+        sql.run('RELEASE job');
         head = done.head;
         indexChanges.push(...done.indexChanges);
         outcomes[i] = { ok: true, value: done.value };
@@ -234,8 +235,8 @@ export async function runBatch(context: BatchContext, jobs: readonly WriteJob[],
         outcomes[i] = { ok: false, error: translate(thrown) };
         lost = !db.inTransaction;
         if (lost) break;
-        db.exec('ROLLBACK TO job');
-        db.exec('RELEASE job');
+        sql.run('ROLLBACK TO job');
+        sql.run('RELEASE job');
       }
     }
     if (lost) {

@@ -178,7 +178,21 @@ export function items(s: Session, scope: Scope, bodies: readonly number[]): Item
 }
 
 /** See `Reader.recent`. */
-export function recent(s: Session, scope: Scope, filters: Filters, count: number, offset: number): Item[] {
+export function recent(s: Session, scope: Scope, filters: Filters, count: number, offset: number): readonly Item[] {
+  if (s.browses === null || count > BROWSE_KEPT_MAX) return browse(s, scope, filters, count, offset);
+  const asked = JSON.stringify([scope.principal, scope.workspace, filters, count, offset]);
+  const known = s.browses.get(asked);
+  if (known !== undefined) return known;
+  const found = browse(s, scope, filters, count, offset);
+  // Every session starts with the same few browses; long pages are not worth the memory.
+  if (s.browses.size < BROWSES_MAX) s.browses.set(asked, found);
+  return found;
+}
+
+const BROWSE_KEPT_MAX = 50;
+const BROWSES_MAX = 64;
+
+function browse(s: Session, scope: Scope, filters: Filters, count: number, offset: number): Item[] {
   const pinned = filters.alwaysOn === true;
   const { alwaysOn: _, ...others } = filters;
   const { conditions, values } = entityConditions(scope, pinned ? others : filters);

@@ -49,6 +49,7 @@ CREATE TABLE key(
   entity INTEGER NOT NULL, seq_from INTEGER NOT NULL, seq_to INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX key_open ON key(category, key, workspace) WHERE seq_to IS NULL;
+CREATE INDEX key_named ON key(key) WHERE seq_to IS NULL;
 CREATE TABLE link(
   id INTEGER PRIMARY KEY AUTOINCREMENT, workspace TEXT NOT NULL, entity INTEGER NOT NULL, target TEXT NOT NULL,
   relationship TEXT NOT NULL, weight REAL NOT NULL, seq_from INTEGER NOT NULL, seq_to INTEGER

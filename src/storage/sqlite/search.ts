@@ -8,13 +8,13 @@ import type { Session } from './session.ts';
 /** The text index of live rows and that of archived ones. */
 export type IndexName = 'text' | 'text_past';
 
-function scopeToken(kind: 'w' | 'c' | 'k', text: string): string {
+function scopeToken(kind: 'w' | 'c', text: string): string {
   return `${kind}:${createHash('sha256').update(text, 'utf8').digest('hex').slice(0, 20)}`;
 }
 
 /** Tokens of the unweighted column: narrow filters are terms there, never a join. */
-export function scopeTokens(entity: { workspace: string; category: string; key: string }): string {
-  return `${scopeToken('w', entity.workspace)} ${scopeToken('c', entity.category)} ${scopeToken('k', entity.key)}`;
+export function scopeTokens(entity: { workspace: string; category: string }): string {
+  return `${scopeToken('w', entity.workspace)} ${scopeToken('c', entity.category)}`;
 }
 
 /** Puts a body into an index. */
@@ -142,6 +142,27 @@ function search(s: Session, index: IndexName, match: string, narrow: Narrowing, 
     .all(match + narrow.match, ...narrow.values, count) as number[];
 }
 
+function namedBodies(s: Session, scope: Scope, key: string, filters: Filters, count: number): number[] {
+  const { conditions, values } = entityConditions(scope, filters);
+  if (filters.includeArchived !== true) conditions.push('e.archived = 0');
+  if (scope.workspace !== null) {
+    conditions.push('e.workspace = ?');
+    values.push(scope.workspace);
+  }
+  if (filters.category !== undefined) {
+    conditions.push('e.category = ?');
+    values.push(filters.category);
+  }
+  const where = conditions.map((condition) => ` AND ${condition}`).join('');
+  return s.sql
+    .of(
+      `SELECT e.body FROM key k INDEXED BY key_named CROSS JOIN entity e ON e.row = k.entity
+       WHERE k.key = ? AND k.seq_to IS NULL${where} LIMIT ?`,
+    )
+    .pluck(true)
+    .all(key, ...values, count) as number[];
+}
+
 function toCandidate(s: Session, body: number, keyIsQuery: boolean): Candidate | undefined {
   const known = s.terms.offsetOf(body);
   if (known !== undefined) return { body, words: s.terms.words, offset: known, keyIsQuery };
@@ -161,7 +182,6 @@ export function candidates(s: Session, scope: Scope, query: TextQuery, filters: 
   const indexes: IndexName[] = filters.includeArchived === true ? ['text', 'text_past'] : ['text'];
   const bodies = new Set<number>();
   const named = new Set<number>();
-  const keyed = query.keyText !== '' && query.keyText.length <= LIMITS.nameMaxBytes;
   const { frequencies } = termStatistics(s, query.terms);
   for (const index of indexes) {
     // A filter that the counts know nothing of may leave little of a term, so then every term is asked for.
@@ -174,8 +194,9 @@ export function candidates(s: Session, scope: Scope, query: TextQuery, filters: 
         bodies.add(body);
       }
     }
-    if (!keyed) continue;
-    for (const body of search(s, index, `{scope} : (${quoted(scopeToken('k', query.keyText))})`, narrow, count)) {
+  }
+  if (query.keyText !== '' && query.keyText.length <= LIMITS.nameMaxBytes) {
+    for (const body of namedBodies(s, scope, query.keyText, filters, count)) {
       bodies.add(body);
       named.add(body);
     }

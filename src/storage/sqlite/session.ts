@@ -9,6 +9,8 @@ export interface Session {
   readonly terms: TermArena;
   /** Counts of terms kept by the writer of this process; asked only while they are complete. */
   readonly frequencies: TermFrequencies | null;
+  /** Answers of browses, kept until somebody else commits; none on the writing connection, whose own commits would not show. */
+  readonly browses: Map<string, readonly Item[]> | null;
   /** Clock of the running operation, Unix milliseconds. */
   nowMs: number;
 }

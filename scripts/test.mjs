@@ -1,0 +1,16 @@
+// Runs the tests: all of them, or the files that are named: npm test -- test/unit/house.test.ts
+import { spawn } from 'child_process';
+
+import { nodeProblem } from '../bin/node-version.js';
+
+const problem = nodeProblem(process.versions.node, true);
+if (problem !== '') {
+  process.stderr.write(`${problem}\n`);
+  process.exit(1);
+}
+
+const named = process.argv.slice(2);
+const files = named.length > 0 ? named : ['test/**/*.test.ts'];
+const child = spawn(process.execPath, ['--test', '--test-concurrency=2', ...files], { stdio: 'inherit' });
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
+child.on('exit', (code) => process.exit(code === null ? 1 : code));

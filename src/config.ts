@@ -1,0 +1,188 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { MimirError } from './errors.ts';
+import { LIMITS } from './limits.ts';
+
+/** Everything that can be set, resolved and frozen. */
+export interface Config {
+  readonly dbPath: string;
+  /** The default place: its folder may be made. */
+  readonly dbIsDefault: boolean;
+  readonly transport: 'stdio' | 'http';
+  readonly host: string;
+  readonly port: number;
+  /** Clients must send it; null asks for none. */
+  readonly token: string | null;
+  readonly allowedHosts: readonly string[];
+  readonly allowedOrigins: readonly string[];
+  readonly keyFile: string | null;
+  readonly poolMax: number;
+  readonly busyTimeoutMs: number;
+  readonly cores: number;
+  /** Flags of the original that do nothing here yet. */
+  readonly withoutEffect: readonly string[];
+}
+
+/** What the command line asks for. */
+export type Command =
+  | { readonly command: 'serve'; readonly config: Config }
+  | { readonly command: 'help' }
+  | { readonly command: 'version' }
+  | { readonly command: 'keygen'; readonly keyFile: string };
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const OPTIONS = {
+  db: { type: 'string' },
+  transport: { type: 'string' },
+  port: { type: 'string' },
+  'web-bind': { type: 'string' },
+  'mcp-token': { type: 'string' },
+  'mcp-token-file': { type: 'string' },
+  'allow-host': { type: 'string', multiple: true },
+  'allow-origin': { type: 'string', multiple: true },
+  'encryption-key': { type: 'string' },
+  'key-file': { type: 'string' },
+  'workspace-token': { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'V' },
+  // Accepted because configurations of the original carry them.
+  mcp: { type: 'boolean' },
+  offline: { type: 'boolean' },
+  web: { type: 'boolean' },
+  'llm-endpoint': { type: 'string' },
+  'llm-api-key': { type: 'string' },
+  'llm-model': { type: 'string' },
+  'embedding-endpoint': { type: 'string' },
+  'embedding-model': { type: 'string' },
+  'connectors-config': { type: 'string' },
+  'web-auth-token': { type: 'string' },
+} as const;
+
+const WITHOUT_EFFECT = [
+  'web',
+  'llm-endpoint',
+  'llm-api-key',
+  'llm-model',
+  'embedding-endpoint',
+  'embedding-model',
+  'connectors-config',
+  'web-auth-token',
+] as const;
+
+const LATER = 'write migrate forget prune decay stats purge reindex vault-export vault-import'.split(' ');
+
+const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '::1', '[::1]']);
+
+/** Whether an address can be reached from this machine only. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.has(host) || host.startsWith('127.');
+}
+
+function usage(message: string, hint = 'See mimir --help.'): MimirError {
+  return new MimirError('invalid_argument', message, { hint });
+}
+
+function wholeNumber(name: string, text: string, least: number, most: number): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most) return value;
+  throw usage(`${name} must be a whole number from ${least} to ${most}.`, `Set ${name} to such a number, or leave it out.`);
+}
+
+/** Reads the command line with the environment of this process. Throws `invalid_argument` with a sentence that mends it. */
+export function readCommand(argv: readonly string[], environment: Environment = process.env): Command {
+  const env = (name: string): string | undefined => (environment[name] === '' ? undefined : environment[name]);
+  const home = env('HOME') ?? env('USERPROFILE');
+  const expand = (path: string): string => (path === '~' || path.startsWith('~/') ? join(home ?? '.', path.slice(1)) : path);
+  const atHome = (...parts: string[]): string => {
+    if (home !== undefined) return join(home, ...parts);
+    throw usage('Neither HOME nor USERPROFILE is set, so there is no default place.', 'Name the file: --db FILE');
+  };
+
+  let parsed;
+  try {
+    parsed = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true, strict: true });
+  } catch (thrown) {
+    throw usage(thrown instanceof Error ? (thrown.message.split('. ')[0] ?? '') : 'The command line cannot be read.');
+  }
+  const { values, positionals } = parsed;
+  if (values.help === true) return { command: 'help' };
+  if (values.version === true) return { command: 'version' };
+  const word = positionals[0] ?? 'serve';
+  if (positionals.length > 1) throw usage(`Unexpected argument: ${String(positionals[1])}.`);
+  if (word === 'help' || word === 'version') return { command: word };
+  if (word === 'keygen') return { command: 'keygen', keyFile: expand(values['key-file'] ?? atHome('.mimir', 'secret.key')) };
+  if (LATER.includes(word)) throw usage(`mimir ${word} is not there yet.`, 'The tools of the running server can do most of it.');
+  if (word !== 'serve') throw usage(`Unknown command: ${word}. There are serve, keygen, help and version.`);
+
+  const transport = values.transport ?? 'stdio';
+  if (transport === 'sse') throw usage('--transport sse is not there yet.', 'Use --transport http and POST /message.');
+  if (transport !== 'stdio' && transport !== 'http') throw usage('--transport must be stdio or http.');
+  if (values['workspace-token'] !== undefined) {
+    throw usage('--workspace-token is not there yet: it would bind nothing.', 'Use --mcp-token, which guards the whole store.');
+  }
+  const named = values.db ?? env('MIMIR_DB_PATH');
+  const config: Config = {
+    dbPath: resolve(named === undefined ? atHome('.mimir', 'data', 'mimir.db') : expand(named)),
+    dbIsDefault: named === undefined,
+    transport,
+    host: values['web-bind'] ?? '127.0.0.1',
+    port: wholeNumber('--port', values.port ?? '8767', 0, 65_535),
+    token: readToken(values['mcp-token'] ?? env('MIMIR_TOKEN'), values['mcp-token-file'], expand),
+    allowedHosts: values['allow-host'] ?? [],
+    allowedOrigins: values['allow-origin'] ?? [],
+    keyFile: values['encryption-key'] === undefined ? null : expand(values['encryption-key']),
+    poolMax: wholeNumber('MIMIR_POOL_MAX_SIZE', env('MIMIR_POOL_MAX_SIZE') ?? String(LIMITS.poolMaxDefault), 1, LIMITS.poolMaxMost),
+    busyTimeoutMs: wholeNumber(
+      'MIMIR_BUSY_TIMEOUT_MS',
+      env('MIMIR_BUSY_TIMEOUT_MS') ?? String(LIMITS.busyTimeoutDefaultMs),
+      0,
+      LIMITS.busyTimeoutMostMs,
+    ),
+    cores: availableParallelism(),
+    withoutEffect: WITHOUT_EFFECT.filter((name) => values[name] !== undefined),
+  };
+  if (transport === 'http' && !isLoopback(config.host) && config.token === null) {
+    throw usage(
+      `Without a token the server listens on loopback only, not on ${config.host}.`,
+      'Set MIMIR_TOKEN or --mcp-token-file FILE, or leave out --web-bind.',
+    );
+  }
+  return { command: 'serve', config: Object.freeze(config) };
+}
+
+function readToken(given: string | undefined, file: string | undefined, expand: (path: string) => string): string | null {
+  if (file === undefined) return given ?? null;
+  let text: string;
+  try {
+    text = readFileSync(expand(file), 'utf8').trim();
+  } catch {
+    throw usage(`The token file ${file} cannot be read.`, 'Name a file that holds the token and nothing else.');
+  }
+  if (text === '') throw usage(`The token file ${file} is empty.`, 'Put the token into it.');
+  return text;
+}
+
+/** The text of `mimir --help`, for 80 columns. */
+export const HELP = `mimir: durable memory for AI agents, over MCP
+
+Usage: mimir [serve] [flags]      serve over stdio (default) or HTTP
+       mimir keygen [--key-file FILE]
+       mimir --version | --help
+
+  --db FILE               the store (MIMIR_DB_PATH; ~/.mimir/data/mimir.db)
+  --transport stdio|http  how clients reach it (stdio)
+  --port N                HTTP port (8767); 0 takes a free one
+  --web-bind ADDRESS      HTTP address (127.0.0.1); others need a token
+  --mcp-token TOKEN       demand this bearer token (MIMIR_TOKEN)
+  --mcp-token-file FILE   the same, read from a file
+  --allow-host NAME       accept this Host header too (repeatable)
+  --allow-origin ORIGIN   accept this web origin, with CORS (repeatable)
+  --encryption-key FILE   key of an encrypted store (see mimir keygen)
+
+Environment: MIMIR_POOL_MAX_SIZE (16), MIMIR_BUSY_TIMEOUT_MS (5000)
+
+Example: mimir serve --transport http --db ~/notes.db`;
