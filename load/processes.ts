@@ -57,6 +57,7 @@ export class StdioWriter {
   /** Says hello and writes one row, which opens the store: starting is not what is compared. */
   async start(): Promise<void> {
     const timer = setTimeout(() => this.#child.process.kill('SIGKILL'), START_MS);
+    timer.unref();
     const clientInfo = { name: 'mimir-load', version: '1' };
     const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo };
     await this.#ask(JSON.stringify({ jsonrpc: '2.0', id: ++this.#id, method: 'initialize', params }));
