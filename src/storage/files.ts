@@ -25,7 +25,7 @@ export function prepareFile(path: string, encrypted: boolean, folder: 'make' | '
       if (folder === 'demand') {
         throw new MimirError('cannot_open', `The folder ${parent} does not exist.`, { hint: `Make it first: mkdir -p '${parent}'` });
       }
-      mkdirSync(parent, { recursive: true, mode: 0o700 });
+      makeFolder(parent);
     }
     refuseNetworkFileSystem(parent);
     if (!existsSync(path)) {
@@ -41,6 +41,13 @@ export function prepareFile(path: string, encrypted: boolean, folder: 'make' | '
     if (isSystemError(thrown) && thrown.code === 'EEXIST') return; // another process made it at this moment
     throw fileError(thrown, path);
   }
+}
+
+/** Makes a folder and those above it, with mode 0700. Node's own recursive way never returns below /proc. */
+function makeFolder(folder: string): void {
+  const above = dirname(folder);
+  if (above !== folder && !existsSync(above)) makeFolder(above);
+  mkdirSync(folder, { mode: 0o700 });
 }
 
 function lookAtHeader(path: string, encrypted: boolean): void {

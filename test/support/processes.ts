@@ -27,7 +27,14 @@ export function startMimir(args: readonly string[], env: Readonly<Record<string,
   child.stdout.on('data', (chunk: Buffer) => (printed.stdout += chunk.toString('utf8')));
   child.stderr.on('data', (chunk: Buffer) => (printed.stderr += chunk.toString('utf8')));
   child.stdin.on('error', () => undefined);
-  const ended = new Promise<number | null>((resolve) => child.on('close', (code) => resolve(code)));
+  // A hang must end as a red test, not as a hanging suite.
+  const late = setTimeout(() => child.kill('SIGKILL'), 30_000);
+  const ended = new Promise<number | null>((resolve) =>
+    child.on('close', (code) => {
+      clearTimeout(late);
+      resolve(code);
+    }),
+  );
   return { child, printed, ended };
 }
 

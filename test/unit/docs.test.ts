@@ -1,0 +1,64 @@
+// The documents name what the program has, no more and no less.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { HELP } from '../../src/config.ts';
+import { LIMITS } from '../../src/limits.ts';
+import { createTable, type TableDeps } from '../../src/tools/table.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+const readme = read('README.md');
+
+/** The different texts that a pattern finds, sorted. */
+function found(text: string, pattern: RegExp): string[] {
+  return [...new Set([...text.matchAll(pattern)].map(([whole]) => whole))].toSorted();
+}
+
+test('the README lists exactly the tools that there are', () => {
+  const tools = createTable({ show: 'all' } as unknown as TableDeps).list.map(({ name }) => name);
+  assert.deepEqual(found(readme, /\bmimir_[a-z_]+/g), tools.toSorted());
+});
+
+test('the README explains exactly the flags of --help', () => {
+  const table = readme
+    .split('\n')
+    .filter((line) => line.startsWith('| `--'))
+    .map((line) => line.split('`')[1] ?? '')
+    .join('\n');
+  const flags = found(HELP, /--[a-z-]+/g).filter((flag) => !['--help', '--version', '--key-file'].includes(flag));
+  assert.deepEqual(found(table, /--[a-z-]+/g), flags);
+});
+
+test('the README explains every environment variable of the program', () => {
+  const variables = found(read('src/config.ts'), /\bMIMIR_[A-Z_]+/g);
+  const rows = readme.split('\n').filter((line) => line.startsWith('| `MIMIR_'));
+  assert.deepEqual(found(rows.join('\n'), /^\| `MIMIR_[A-Z_]+/gm), variables.map((name) => `| \`${name}`).toSorted());
+  assert.match(readme, new RegExp(`\`MIMIR_POOL_MAX_SIZE\` \\| ${LIMITS.poolMaxDefault} \\|.*1 to ${LIMITS.poolMaxMost} \\|`));
+  assert.match(readme, new RegExp(`\`MIMIR_BUSY_TIMEOUT_MS\` \\| ${LIMITS.busyTimeoutDefaultMs} \\|.*0 to ${LIMITS.busyTimeoutMostMs} ms \\|`));
+});
+
+test('the dependencies in ARCHITECTURE.md are those of package.json', () => {
+  const manifest = JSON.parse(read('package.json')) as { dependencies: Record<string, string>; devDependencies: Record<string, string> };
+  const [, section = ''] = read('ARCHITECTURE.md').split('## Dependencies');
+  const rows = [...section.matchAll(/^\| `([^`]+)`/gm)].map(([, name]) => name);
+  assert.deepEqual(rows.toSorted(), Object.keys(manifest.dependencies).toSorted());
+  for (const name of Object.keys(manifest.devDependencies)) assert.ok(section.includes(`\`${name}\``), `${name} is not explained`);
+  for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
+    assert.match(version, /^\d+\.\d+\.\d+$/, `the version of ${name} is not exact`);
+  }
+});
+
+test('the tables in ARCHITECTURE.md are those of the schema', () => {
+  const schema = read('src/storage/sqlite/schema.ts');
+  const tables = [
+    ...[...schema.matchAll(/CREATE TABLE (\w+)\(/g)].map(([, name]) => name),
+    ...[...schema.matchAll(/textIndex\('(\w+)'\)/g)].map(([, name]) => name),
+  ];
+  const [, section = ''] = read('ARCHITECTURE.md').split('**On disk**');
+  const rows = section.split('\n\n')[1]?.split('\n').slice(2) ?? [];
+  const named = rows.flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => name));
+  assert.deepEqual(named.toSorted(), tables.toSorted());
+});
