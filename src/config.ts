@@ -89,14 +89,18 @@ function usage(message: string, hint = 'See mimir --help.'): MimirError {
 function wholeNumber(name: string, text: string, least: number, most: number): number {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (value >= least && value <= most) return value;
-  throw usage(`${name} must be a whole number from ${least} to ${most}.`, `Set ${name} to such a number, or leave it out.`);
+  throw usage(
+    `${name} must be a whole number from ${least} to ${most}.`,
+    `Set ${name} to such a number, or leave it out.`,
+  );
 }
 
 /** Reads the command line with the environment of this process. Throws `invalid_argument` with a sentence that mends it. */
 export function readCommand(argv: readonly string[], environment: Environment = process.env): Command {
   const env = (name: string): string | undefined => (environment[name] === '' ? undefined : environment[name]);
   const home = env('HOME') ?? env('USERPROFILE');
-  const expand = (path: string): string => (path === '~' || path.startsWith('~/') ? join(home ?? '.', path.slice(1)) : path);
+  const expand = (path: string): string =>
+    path === '~' || path.startsWith('~/') ? join(home ?? '.', path.slice(1)) : path;
   const atHome = (...parts: string[]): string => {
     if (home !== undefined) return join(home, ...parts);
     throw usage('Neither HOME nor USERPROFILE is set, so there is no default place.', 'Name the file: --db FILE');
@@ -114,15 +118,20 @@ export function readCommand(argv: readonly string[], environment: Environment = 
   const word = positionals[0] ?? 'serve';
   if (positionals.length > 1) throw usage(`Unexpected argument: ${String(positionals[1])}.`);
   if (word === 'help' || word === 'version') return { command: word };
-  if (word === 'keygen') return { command: 'keygen', keyFile: expand(values['key-file'] ?? atHome('.mimir', 'secret.key')) };
-  if (LATER.includes(word)) throw usage(`mimir ${word} is not there yet.`, 'The tools of the running server can do most of it.');
+  if (word === 'keygen')
+    return { command: 'keygen', keyFile: expand(values['key-file'] ?? atHome('.mimir', 'secret.key')) };
+  if (LATER.includes(word))
+    throw usage(`mimir ${word} is not there yet.`, 'The tools of the running server can do most of it.');
   if (word !== 'serve') throw usage(`Unknown command: ${word}. There are serve, keygen, help and version.`);
 
   const transport = values.transport ?? 'stdio';
   if (transport === 'sse') throw usage('--transport sse is not there yet.', 'Use --transport http and POST /message.');
   if (transport !== 'stdio' && transport !== 'http') throw usage('--transport must be stdio or http.');
   if (values['workspace-token'] !== undefined) {
-    throw usage('--workspace-token is not there yet: it would bind nothing.', 'Use --mcp-token, which guards the whole store.');
+    throw usage(
+      '--workspace-token is not there yet: it would bind nothing.',
+      'Use --mcp-token, which guards the whole store.',
+    );
   }
   const named = values.db ?? env('MIMIR_DB_PATH');
   const config: Config = {
@@ -135,7 +144,12 @@ export function readCommand(argv: readonly string[], environment: Environment = 
     allowedHosts: values['allow-host'] ?? [],
     allowedOrigins: values['allow-origin'] ?? [],
     keyFile: values['encryption-key'] === undefined ? null : expand(values['encryption-key']),
-    poolMax: wholeNumber('MIMIR_POOL_MAX_SIZE', env('MIMIR_POOL_MAX_SIZE') ?? String(LIMITS.poolMaxDefault), 1, LIMITS.poolMaxMost),
+    poolMax: wholeNumber(
+      'MIMIR_POOL_MAX_SIZE',
+      env('MIMIR_POOL_MAX_SIZE') ?? String(LIMITS.poolMaxDefault),
+      1,
+      LIMITS.poolMaxMost,
+    ),
     busyTimeoutMs: wholeNumber(
       'MIMIR_BUSY_TIMEOUT_MS',
       env('MIMIR_BUSY_TIMEOUT_MS') ?? String(LIMITS.busyTimeoutDefaultMs),
@@ -154,7 +168,11 @@ export function readCommand(argv: readonly string[], environment: Environment = 
   return { command: 'serve', config: Object.freeze(config) };
 }
 
-function readToken(given: string | undefined, file: string | undefined, expand: (path: string) => string): string | null {
+function readToken(
+  given: string | undefined,
+  file: string | undefined,
+  expand: (path: string) => string,
+): string | null {
   if (file === undefined) return given ?? null;
   let text: string;
   try {

@@ -19,7 +19,10 @@ export const ERRORS = {
   cancelled: { kind: 'refused' },
   queue_full: { kind: 'unavailable', hint: 'Wait and send it again.' },
   deadline: { kind: 'unavailable', hint: 'Nothing was done. Wait and send it again.' },
-  locked: { kind: 'unavailable', hint: 'Another process holds the write lock. Send it again, or raise MIMIR_BUSY_TIMEOUT_MS.' },
+  locked: {
+    kind: 'unavailable',
+    hint: 'Another process holds the write lock. Send it again, or raise MIMIR_BUSY_TIMEOUT_MS.',
+  },
   port_taken: { kind: 'unavailable' },
   closing: { kind: 'unavailable', hint: 'The server is stopping. Send it again when it is back.' },
   cannot_open: { kind: 'damaged' },
@@ -27,12 +30,21 @@ export const ERRORS = {
   not_encrypted: { kind: 'damaged', hint: 'Start without --encryption-key, or name another file with --db.' },
   not_a_store: { kind: 'damaged', hint: 'Name another file with --db.' },
   newer_schema: { kind: 'damaged', hint: 'Upgrade mimir-memory, or name another file with --db.' },
-  original_store: { kind: 'damaged', hint: 'This version cannot import it yet. Name another file with --db; the original file stays as it is.' },
+  original_store: {
+    kind: 'damaged',
+    hint: 'This version cannot import it yet. Name another file with --db; the original file stays as it is.',
+  },
   corrupt: { kind: 'damaged', hint: 'Stop the server and restore a copy of the file.' },
-  disk_full: { kind: 'damaged', hint: 'Free some space on the disk of the store; writing goes on by itself then. Reading still works.' },
+  disk_full: {
+    kind: 'damaged',
+    hint: 'Free some space on the disk of the store; writing goes on by itself then. Reading still works.',
+  },
   read_only: { kind: 'damaged', hint: 'Make the file and its folder writable for this user.' },
   io_error: { kind: 'damaged', hint: 'Look at the disk of the store; reading may still work.' },
-  outcome_unknown: { kind: 'damaged', hint: 'The disk failed while saving: look whether the write is there before you repeat it.' },
+  outcome_unknown: {
+    kind: 'damaged',
+    hint: 'The disk failed while saving: look whether the write is there before you repeat it.',
+  },
   bug: { kind: 'bug' },
 } as const satisfies Record<string, ErrorRow>;
 
@@ -90,7 +102,8 @@ export function errorToData(thrown: unknown): ErrorData {
     };
   }
   // Names and frames only: the message of a stranger's error (JSON.parse's, say) can quote what a client sent.
-  const frames = thrown instanceof Error ? (thrown.stack ?? '').split('\n').filter((line) => line.startsWith('    at ')) : [];
+  const frames =
+    thrown instanceof Error ? (thrown.stack ?? '').split('\n').filter((line) => line.startsWith('    at ')) : [];
   const stack = [thrown instanceof Error ? thrown.name : typeof thrown, ...frames].join('\n');
   return { code: 'bug', message: 'Something went wrong inside the server.', extras: { facts: { stack } } };
 }
@@ -101,4 +114,7 @@ export function errorFromData(data: ErrorData): MimirError {
 }
 
 /** Exit code of a command that failed with this kind (house table: 2, 3, 4, 5, 70). */
-export const EXIT_CODES = { invalid: 2, refused: 3, unavailable: 4, damaged: 5, bug: 70 } as const satisfies Record<ErrorKind, number>;
+export const EXIT_CODES = { invalid: 2, refused: 3, unavailable: 4, damaged: 5, bug: 70 } as const satisfies Record<
+  ErrorKind,
+  number
+>;

@@ -26,7 +26,8 @@ export function stderrLog(form: 'json' | 'plain', nowMs: () => number): Log {
   const event =
     (level: 'info' | 'warn' | 'error') =>
     (name: string, fields: LogFields = {}): void => {
-      if (form === 'json') return write(JSON.stringify({ at: new Date(nowMs()).toISOString(), level, event: name, ...fields }));
+      if (form === 'json')
+        return write(JSON.stringify({ at: new Date(nowMs()).toISOString(), level, event: name, ...fields }));
       if (level === 'info') return;
       const facts = Object.entries(fields).map(([field, value]) => ` ${field}=${String(value)}`);
       write(`mimir: ${name}${facts.join('')}`);

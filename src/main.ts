@@ -15,7 +15,9 @@ import type { Caller, ToolTable } from './tools/types.ts';
 /** The version in package.json. */
 function version(): string {
   const packageJson: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-  return typeof packageJson === 'object' && packageJson !== null && 'version' in packageJson ? String(packageJson.version) : '0';
+  return typeof packageJson === 'object' && packageJson !== null && 'version' in packageJson
+    ? String(packageJson.version)
+    : '0';
 }
 
 /** Runs the command line; ends the process itself, with the exit code of the error table. */
@@ -38,7 +40,11 @@ export async function main(argv: readonly string[]): Promise<void> {
     const data = errorToData(thrown);
     const error = new MimirError(data.code, data.message, data.extras);
     const stack = error.facts?.['stack'];
-    printError([error.message, error.hint, typeof stack === 'string' ? stack : undefined].filter((part) => part !== undefined).join(' '));
+    printError(
+      [error.message, error.hint, typeof stack === 'string' ? stack : undefined]
+        .filter((part) => part !== undefined)
+        .join(' '),
+    );
     process.exit(EXIT_CODES[error.kind]);
   }
 }
@@ -134,7 +140,11 @@ function tryItLines(url: string, guarded: boolean): string[] {
   };
   return [
     'Try it. Remember something:',
-    curl('mimir_remember', { category: 'note', key: 'first', body_json: '{"content":"The staging host is called heron"}' }),
+    curl('mimir_remember', {
+      category: 'note',
+      key: 'first',
+      body_json: '{"content":"The staging host is called heron"}',
+    }),
     'and find it again:',
     curl('mimir_recall', { query: 'which host is staging?' }),
   ];

@@ -12,7 +12,10 @@ export function writeKey(path: string): string {
     handle = openSync(path, 'wx', 0o600);
   } catch (thrown) {
     const exists = thrown instanceof Error && 'code' in thrown && thrown.code === 'EEXIST';
-    if (!exists) throw new MimirError('cannot_open', `The key file ${path} cannot be written.`, { hint: 'Name another with --key-file.' });
+    if (!exists)
+      throw new MimirError('cannot_open', `The key file ${path} cannot be written.`, {
+        hint: 'Name another with --key-file.',
+      });
     throw new MimirError('exists', `${path} is there already and was left as it is.`, {
       hint: 'A store made with it could never be opened without it. Name another file with --key-file.',
     });

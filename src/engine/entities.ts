@@ -85,10 +85,22 @@ export const remember = writes<RememberInput, RememberOutput>(async (tx, scope, 
 });
 
 /** Who holds the place. A private row of another agent cannot be seen, but its place is taken all the same. */
-async function occupant(tx: Writer, scope: Scope, workspace: string, input: RememberInput): Promise<Entity | undefined> {
-  const present = await tx.entityAt({ ...scope, principal: OWNER, workspace: null }, workspace, input.category, input.key);
+async function occupant(
+  tx: Writer,
+  scope: Scope,
+  workspace: string,
+  input: RememberInput,
+): Promise<Entity | undefined> {
+  const present = await tx.entityAt(
+    { ...scope, principal: OWNER, workspace: null },
+    workspace,
+    input.category,
+    input.key,
+  );
   if (present === undefined || mayRead({ ...scope, workspace: null }, present)) return present;
-  throw new MimirError('forbidden', 'A private memory of another agent has this category and key.', { hint: 'Use another `key`.' });
+  throw new MimirError('forbidden', 'A private memory of another agent has this category and key.', {
+    hint: 'Use another `key`.',
+  });
 }
 
 /** Asks for one entity by its id, archived or not. */
@@ -106,7 +118,9 @@ export interface GetEntityOutput {
 export const getEntity = reads<GetEntityInput, GetEntityOutput>('point', async (tx, scope, { id }) => {
   const entity = await tx.entityById(scope, id);
   if (entity === undefined) {
-    throw new MimirError('not_found', 'Entity not found: there is none with this `id`.', { hint: 'mimir_recall finds ids.' });
+    throw new MimirError('not_found', 'Entity not found: there is none with this `id`.', {
+      hint: 'mimir_recall finds ids.',
+    });
   }
   return { entity, links: await tx.linksOf(scope, entity.row) };
 });

@@ -39,7 +39,15 @@ export function packHits(hits: readonly Hit[]): PackedHits {
   for (const hit of hits) {
     text += hit.text;
     const flags = (hit.lasting ? LASTING : 0) | (hit.archived ? ARCHIVED : 0);
-    numbers.push(text.length, hit.row, hit.usage.count, hit.usage.lastAtMs, hit.importance, LAYERS.indexOf(hit.layer), flags);
+    numbers.push(
+      text.length,
+      hit.row,
+      hit.usage.count,
+      hit.usage.lastAtMs,
+      hit.importance,
+      LAYERS.indexOf(hit.layer),
+      flags,
+    );
   }
   return { text, numbers };
 }
@@ -74,8 +82,17 @@ export interface Moving {
 }
 
 /** Computes what moves, from the usage as the caller knows it. */
-export function movingNumbers(facts: Pick<Hit, 'importance' | 'lasting' | 'layer'>, usage: Usage, nowMs: number): Moving {
+export function movingNumbers(
+  facts: Pick<Hit, 'importance' | 'lasting' | 'layer'>,
+  usage: Usage,
+  nowMs: number,
+): Moving {
   const { importance, lasting, layer } = facts;
   const { count, lastAtMs } = usage;
-  return { count, lastAtMs, layer: layerOf(layer, count), strength: strengthNow({ importance, lasting, usage }, nowMs) };
+  return {
+    count,
+    lastAtMs,
+    layer: layerOf(layer, count),
+    strength: strengthNow({ importance, lasting, usage }, nowMs),
+  };
 }

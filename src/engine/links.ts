@@ -30,7 +30,9 @@ export const link = writes<LinkInput, LinkOutput>(async (tx, scope, { category, 
   const source = await sourceOf(tx, scope, category, key);
   const target = await tx.entityById(widened(scope), toId);
   if (target === undefined) {
-    throw new MimirError('not_found', 'Target entity not found: there is none with the id in `to_id`.', { hint: 'mimir_recall finds ids.' });
+    throw new MimirError('not_found', 'Target entity not found: there is none with the id in `to_id`.', {
+      hint: 'mimir_recall finds ids.',
+    });
   }
   const links = await tx.linksOf(scope, source.row);
   const present = links.find(({ targetId }) => targetId === toId);
@@ -54,7 +56,10 @@ export const unlink = writes<UnlinkInput, UnlinkOutput>(async (tx, scope, { cate
 async function sourceOf(tx: Reader, scope: Scope, category: string, key: string): Promise<Entity> {
   const source = await findNamed(tx, scope, category, key);
   if (source === undefined) {
-    throw new MimirError('not_found', 'Source entity not found: there is none with this `from_category` and `from_key`.');
+    throw new MimirError(
+      'not_found',
+      'Source entity not found: there is none with this `from_category` and `from_key`.',
+    );
   }
   requireWrite(scope, source.workspace);
   return source;
@@ -93,38 +98,41 @@ export interface TraverseOutput {
 }
 
 /** Follows links outward. Links to entities that are gone are skipped; archived ones are shown. */
-export const traverse = reads<TraverseInput, TraverseOutput>('point', async (tx, scope, { category, key, maxDepth, maxNodes }) => {
-  const root = await findNamed(tx, scope, category, key);
-  if (root === undefined) {
-    throw new MimirError('not_found', 'Entity not found: there is none with this `category` and `key`.');
-  }
-  const entity = await nodeOf(tx, scope, root);
-  const traversed: Reached[] = [];
-  const seen = new Set([root.id]);
-  let chars = entity.bodyJson.length;
-  let cut = false;
-
-  const visit = async (links: readonly Link[], depth: number): Promise<void> => {
-    if (depth > maxDepth) return;
-    for (const { targetId, relationship } of links) {
-      if (cut || traversed.length >= maxNodes) return;
-      if (seen.has(targetId)) continue;
-      seen.add(targetId);
-      const target = await tx.entityById(scope, targetId);
-      if (target === undefined) continue;
-      const node = await nodeOf(tx, scope, target);
-      chars += node.bodyJson.length;
-      if (chars > LIMITS.answerMaxChars) {
-        cut = true;
-        return;
-      }
-      traversed.push({ ...node, relationship, depth });
-      await visit(node.links, depth + 1);
+export const traverse = reads<TraverseInput, TraverseOutput>(
+  'point',
+  async (tx, scope, { category, key, maxDepth, maxNodes }) => {
+    const root = await findNamed(tx, scope, category, key);
+    if (root === undefined) {
+      throw new MimirError('not_found', 'Entity not found: there is none with this `category` and `key`.');
     }
-  };
-  await visit(entity.links, 1);
-  return { entity, traversed, cut };
-});
+    const entity = await nodeOf(tx, scope, root);
+    const traversed: Reached[] = [];
+    const seen = new Set([root.id]);
+    let chars = entity.bodyJson.length;
+    let cut = false;
+
+    const visit = async (links: readonly Link[], depth: number): Promise<void> => {
+      if (depth > maxDepth) return;
+      for (const { targetId, relationship } of links) {
+        if (cut || traversed.length >= maxNodes) return;
+        if (seen.has(targetId)) continue;
+        seen.add(targetId);
+        const target = await tx.entityById(scope, targetId);
+        if (target === undefined) continue;
+        const node = await nodeOf(tx, scope, target);
+        chars += node.bodyJson.length;
+        if (chars > LIMITS.answerMaxChars) {
+          cut = true;
+          return;
+        }
+        traversed.push({ ...node, relationship, depth });
+        await visit(node.links, depth + 1);
+      }
+    };
+    await visit(entity.links, 1);
+    return { entity, traversed, cut };
+  },
+);
 
 async function nodeOf(tx: Reader, scope: Scope, { id, category, key, bodyJson, row }: Entity): Promise<Node> {
   return { id, category, key, bodyJson, links: await tx.linksOf(scope, row) };

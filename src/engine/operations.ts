@@ -38,4 +38,9 @@ export type InputOf<N extends OperationName> = Parameters<(typeof OPERATIONS)[N]
 export type OutputOf<N extends OperationName> = Awaited<ReturnType<(typeof OPERATIONS)[N]['run']>>;
 
 /** Runs an operation where its connection is, and rejects with a `MimirError`. */
-export type Execute = <N extends OperationName>(name: N, scope: Scope, input: InputOf<N>, options?: CallOptions) => Promise<OutputOf<N>>;
+export type Execute = <N extends OperationName>(
+  name: N,
+  scope: Scope,
+  input: InputOf<N>,
+  options?: CallOptions,
+) => Promise<OutputOf<N>>;

@@ -45,7 +45,12 @@ export const recall = reads<RecallInput, RecallOutput>('scan', async (tx, scope,
   if (input.query.trim() === '') await fill(page, wanted, (at, count) => tx.recent(scope, input.filters, count, at));
   else {
     const bodies = await search(tx, scope, input);
-    await fill(page, wanted, (at, count) => (at < bodies.length ? tx.items(scope, bodies.slice(at, at + count)) : []), bodies.length);
+    await fill(
+      page,
+      wanted,
+      (at, count) => (at < bodies.length ? tx.items(scope, bodies.slice(at, at + count)) : []),
+      bodies.length,
+    );
   }
   const hits = page.hits();
   if (hits.length > 0) return { hits: packHits(hits), ...(page.cut && { nextOffset: input.offset + hits.length }) };
@@ -85,7 +90,12 @@ async function search(tx: Reader, scope: Scope, input: RecallInput): Promise<num
 }
 
 /** Fetches rows in order until the page is full or there are none left. */
-async function fill(page: Page, chunk: number, fetch: (at: number, count: number) => Awaitable<readonly Item[]>, length = Infinity): Promise<void> {
+async function fill(
+  page: Page,
+  chunk: number,
+  fetch: (at: number, count: number) => Awaitable<readonly Item[]>,
+  length = Infinity,
+): Promise<void> {
   for (let at = 0; at < length && !page.full; at += chunk) {
     const items = await fetch(at, chunk);
     for (const item of items) page.offer(item);

@@ -36,7 +36,11 @@ export const stateSet = writes<StateSetInput, StateSetOutput>(async (tx, scope, 
 
 /** The value, or `null` when there is none or it has expired. */
 export interface StateGetOutput {
-  readonly entry: { readonly valueJson: string; readonly expiresAtMs: number | null; readonly createdAtMs: number } | null;
+  readonly entry: {
+    readonly valueJson: string;
+    readonly expiresAtMs: number | null;
+    readonly createdAtMs: number;
+  } | null;
 }
 
 /** Reads a key of one workspace. */

@@ -51,7 +51,10 @@ export async function dispatch(parsed: unknown, table: ToolTable, caller: Caller
   switch (method) {
     case 'initialize': {
       const params = message['params'];
-      const asked = typeof params === 'object' && params !== null && 'protocolVersion' in params ? params.protocolVersion : undefined;
+      const asked =
+        typeof params === 'object' && params !== null && 'protocolVersion' in params
+          ? params.protocolVersion
+          : undefined;
       const protocolVersion = typeof asked === 'string' && REVISIONS.includes(asked) ? asked : REVISIONS[0];
       return result(id, {
         protocolVersion,
@@ -83,7 +86,8 @@ async function callTool(id: unknown, params: unknown, table: ToolTable, caller: 
   if (typeof params !== 'object' || params === null) return errorReply(id, -32602, 'Missing params');
   if (!('name' in params) || typeof params.name !== 'string') return errorReply(id, -32602, 'Missing tool name');
   const answer = await table.call(params.name, 'arguments' in params ? params.arguments : undefined, caller);
-  const head = id === undefined ? '{"jsonrpc":"2.0","result":' : `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`;
+  const head =
+    id === undefined ? '{"jsonrpc":"2.0","result":' : `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`;
   const end = answer.isError ? ',"isError":true}}' : '}}';
   return `${head}{"content":[{"type":"text","text":${JSON.stringify(answer.text)}}],"structuredContent":${answer.json}${end}`;
 }

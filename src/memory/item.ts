@@ -2,9 +2,30 @@ import type { Entity, Link } from './types.ts';
 
 /** Members of an item that have a meaning of their own: a body's field of such a name is not shown beside it. */
 const COLUMNS: ReadonlySet<string> = new Set([
-  'id', 'category', 'key', 'body_json', 'type', 'status', 'tags', 'topic_path', 'archived', 'archive_reason', 'links',
-  'verified', 'source', 'always_on', 'certainty', 'workspace_hash', 'agent_id', 'visibility', 'created_at_unix_ms',
-  'retrieval_count', 'last_accessed_unix_ms', 'layer', 'decay_score', 'also',
+  'id',
+  'category',
+  'key',
+  'body_json',
+  'type',
+  'status',
+  'tags',
+  'topic_path',
+  'archived',
+  'archive_reason',
+  'links',
+  'verified',
+  'source',
+  'always_on',
+  'certainty',
+  'workspace_hash',
+  'agent_id',
+  'visibility',
+  'created_at_unix_ms',
+  'retrieval_count',
+  'last_accessed_unix_ms',
+  'layer',
+  'decay_score',
+  'also',
 ]);
 
 /**
@@ -71,7 +92,10 @@ export function previewItem(json: string, capBytes: number): string {
   const kept = headOfBytes(body, capBytes);
   if (kept.length === body.length) return json;
   const missing = characters(body) - characters(kept);
-  members.set('body_json', `${kept}\n--truncated (${missing} more chars)-- full body: get_entity("${String(members.get('id'))}")`);
+  members.set(
+    'body_json',
+    `${kept}\n--truncated (${missing} more chars)-- full body: get_entity("${String(members.get('id'))}")`,
+  );
   const columns = [...members].filter(([name]) => COLUMNS.has(name));
   return `{${columns.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join(',')}`;
 }
@@ -79,7 +103,7 @@ export function previewItem(json: string, capBytes: number): string {
 /** The longest beginning of a text that has at most so many UTF-8 bytes and ends between two characters. */
 export function headOfBytes(text: string, maxBytes: number): string {
   let bytes = 0;
-  for (let i = 0; i < text.length; ) {
+  for (let i = 0; i < text.length;) {
     const point = text.codePointAt(i) ?? 0;
     bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
     if (bytes > maxBytes) return text.slice(0, i);
@@ -112,7 +136,10 @@ export function bulletOf(json: string): string {
   const bodyEnd = textEnd(json, bodyStart, BULLET_CHARS);
   const cut = json[bodyEnd] === '"' ? '' : '...';
   const category = textOf(json, categoryStart, categoryEnd);
-  return `- [${category}] **${textOf(json, keyStart, keyEnd)}** — ${textOf(json, bodyStart, bodyEnd)}${cut}`.replace(LINE_BREAKS, ' ');
+  return `- [${category}] **${textOf(json, keyStart, keyEnd)}** — ${textOf(json, bodyStart, bodyEnd)}${cut}`.replace(
+    LINE_BREAKS,
+    ' ',
+  );
 }
 
 /** Where a JSON string that begins here ends (at its quote), or where so many of its characters end. */

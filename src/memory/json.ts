@@ -28,7 +28,8 @@ export function valueNestsDeeperThan(value: unknown, max: number): boolean {
     for (const member of level) {
       if (typeof member !== 'object' || member === null) continue;
       containers += 1;
-      for (const inner of Array.isArray(member) ? member : Object.values(member)) if (typeof inner === 'object' && inner !== null) next.push(inner);
+      for (const inner of Array.isArray(member) ? member : Object.values(member))
+        if (typeof inner === 'object' && inner !== null) next.push(inner);
     }
     if (containers === 0) return false;
     if (depth === max) return true;

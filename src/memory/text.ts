@@ -26,8 +26,10 @@ const JOINERS = /[.'’\-/:@#+\\,_]+/u;
 const PLAIN_WORD = /^[a-z]+$/;
 const ASCII_ONLY = /^[\x20-\x7e\s]*$/;
 /** Scripts that are written without spaces between words, and Hangul, whose particles stick to the word. */
-const UNSPACED = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}ー]/u;
-const UNSPACED_RUNS = /([\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}ー\p{M}]+)/u;
+const UNSPACED =
+  /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}ー]/u;
+const UNSPACED_RUNS =
+  /([\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}ー\p{M}]+)/u;
 const SUB_WORDS = /\p{Lu}+(?=\p{Lu}\p{Ll})|\p{Lu}?[\p{Ll}\p{M}]+|\p{Lu}+|\p{N}+|[\p{L}\p{M}]+/gu;
 
 const stems = new Map<string, string>();
@@ -47,7 +49,11 @@ function stem(word: string): string {
 
 /** Lower case without the accents of Latin, Greek and Cyrillic; marks that carry vowels in other scripts stay. */
 function fold(text: string): string {
-  const folded = text.normalize('NFKD').replace(/[\u0300-\u036f]/g, '').normalize('NFC').toLowerCase();
+  const folded = text
+    .normalize('NFKD')
+    .replace(/[\u0300-\u036f]/g, '')
+    .normalize('NFC')
+    .toLowerCase();
   return folded.length > TOKEN_MAX_CHARS ? folded.slice(0, TOKEN_MAX_CHARS).toWellFormed() : folded;
 }
 
@@ -154,7 +160,12 @@ export function bodyText(bodyJson: string): string {
 
 /** A packed token list and its length in tokens. Each field stands on a line; every token has a space on both sides. */
 export function packTokens(entity: FindableText): { tokens: string; length: number } {
-  const fields = [tokenise(bodyText(entity.bodyJson)), tokenise(entity.key), tokenise(entity.tags.join('\n')), tokenise(entity.category)];
+  const fields = [
+    tokenise(bodyText(entity.bodyJson)),
+    tokenise(entity.key),
+    tokenise(entity.tags.join('\n')),
+    tokenise(entity.category),
+  ];
   let length = 0;
   for (const field of fields) length += field.length;
   return { tokens: fields.map((field) => (field.length === 0 ? ' ' : ` ${field.join(' ')} `)).join('\n'), length };

@@ -248,7 +248,9 @@ export class ThreadLane {
       const answer = prepared?.[i];
       if (committed.has(one.call.id) && answer !== undefined) settle(one, answer);
       else if (++one.deaths >= DEATHS_MAX) {
-        one.reject(new MimirError('bug', 'A thread of the server died twice on this request; nothing of it was stored.'));
+        one.reject(
+          new MimirError('bug', 'A thread of the server died twice on this request; nothing of it was stored.'),
+        );
       } else again.push(one);
     }
     this.#putBack(again);

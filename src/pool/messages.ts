@@ -25,7 +25,12 @@ export interface Call {
 
 /** To a thread: calls of one kind, in order; usage to store along with them; or the end. */
 export type ToThread =
-  | { readonly kind: 'calls'; readonly access: 'read' | 'write'; readonly calls: readonly Call[]; readonly usage: readonly UseNote[] }
+  | {
+      readonly kind: 'calls';
+      readonly access: 'read' | 'write';
+      readonly calls: readonly Call[];
+      readonly usage: readonly UseNote[];
+    }
   | { readonly kind: 'close' };
 
 /** How a call ended, as it crosses the thread border. */

@@ -7,7 +7,14 @@ import { LIMITS } from '../limits.ts';
 import type { Log } from '../log.ts';
 import type { Scope } from '../memory/types.ts';
 import { readKeyFile } from '../storage/files.ts';
-import { makeSharedMemory, openReader, openWriter, prepareStore, type OpenOptions, type StoreReader } from '../storage/open.ts';
+import {
+  makeSharedMemory,
+  openReader,
+  openWriter,
+  prepareStore,
+  type OpenOptions,
+  type StoreReader,
+} from '../storage/open.ts';
 import type { Reader } from '../storage/store.ts';
 import { ThreadLane, type LaneOwner, type Waiting } from './lane.ts';
 import type { Role } from './messages.ts';
@@ -74,7 +81,13 @@ export function openPool(config: PoolConfig): Pool {
   const open = (): OpenOptions => {
     if (options !== null) return options;
     const key = config.keyFile === null ? null : readKeyFile(config.keyFile);
-    const wanted: OpenOptions = { path: config.dbPath, key, clock: config.clock, busyTimeoutMs: config.busyTimeoutMs, shared };
+    const wanted: OpenOptions = {
+      path: config.dbPath,
+      key,
+      clock: config.clock,
+      busyTimeoutMs: config.busyTimeoutMs,
+      shared,
+    };
     prepareStore({ ...wanted, folder: config.makeFolder ? 'make' : 'demand' });
     if (config.poolMax > 1) main = openReader(wanted);
     options = wanted;
@@ -98,7 +111,11 @@ export function openPool(config: PoolConfig): Pool {
 
   const lane = (role: Role): ThreadLane => {
     const { path, key, busyTimeoutMs } = open();
-    return new ThreadLane({ role, path, key, busyTimeoutMs, shared }, owner, role === 'writer' ? LIMITS.batchOperationsMax : READS_PER_MESSAGE);
+    return new ThreadLane(
+      { role, path, key, busyTimeoutMs, shared },
+      owner,
+      role === 'writer' ? LIMITS.batchOperationsMax : READS_PER_MESSAGE,
+    );
   };
 
   const writerLane = (): ThreadLane => (writer ??= lane('writer'));
@@ -123,7 +140,8 @@ export function openPool(config: PoolConfig): Pool {
     // One reader that is busy wakes up less often than two that are half idle: a wake-up costs as much as a small search.
     const free = readers.find((one) => one.load < READER_LOAD);
     if (free !== undefined) return free;
-    if (readers.length > 0 && readers.length >= readersMax) return readers.reduce((best, one) => (one.load < best.load ? one : best));
+    if (readers.length > 0 && readers.length >= readersMax)
+      return readers.reduce((best, one) => (one.load < best.load ? one : best));
     if (readersMax === 0) return null;
     if (readers.length === 0 && performance.now() - lastScanMs > CROWDED_MS) return null;
     const fresh = lane('reader');
@@ -131,7 +149,13 @@ export function openPool(config: PoolConfig): Pool {
     return fresh;
   };
 
-  const onThread = (target: ThreadLane, name: OperationName, scope: Scope, input: unknown, callOptions: CallOptions): Promise<unknown> =>
+  const onThread = (
+    target: ThreadLane,
+    name: OperationName,
+    scope: Scope,
+    input: unknown,
+    callOptions: CallOptions,
+  ): Promise<unknown> =>
     new Promise((resolve, reject) => {
       const { signal, idempotencyKey } = callOptions;
       const waiting: Waiting = {
@@ -191,9 +215,15 @@ export function openPool(config: PoolConfig): Pool {
     });
   };
 
-  const execute = async (name: OperationName, scope: Scope, input: unknown, callOptions: CallOptions = {}): Promise<unknown> => {
+  const execute = async (
+    name: OperationName,
+    scope: Scope,
+    input: unknown,
+    callOptions: CallOptions = {},
+  ): Promise<unknown> => {
     if (closing) throw new MimirError('closing', 'The server is stopping.', { retryAfterMs: 2_000 });
-    if (callOptions.signal?.aborted === true) throw new MimirError('cancelled', 'The request was cancelled before it began.');
+    if (callOptions.signal?.aborted === true)
+      throw new MimirError('cancelled', 'The request was cancelled before it began.');
     inFlight += 1;
     try {
       return await dispatch(name, scope, input, callOptions);

@@ -5,7 +5,14 @@ import { systemClock } from '../clock.ts';
 import { OPERATIONS, type OperationName } from '../engine/operations.ts';
 import { errorToData } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
-import { openReader, openWriter, translate, type OpenOptions, type StoreReader, type StoreWriter } from '../storage/open.ts';
+import {
+  openReader,
+  openWriter,
+  translate,
+  type OpenOptions,
+  type StoreReader,
+  type StoreWriter,
+} from '../storage/open.ts';
 import type { WriteJob } from '../storage/sqlite/batch.ts';
 import type { Reader, Writer } from '../storage/store.ts';
 import type { Answer, Call, FromThread, ThreadSettings, ToThread } from './messages.ts';
@@ -17,7 +24,8 @@ if (port === null) throw new Error('thread.ts is the entry of a worker thread');
 const send = (message: FromThread): void => port.postMessage(message);
 
 type Outcome = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown };
-const toAnswer = (outcome: Outcome): Answer => (outcome.ok ? outcome : { ok: false, error: errorToData(outcome.error) });
+const toAnswer = (outcome: Outcome): Answer =>
+  outcome.ok ? outcome : { ok: false, error: errorToData(outcome.error) };
 
 type AnyRun<Tx> = (tx: Tx, scope: Call['scope'], input: unknown) => Promise<unknown>;
 const runOf = <Tx>(call: Call): AnyRun<Tx> => OPERATIONS[call.name as OperationName].run as unknown as AnyRun<Tx>;
@@ -43,16 +51,14 @@ async function readAll(store: StoreReader, calls: readonly Call[]): Promise<Answ
 }
 
 async function writeAll(store: StoreWriter, message: ToThread & { kind: 'calls' }): Promise<void> {
-  const jobs = message.calls.map(
-    (call): WriteJob => ({
-      id: call.id,
-      kind: call.name,
-      scope: call.scope,
-      input: call.input,
-      ...(call.idempotencyKey !== undefined && { idempotencyKey: call.idempotencyKey }),
-      run: (tx: Writer) => runOf<Writer>(call)(tx, call.scope, call.input),
-    }),
-  );
+  const jobs = message.calls.map((call): WriteJob => ({
+    id: call.id,
+    kind: call.name,
+    scope: call.scope,
+    input: call.input,
+    ...(call.idempotencyKey !== undefined && { idempotencyKey: call.idempotencyKey }),
+    run: (tx: Writer) => runOf<Writer>(call)(tx, call.scope, call.input),
+  }));
   const told: { outcomes: readonly Outcome[] | null } = { outcomes: null };
   const result = await store.batch(jobs, {
     usage: message.usage,

@@ -1,4 +1,14 @@
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, statSync, statfsSync, unlinkSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  statfsSync,
+  unlinkSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 
 import { MimirError } from '../errors.ts';
@@ -23,7 +33,9 @@ export function prepareFile(path: string, encrypted: boolean, folder: 'make' | '
   try {
     if (!existsSync(parent)) {
       if (folder === 'demand') {
-        throw new MimirError('cannot_open', `The folder ${parent} does not exist.`, { hint: `Make it first: mkdir -p '${parent}'` });
+        throw new MimirError('cannot_open', `The folder ${parent} does not exist.`, {
+          hint: `Make it first: mkdir -p '${parent}'`,
+        });
       }
       makeFolder(parent);
     }
@@ -34,7 +46,9 @@ export function prepareFile(path: string, encrypted: boolean, folder: 'make' | '
     }
     const found = statSync(path);
     if (found.isDirectory()) {
-      throw new MimirError('cannot_open', `${path} is a folder, not a file.`, { hint: `Name a file in it: --db '${path}/mimir.db'` });
+      throw new MimirError('cannot_open', `${path} is a folder, not a file.`, {
+        hint: `Name a file in it: --db '${path}/mimir.db'`,
+      });
     }
     if (found.size > 0) lookAtHeader(path, encrypted);
   } catch (thrown) {
@@ -68,9 +82,13 @@ function refuseNetworkFileSystem(folder: string): void {
   if (process.platform !== 'linux') return;
   const name = NETWORK_FILE_SYSTEMS.get(Number(statfsSync(folder).type) >>> 0);
   if (name === undefined) return;
-  throw new MimirError('cannot_open', `The folder ${folder} is on a network file system (${name}), where SQLite cannot lock safely.`, {
-    hint: 'Put the store on a local disk and name it with --db.',
-  });
+  throw new MimirError(
+    'cannot_open',
+    `The folder ${folder} is on a network file system (${name}), where SQLite cannot lock safely.`,
+    {
+      hint: 'Put the store on a local disk and name it with --db.',
+    },
+  );
 }
 
 /** Reads a key file: base64 of exactly 32 bytes, white space around it ignored. */
@@ -101,7 +119,9 @@ export function makePrivateFile(path: string): void {
 }
 
 function isSystemError(thrown: unknown): thrown is NodeJS.ErrnoException {
-  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' && !(thrown instanceof MimirError);
+  return (
+    thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' && !(thrown instanceof MimirError)
+  );
 }
 
 function systemCode(thrown: unknown): string {

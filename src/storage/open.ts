@@ -4,7 +4,14 @@ import { LIMITS } from '../limits.ts';
 import { TOKENISER_VERSION } from '../memory/text.ts';
 import type { Scope } from '../memory/types.ts';
 import { makePrivateFile, prepareFile, removeFile } from './files.ts';
-import { follow, runBatch, type BatchContext, type BatchOptions, type BatchResult, type WriteJob } from './sqlite/batch.ts';
+import {
+  follow,
+  runBatch,
+  type BatchContext,
+  type BatchOptions,
+  type BatchResult,
+  type WriteJob,
+} from './sqlite/batch.ts';
 import { Derived } from './sqlite/derived.ts';
 import { connect, isBusy, Statements, translate, translated, type Connection } from './sqlite/driver.ts';
 import { FREQUENCIES_BYTES, TermFrequencies } from './sqlite/frequencies.ts';
@@ -126,7 +133,8 @@ function reading(session: Session, clock: Clock): StoreReader {
         if (db.inTransaction) session.sql.run('COMMIT');
       }
     },
-    committed: (operationId) => translated(() => session.sql.get('SELECT 1 FROM operations WHERE id = ?', operationId) !== undefined),
+    committed: (operationId) =>
+      translated(() => session.sql.get('SELECT 1 FROM operations WHERE id = ?', operationId) !== undefined),
     close: () => db.close(),
   };
 }
@@ -158,12 +166,20 @@ function migrateOrExplain(db: Connection, options: OpenOptions): void {
     makePrivateFile(copy);
     db.prepare('VACUUM INTO ?').run(copy);
   });
-  if (db.pragma('journal_mode', { simple: true }) !== 'wal' && db.pragma('journal_mode = WAL', { simple: true }) !== 'wal') {
-    throw new MimirError('cannot_open', 'The store cannot use a write-ahead log here.', { hint: 'Put it on a local disk and name it with --db.' });
+  if (
+    db.pragma('journal_mode', { simple: true }) !== 'wal' &&
+    db.pragma('journal_mode = WAL', { simple: true }) !== 'wal'
+  ) {
+    throw new MimirError('cannot_open', 'The store cannot use a write-ahead log here.', {
+      hint: 'Put it on a local disk and name it with --db.',
+    });
   }
   const stored = db.prepare(`SELECT value FROM meta WHERE name = 'index_version'`).pluck().get();
   if (stored !== TOKENISER_VERSION) {
-    throw new MimirError('newer_schema', `The text index has version ${String(stored)}; this program writes ${TOKENISER_VERSION}.`);
+    throw new MimirError(
+      'newer_schema',
+      `The text index has version ${String(stored)}; this program writes ${TOKENISER_VERSION}.`,
+    );
   }
 }
 
@@ -200,11 +216,21 @@ export function openWriter(options: OpenOptions): StoreWriter {
     throw translate(thrown);
   }
   const derived = new Derived(session.frequencies);
-  const context: BatchContext = { session, clock: options.clock, derived, busyTimeoutMs: options.busyTimeoutMs, seenSeq: -1, othersWrote: false };
+  const context: BatchContext = {
+    session,
+    clock: options.clock,
+    derived,
+    busyTimeoutMs: options.busyTimeoutMs,
+    seenSeq: -1,
+    othersWrote: false,
+  };
   return {
     ...reading(session, options.clock),
     batch: (jobs, batchOptions) => runBatch(context, jobs, batchOptions),
-    transaction: async <T>(meta: { id: string; kind: string; scope: Scope }, run: (tx: Writer) => Promise<T>): Promise<T> => {
+    transaction: async <T>(
+      meta: { id: string; kind: string; scope: Scope },
+      run: (tx: Writer) => Promise<T>,
+    ): Promise<T> => {
       const { outcomes } = await runBatch(context, [{ ...meta, input: null, run }]);
       const outcome = outcomes[0];
       if (outcome === undefined) throw new Error('a batch of one job ended without it');

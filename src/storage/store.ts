@@ -1,6 +1,18 @@
 import type {
-  Candidate, Entity, EntityPatch, Filters, JournalEntry, Link, NewEntity, Scope, SimilarEntity,
-  StateEntry, StoreCounts, TermStatistics, TimelineFilter, Usage,
+  Candidate,
+  Entity,
+  EntityPatch,
+  Filters,
+  JournalEntry,
+  Link,
+  NewEntity,
+  Scope,
+  SimilarEntity,
+  StateEntry,
+  StoreCounts,
+  TermStatistics,
+  TimelineFilter,
+  Usage,
 } from '../memory/types.ts';
 
 /** A value now or later: a store in this process answers at once, one across a network would not. */

@@ -62,7 +62,12 @@ export function defineTool<S extends z.ZodObject>(block: ToolBlock<S>): Tool {
       const parsed = input.safeParse(readArguments(spoken, fields, args));
       if (parsed.success) return block.run(parsed.data, caller, deps);
       const path = parsed.error.issues[0]?.path.join('.') ?? 'arguments';
-      throw invalidArgument(spoken, path, 'is not right', fields.find((field) => field.name === path)?.allowed ?? 'as described');
+      throw invalidArgument(
+        spoken,
+        path,
+        'is not right',
+        fields.find((field) => field.name === path)?.allowed ?? 'as described',
+      );
     },
   };
 }
@@ -70,19 +75,47 @@ export function defineTool<S extends z.ZodObject>(block: ToolBlock<S>): Tool {
 /** The scope of a call, narrowed to a workspace when one is given. */
 export function scopeOf(caller: Caller, workspace: string | undefined): Scope {
   const { principal, client } = caller;
-  return { principal, workspace: workspace ?? null, actor: principal.kind === 'owner' ? 'owner' : principal.agentId, client };
+  return {
+    principal,
+    workspace: workspace ?? null,
+    actor: principal.kind === 'owner' ? 'owner' : principal.agentId,
+    client,
+  };
 }
 
 /** How a call is to be carried out. */
 export function optionsOf(caller: Caller, key?: string): CallOptions {
-  return { ...(caller.signal !== undefined && { signal: caller.signal }), ...(key !== undefined && { idempotencyKey: key }) };
+  return {
+    ...(caller.signal !== undefined && { signal: caller.signal }),
+    ...(key !== undefined && { idempotencyKey: key }),
+  };
 }
 
 /** A tool that only reads. */
-export const READS: ToolAnnotations = { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false };
+export const READS: ToolAnnotations = {
+  readOnlyHint: true,
+  destructiveHint: false,
+  idempotentHint: true,
+  openWorldHint: false,
+};
 /** A tool that adds: nothing is lost by it, calling it twice adds twice or counts twice. */
-export const ADDS: ToolAnnotations = { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false };
+export const ADDS: ToolAnnotations = {
+  readOnlyHint: false,
+  destructiveHint: false,
+  idempotentHint: false,
+  openWorldHint: false,
+};
 /** A tool that sets: twice is the same as once, and nothing else is lost. */
-export const SETS: ToolAnnotations = { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false };
+export const SETS: ToolAnnotations = {
+  readOnlyHint: false,
+  destructiveHint: false,
+  idempotentHint: true,
+  openWorldHint: false,
+};
 /** A tool that takes something away or replaces it. */
-export const REMOVES: ToolAnnotations = { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false };
+export const REMOVES: ToolAnnotations = {
+  readOnlyHint: false,
+  destructiveHint: true,
+  idempotentHint: true,
+  openWorldHint: false,
+};

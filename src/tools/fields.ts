@@ -28,7 +28,11 @@ export function name(description: string): z.ZodString {
 
 /** An optional text that narrows; empty does not narrow. */
 export function filter(description: string): z.ZodOptional<z.ZodString> {
-  return z.string().describe(description).register(RULES, { maxBytes: LIMITS.nameMaxBytes, emptyIsAbsent: true }).optional();
+  return z
+    .string()
+    .describe(description)
+    .register(RULES, { maxBytes: LIMITS.nameMaxBytes, emptyIsAbsent: true })
+    .optional();
 }
 
 /** A text with rules of its own. */
@@ -43,12 +47,18 @@ export function names(description: string, itemsMax: number): z.ZodArray<z.ZodSt
 
 /** An integer that is moved into its range. */
 export function clamped(description: string, least: number, most: number): z.ZodInt {
-  return z.int().describe(description).register(RULES, { clamp: [least, most] });
+  return z
+    .int()
+    .describe(description)
+    .register(RULES, { clamp: [least, most] });
 }
 
 /** Any number, moved into its range when one is given. */
 export function number(description: string, clamp?: readonly [number, number]): z.ZodNumber {
-  return z.number().describe(description).register(RULES, clamp === undefined ? {} : { clamp });
+  return z
+    .number()
+    .describe(description)
+    .register(RULES, clamp === undefined ? {} : { clamp });
 }
 
 /** Yes or no. */

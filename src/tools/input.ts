@@ -28,15 +28,23 @@ export interface Field {
 }
 
 const KINDS: Readonly<Record<string, Kind>> = {
-  string: 'text', integer: 'integer', number: 'number', boolean: 'boolean', array: 'list', object: 'object',
+  string: 'text',
+  integer: 'integer',
+  number: 'number',
+  boolean: 'boolean',
+  array: 'list',
+  object: 'object',
 };
 
 /** The published JSON Schema of a zod object: flat, without what only validators of our own output would need. */
 export function publishedSchema(schema: z.ZodObject): JsonSchema & { readonly type: 'object' } {
-  const published: unknown = JSON.parse(JSON.stringify(z.toJSONSchema(schema, { io: 'input' })), (key, value: unknown) => {
-    if (key === '$schema' || key === 'additionalProperties') return undefined;
-    return value === Number.MAX_SAFE_INTEGER || value === Number.MIN_SAFE_INTEGER ? undefined : value;
-  });
+  const published: unknown = JSON.parse(
+    JSON.stringify(z.toJSONSchema(schema, { io: 'input' })),
+    (key, value: unknown) => {
+      if (key === '$schema' || key === 'additionalProperties') return undefined;
+      return value === Number.MAX_SAFE_INTEGER || value === Number.MIN_SAFE_INTEGER ? undefined : value;
+    },
+  );
   return published as JsonSchema & { readonly type: 'object' };
 }
 
@@ -83,9 +91,13 @@ function allowedOf(kind: Kind, rule: FieldRule, words: readonly string[] | undef
 
 /** An error about one argument. Says what is allowed and never what was sent. */
 export function invalidArgument(tool: string, path: string, problem: string, allowed: string): MimirError {
-  return new MimirError('invalid_argument', `Invalid ${tool} arguments: \`${path}\` ${problem}; it must be ${allowed}.`, {
-    facts: { field: path },
-  });
+  return new MimirError(
+    'invalid_argument',
+    `Invalid ${tool} arguments: \`${path}\` ${problem}; it must be ${allowed}.`,
+    {
+      facts: { field: path },
+    },
+  );
 }
 
 /**
@@ -95,14 +107,23 @@ export function invalidArgument(tool: string, path: string, problem: string, all
 export function readArguments(tool: string, fields: readonly Field[], args: unknown): Record<string, unknown> {
   if (args === undefined || args === null) return readObject(tool, fields, {}, '');
   if (typeof args !== 'object' || Array.isArray(args)) {
-    throw new MimirError('invalid_argument', `Invalid ${tool} arguments: they are ${typeName(args)}; they must be an object with named members.`, {
-      facts: { field: 'arguments' },
-    });
+    throw new MimirError(
+      'invalid_argument',
+      `Invalid ${tool} arguments: they are ${typeName(args)}; they must be an object with named members.`,
+      {
+        facts: { field: 'arguments' },
+      },
+    );
   }
   return readObject(tool, fields, args as Readonly<Record<string, unknown>>, '');
 }
 
-function readObject(tool: string, fields: readonly Field[], from: Readonly<Record<string, unknown>>, prefix: string): Record<string, unknown> {
+function readObject(
+  tool: string,
+  fields: readonly Field[],
+  from: Readonly<Record<string, unknown>>,
+  prefix: string,
+): Record<string, unknown> {
   const read: Record<string, unknown> = {};
   for (const field of fields) {
     let path = prefix + field.name;
@@ -136,10 +157,14 @@ function readField(tool: string, path: string, field: Field, value: unknown): un
       throw wrongType(tool, path, field, value);
     case 'list':
       if (!Array.isArray(value)) throw wrongType(tool, path, field, value);
-      if (value.length > (field.rule.itemsMax ?? 0)) throw invalidArgument(tool, path, 'has too many members', field.allowed);
-      return value.map((item: unknown, i) => readText(tool, `${path}[${i}]`, { ...field, allowed: allowedOf('text', field.rule, undefined) }, item));
+      if (value.length > (field.rule.itemsMax ?? 0))
+        throw invalidArgument(tool, path, 'has too many members', field.allowed);
+      return value.map((item: unknown, i) =>
+        readText(tool, `${path}[${i}]`, { ...field, allowed: allowedOf('text', field.rule, undefined) }, item),
+      );
     case 'object':
-      if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(tool, path, field, value);
+      if (typeof value !== 'object' || value === null || Array.isArray(value))
+        throw wrongType(tool, path, field, value);
       return readObject(tool, field.fields, value as Readonly<Record<string, unknown>>, `${path}.`);
     case 'any':
       serialised(tool, path, field, value);
@@ -151,12 +176,17 @@ function readText(tool: string, path: string, field: Field, value: unknown): str
   if (typeof value !== 'string') throw wrongType(tool, path, field, value);
   const { maxBytes = LIMITS.nameMaxBytes, json } = field.rule;
   // A UTF-16 unit makes at most three bytes, so that most texts need no counting.
-  if (value.length * 3 > maxBytes && Buffer.byteLength(value) > maxBytes) throw invalidArgument(tool, path, 'is too long', field.allowed);
-  if (value.includes('\0')) throw invalidArgument(tool, path, 'contains a NUL character', `${field.allowed}, without NUL`);
-  if (!value.isWellFormed()) throw invalidArgument(tool, path, 'contains half of a surrogate pair', `${field.allowed}, well-formed Unicode`);
-  if (field.words !== undefined && !field.words.includes(value)) throw invalidArgument(tool, path, 'is another word', field.allowed);
+  if (value.length * 3 > maxBytes && Buffer.byteLength(value) > maxBytes)
+    throw invalidArgument(tool, path, 'is too long', field.allowed);
+  if (value.includes('\0'))
+    throw invalidArgument(tool, path, 'contains a NUL character', `${field.allowed}, without NUL`);
+  if (!value.isWellFormed())
+    throw invalidArgument(tool, path, 'contains half of a surrogate pair', `${field.allowed}, well-formed Unicode`);
+  if (field.words !== undefined && !field.words.includes(value))
+    throw invalidArgument(tool, path, 'is another word', field.allowed);
   if (json === true) {
-    if (nestsDeeperThan(value, LIMITS.jsonDepthMax)) throw invalidArgument(tool, path, 'is nested too deep', field.allowed);
+    if (nestsDeeperThan(value, LIMITS.jsonDepthMax))
+      throw invalidArgument(tool, path, 'is nested too deep', field.allowed);
     if (!isPortableJson(value)) throw invalidArgument(tool, path, 'is not valid JSON', field.allowed);
   }
   return value;
@@ -191,25 +221,30 @@ const NUMBER_TEXT_MAX = 64;
 function readNumber(tool: string, path: string, field: Field, value: unknown): number {
   let read = Number.NaN;
   if (typeof value === 'number') read = value;
-  else if (typeof value === 'string' && value.length <= NUMBER_TEXT_MAX && NUMBER_TEXT.test(value.trim())) read = Number(value);
+  else if (typeof value === 'string' && value.length <= NUMBER_TEXT_MAX && NUMBER_TEXT.test(value.trim()))
+    read = Number(value);
   else throw wrongType(tool, path, field, value);
   const { clamp, roundUp } = field.rule;
   if (Number.isNaN(read)) throw wrongType(tool, path, field, value);
   if (field.kind === 'integer') {
     if (roundUp === true) read = Math.ceil(read);
-    if (Number.isFinite(read) && !Number.isInteger(read)) throw invalidArgument(tool, path, 'is a fraction', field.allowed);
+    if (Number.isFinite(read) && !Number.isInteger(read))
+      throw invalidArgument(tool, path, 'is a fraction', field.allowed);
   }
   if (clamp !== undefined) read = Math.min(clamp[1], Math.max(clamp[0], read));
-  if (!Number.isFinite(read) || (field.kind === 'integer' && !Number.isSafeInteger(read))) throw invalidArgument(tool, path, 'is too large', field.allowed);
+  if (!Number.isFinite(read) || (field.kind === 'integer' && !Number.isSafeInteger(read)))
+    throw invalidArgument(tool, path, 'is too large', field.allowed);
   // -0 would come out as another text than 0.
   return read === 0 ? 0 : read;
 }
 
 function serialised(tool: string, path: string, field: Field, value: unknown): string {
-  if (valueNestsDeeperThan(value, LIMITS.jsonDepthMax)) throw invalidArgument(tool, path, 'is nested too deep', field.allowed);
+  if (valueNestsDeeperThan(value, LIMITS.jsonDepthMax))
+    throw invalidArgument(tool, path, 'is nested too deep', field.allowed);
   const json = JSON.stringify(value);
   const { maxBytes = LIMITS.nameMaxBytes } = field.rule;
-  if (json.length * 3 > maxBytes && Buffer.byteLength(json) > maxBytes) throw invalidArgument(tool, path, 'is too long', field.allowed);
+  if (json.length * 3 > maxBytes && Buffer.byteLength(json) > maxBytes)
+    throw invalidArgument(tool, path, 'is too long', field.allowed);
   return json;
 }
 

@@ -76,8 +76,17 @@ export const timeline = defineTool({
       ...(args.entity_id !== undefined && { entityId: args.entity_id }),
     };
     const { limit, offset } = args;
-    const found = await execute('timeline', scopeOf(caller, args.workspace_hash), { filter: timeFilter, limit, offset }, optionsOf(caller));
+    const found = await execute(
+      'timeline',
+      scopeOf(caller, args.workspace_hash),
+      { filter: timeFilter, limit, offset },
+      optionsOf(caller),
+    );
     const items = found.entries.map(journalMembers);
-    return JSON.stringify({ items, total: items.length, ...(found.nextOffset !== undefined && { next_offset: found.nextOffset }) });
+    return JSON.stringify({
+      items,
+      total: items.length,
+      ...(found.nextOffset !== undefined && { next_offset: found.nextOffset }),
+    });
   },
 });

@@ -25,7 +25,12 @@ export const link = defineTool({
   run: async (args, caller, { execute }) => {
     const { from_category: category, from_key: key, to_id: toId } = args;
     const input = { category, key, toId, relationship: args.relationship };
-    const { relationship } = await execute('link', scopeOf(caller, args.workspace_hash), input, optionsOf(caller, args.idempotency_key));
+    const { relationship } = await execute(
+      'link',
+      scopeOf(caller, args.workspace_hash),
+      input,
+      optionsOf(caller, args.idempotency_key),
+    );
     return JSON.stringify({ success: true, from: `${category}/${key}`, to: toId, relationship });
   },
 });
@@ -47,7 +52,12 @@ export const unlink = defineTool({
   operation: 'unlink',
   run: async (args, caller, { execute }) => {
     const { from_category: category, from_key: key, to_id: toId } = args;
-    await execute('unlink', scopeOf(caller, args.workspace_hash), { category, key, toId }, optionsOf(caller, args.idempotency_key));
+    await execute(
+      'unlink',
+      scopeOf(caller, args.workspace_hash),
+      { category, key, toId },
+      optionsOf(caller, args.idempotency_key),
+    );
     return JSON.stringify({ success: true, from: `${category}/${key}`, to: toId });
   },
 });
@@ -67,6 +77,12 @@ export const traverse = defineTool({
   annotations: READS,
   profile: 'core',
   operation: 'traverse',
-  run: async ({ category, key, max_depth: maxDepth, max_nodes: maxNodes, workspace_hash: workspace }, caller, { execute }) =>
-    renderTraversal(await execute('traverse', scopeOf(caller, workspace), { category, key, maxDepth, maxNodes }, optionsOf(caller))),
+  run: async (
+    { category, key, max_depth: maxDepth, max_nodes: maxNodes, workspace_hash: workspace },
+    caller,
+    { execute },
+  ) =>
+    renderTraversal(
+      await execute('traverse', scopeOf(caller, workspace), { category, key, maxDepth, maxNodes }, optionsOf(caller)),
+    ),
 });

@@ -15,7 +15,10 @@ export const remember = defineTool({
   input: z.object({
     category: name('Kind of memory, e.g. decision.'),
     key: name('Unique name within the category.'),
-    body_json: text('The content as JSON text, e.g. {"content":"..."}.', { maxBytes: LIMITS.bodyJsonMaxBytes, json: true }),
+    body_json: text('The content as JSON text, e.g. {"content":"..."}.', {
+      maxBytes: LIMITS.bodyJsonMaxBytes,
+      json: true,
+    }),
     status: name('Default active.').optional(),
     type: name('Default insight.').optional(),
     tags: names('Words to find it by.', LIMITS.tagsMax).optional(),
@@ -54,7 +57,13 @@ export const remember = defineTool({
       },
       optionsOf(caller, args.idempotency_key),
     );
-    return JSON.stringify({ id: done.id, action: done.action, category, key, ...(done.similar !== undefined && { similar: done.similar }) });
+    return JSON.stringify({
+      id: done.id,
+      action: done.action,
+      category,
+      key,
+      ...(done.similar !== undefined && { similar: done.similar }),
+    });
   },
 });
 
@@ -72,7 +81,11 @@ export const recall = defineTool({
     offset: clamped('Hits to skip.', 0, LIMITS.offsetMax).default(0),
     min_decay: number('Leave out weaker ones, 0 to 1.').default(0),
     topic_path: filter('Only topics that begin so.'),
-    mode: z.enum(['fts5', 'dense', 'hybrid']).describe('All search by words for now.').register(RULES, { emptyIsAbsent: true }).optional(),
+    mode: z
+      .enum(['fts5', 'dense', 'hybrid'])
+      .describe('All search by words for now.')
+      .register(RULES, { emptyIsAbsent: true })
+      .optional(),
     include_archived: flag('Forgotten ones too.').default(false),
     // Stemming is in the index and relevance is the order, so these three have nothing left to do.
     expansion: z
@@ -132,19 +145,27 @@ export const getEntity = defineTool({
   name: 'mimir_get_entity',
   title: 'Get one memory',
   description: 'Use when you have an id and need the whole memory, archived or not.',
-  input: z.object({ id: name('Id such as mem-0123456789ab.'), workspace_hash: name('Only in this workspace.').optional() }),
+  input: z.object({
+    id: name('Id such as mem-0123456789ab.'),
+    workspace_hash: name('Only in this workspace.').optional(),
+  }),
   annotations: READS,
   profile: 'core',
   operation: 'get_entity',
   run: async ({ id, workspace_hash: workspace }, caller, { execute, usage, clock }) =>
-    renderEntity(await execute('get_entity', scopeOf(caller, workspace), { id }, optionsOf(caller)), usage, clock.nowMs()),
+    renderEntity(
+      await execute('get_entity', scopeOf(caller, workspace), { id }, optionsOf(caller)),
+      usage,
+      clock.nowMs(),
+    ),
 });
 
 /** Archives a memory. */
 export const forget = defineTool({
   name: 'mimir_forget',
   title: 'Forget',
-  description: 'Use when a memory is wrong or no longer wanted. It is archived; remembering the key again brings it back.',
+  description:
+    'Use when a memory is wrong or no longer wanted. It is archived; remembering the key again brings it back.',
   input: z.object({
     category: name('Its category.'),
     key: name('Its key.'),
@@ -156,7 +177,12 @@ export const forget = defineTool({
   profile: 'core',
   operation: 'forget',
   run: async ({ category, key, reason, workspace_hash: workspace, idempotency_key: retryKey }, caller, { execute }) => {
-    const { found } = await execute('forget', scopeOf(caller, workspace), { category, key, reason }, optionsOf(caller, retryKey));
+    const { found } = await execute(
+      'forget',
+      scopeOf(caller, workspace),
+      { category, key, reason },
+      optionsOf(caller, retryKey),
+    );
     return JSON.stringify({ found, category, key });
   },
 });

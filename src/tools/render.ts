@@ -17,12 +17,24 @@ export interface RenderedRecall {
  * The answer of a recall as JSON text: the hits' finished texts with their moving numbers behind, joined and not parsed.
  * The numbers are those before this recall.
  */
-export function renderRecall(output: RecallOutput, usage: UsageNotes, nowMs: number, members: Readonly<Record<string, unknown>> = {}): RenderedRecall {
+export function renderRecall(
+  output: RecallOutput,
+  usage: UsageNotes,
+  nowMs: number,
+  members: Readonly<Record<string, unknown>> = {},
+): RenderedRecall {
   const hits = unpackHits(output.hits);
   let items = '';
   for (const hit of hits) items += `${items === '' ? '' : ','}${itemText(hit, usage, nowMs)}`;
-  const rest = JSON.stringify({ total: hits.length, ...members, ...(output.nextOffset !== undefined && { next_offset: output.nextOffset }) });
-  return { json: `{"items":[${items}],${rest.slice(1)}`, rows: hits.filter((hit) => !hit.archived).map((hit) => hit.row) };
+  const rest = JSON.stringify({
+    total: hits.length,
+    ...members,
+    ...(output.nextOffset !== undefined && { next_offset: output.nextOffset }),
+  });
+  return {
+    json: `{"items":[${items}],${rest.slice(1)}`,
+    rows: hits.filter((hit) => !hit.archived).map((hit) => hit.row),
+  };
 }
 
 function itemText(hit: Hit, usage: UsageNotes, nowMs: number): string {
@@ -34,7 +46,10 @@ function itemText(hit: Hit, usage: UsageNotes, nowMs: number): string {
 export function emptyMembers(output: RecallOutput, offset: number): Record<string, string> {
   if (output.empty === undefined) return {};
   if (output.empty === 'store_empty') return { reason: 'empty_store', hint: `Nothing is stored yet. ${HOW_TO_BEGIN}` };
-  const hint = offset > 0 ? 'There is nothing behind this `offset`.' : 'Nothing matched. Try other words or fewer filters; an empty `query` lists the newest memories.';
+  const hint =
+    offset > 0
+      ? 'There is nothing behind this `offset`.'
+      : 'Nothing matched. Try other words or fewer filters; an empty `query` lists the newest memories.';
   return { reason: 'no_match', hint };
 }
 
@@ -65,7 +80,11 @@ function lineText(hit: Hit, usage: UsageNotes, nowMs: number): string {
 /** One entity, with the names that this tool has always had (`entity_type`). */
 export function renderEntity({ entity, links }: GetEntityOutput, usage: UsageNotes, nowMs: number): string {
   const { importance, layer, alwaysOn, verified } = entity;
-  const moving = movingNumbers({ importance, layer, lasting: alwaysOn || verified }, usage.overlay(entity.row, entity.usage), nowMs);
+  const moving = movingNumbers(
+    { importance, layer, lasting: alwaysOn || verified },
+    usage.overlay(entity.row, entity.usage),
+    nowMs,
+  );
   return JSON.stringify({
     id: entity.id,
     category: entity.category,
@@ -99,7 +118,13 @@ export function renderTraversal({ entity, traversed, cut }: TraverseOutput): str
 }
 
 function nodeMembers({ id, category, key, bodyJson, links }: Node): Record<string, unknown> {
-  return { id, category, key, body_json: bodyJson, links: links.map(({ targetId, relationship }) => ({ target_id: targetId, relationship })) };
+  return {
+    id,
+    category,
+    key,
+    body_json: bodyJson,
+    links: links.map(({ targetId, relationship }) => ({ target_id: targetId, relationship })),
+  };
 }
 
 /** A journal entry as the timeline shows it. */

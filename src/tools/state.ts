@@ -9,11 +9,16 @@ const where = name('Default "".').optional();
 export const stateSet = defineTool({
   name: 'mimir_state_set',
   title: 'Set a state key',
-  description: 'Use for a small working value that is looked up by its exact key and may expire; not searchable. Replaces an older value.',
+  description:
+    'Use for a small working value that is looked up by its exact key and may expire; not searchable. Replaces an older value.',
   input: z.object({
     key: name('Its name.'),
     value_json: text('The value, best as JSON text.', { maxBytes: LIMITS.stateValueMaxBytes, alias: 'value' }),
-    ttl_seconds: z.int().describe('Expires after this; absent: never.').register(RULES, { roundUp: true, alias: 'ttl' }).optional(),
+    ttl_seconds: z
+      .int()
+      .describe('Expires after this; absent: never.')
+      .register(RULES, { roundUp: true, alias: 'ttl' })
+      .optional(),
     workspace_hash: where,
     idempotency_key: idempotencyKey,
   }),
@@ -22,7 +27,12 @@ export const stateSet = defineTool({
   operation: 'state_set',
   run: async ({ key, value_json: valueJson, ttl_seconds: ttlSeconds, ...rest }, caller, { execute }) => {
     const input = { key, valueJson, ...(ttlSeconds !== undefined && { ttlSeconds }) };
-    const { expiresAtMs } = await execute('state_set', scopeOf(caller, rest.workspace_hash), input, optionsOf(caller, rest.idempotency_key));
+    const { expiresAtMs } = await execute(
+      'state_set',
+      scopeOf(caller, rest.workspace_hash),
+      input,
+      optionsOf(caller, rest.idempotency_key),
+    );
     return JSON.stringify({ key, ttl_seconds: ttlSeconds ?? null, expires_at_unix_ms: expiresAtMs });
   },
 });
@@ -40,7 +50,13 @@ export const stateGet = defineTool({
     const { entry } = await execute('state_get', scopeOf(caller, workspace), { key }, optionsOf(caller));
     if (entry === null) return JSON.stringify({ found: false, key });
     const { valueJson, expiresAtMs, createdAtMs } = entry;
-    return JSON.stringify({ found: true, key, value: valueJson, expires_at_unix_ms: expiresAtMs, created_at_unix_ms: createdAtMs });
+    return JSON.stringify({
+      found: true,
+      key,
+      value: valueJson,
+      expires_at_unix_ms: expiresAtMs,
+      created_at_unix_ms: createdAtMs,
+    });
   },
 });
 
@@ -64,7 +80,10 @@ export const stateList = defineTool({
   name: 'mimir_state_list',
   title: 'List state keys',
   description: 'Use to see which state keys exist.',
-  input: z.object({ prefix: name('Only keys that begin so.').default(''), workspace_hash: name('Only this workspace.').optional() }),
+  input: z.object({
+    prefix: name('Only keys that begin so.').default(''),
+    workspace_hash: name('Only this workspace.').optional(),
+  }),
   annotations: READS,
   profile: 'all',
   operation: 'state_list',

@@ -10,8 +10,22 @@ import type { ToolAnswer, ToolTable } from './types.ts';
 
 /** All tools in the order of the original's list; clients cache prompts by it. */
 const TOOLS: readonly Tool[] = [
-  remember, recall, getEntity, forget, link, unlink, journal, timeline, stateSet, stateGet, stateDelete, stateList, health,
-  stats, context, traverse,
+  remember,
+  recall,
+  getEntity,
+  forget,
+  link,
+  unlink,
+  journal,
+  timeline,
+  stateSet,
+  stateGet,
+  stateDelete,
+  stateList,
+  health,
+  stats,
+  context,
+  traverse,
 ];
 
 /** What the table works with. */

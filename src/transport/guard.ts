@@ -20,7 +20,12 @@ function hostName(host: string): string {
 export function turnedAway(headers: IncomingHttpHeaders, admission: Admission): string | null {
   const name = hostName(headers.host ?? '');
   const hosts = admission.allowedHosts.map((host) => host.toLowerCase());
-  if (!isLoopback(name) && name !== admission.host && !hosts.includes(name) && !hosts.includes((headers.host ?? '').toLowerCase())) {
+  if (
+    !isLoopback(name) &&
+    name !== admission.host &&
+    !hosts.includes(name) &&
+    !hosts.includes((headers.host ?? '').toLowerCase())
+  ) {
     return 'This Host is not allowed here. Start the server with --allow-host NAME to accept it.';
   }
   const { origin } = headers;

@@ -48,12 +48,14 @@ export async function listen(door: HttpDoor): Promise<HttpServer> {
 
   const takeMessage = (request: IncomingMessage, response: ServerResponse): void => {
     if (request.method !== 'POST') return refuse(response, 405, 'Use POST.', { allow: 'POST' });
-    if (!isJson(request.headers['content-type'])) return refuse(response, 415, 'Expected request with `Content-Type: application/json`');
+    if (!isJson(request.headers['content-type']))
+      return refuse(response, 415, 'Expected request with `Content-Type: application/json`');
     const tooLarge = `A request may have at most ${LIMITS.httpBodyMaxBytes} bytes; the largest field, \`body_json\`, at most ${LIMITS.bodyJsonMaxBytes}.`;
     if (Number(request.headers['content-length'] ?? 0) > LIMITS.httpBodyMaxBytes) {
       return refuse(response, 413, tooLarge, { connection: 'close' });
     }
-    if (inFlightBytes > LIMITS.httpInFlightMaxBytes) return refuse(response, 503, 'Too many requests at once.', { 'retry-after': '1' });
+    if (inFlightBytes > LIMITS.httpInFlightMaxBytes)
+      return refuse(response, 503, 'Too many requests at once.', { 'retry-after': '1' });
     let chunks: Buffer[] = [];
     let length = 0;
     request.on('data', (chunk: Buffer) => {
@@ -68,7 +70,8 @@ export async function listen(door: HttpDoor): Promise<HttpServer> {
     // Also after a client went away in the middle.
     request.on('close', () => (inFlightBytes -= length));
     request.on('end', () => {
-      if (!response.headersSent) void answer(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks), response);
+      if (!response.headersSent)
+        void answer(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks), response);
     });
   };
 
@@ -94,7 +97,10 @@ export async function listen(door: HttpDoor): Promise<HttpServer> {
       response.setHeader('access-control-allow-origin', origin);
       response.setHeader('vary', 'origin');
       if (request.method === 'OPTIONS') {
-        response.writeHead(204, { 'access-control-allow-methods': 'POST', 'access-control-allow-headers': 'authorization, content-type' });
+        response.writeHead(204, {
+          'access-control-allow-methods': 'POST',
+          'access-control-allow-headers': 'authorization, content-type',
+        });
         response.end();
         return;
       }
@@ -103,10 +109,17 @@ export async function listen(door: HttpDoor): Promise<HttpServer> {
     if (path === '/healthz') return send(response, 200, '{"status":"ok"}');
     if (path === '/readyz') {
       const ready = door.ready() && !closing;
-      return send(response, ready ? 200 : 503, `{"status":"${ready ? 'ready' : 'not_ready'}"}`, ready ? {} : { 'retry-after': '1' });
+      return send(
+        response,
+        ready ? 200 : 503,
+        `{"status":"${ready ? 'ready' : 'not_ready'}"}`,
+        ready ? {} : { 'retry-after': '1' },
+      );
     }
-    if (path !== '/message') return send(response, 404, JSON.stringify({ error: 'not_found', message: 'There is POST /message.' }));
-    if (!carriesToken(request.headers, door.admission.token)) return send(response, 401, UNAUTHORIZED, { 'www-authenticate': 'Bearer' });
+    if (path !== '/message')
+      return send(response, 404, JSON.stringify({ error: 'not_found', message: 'There is POST /message.' }));
+    if (!carriesToken(request.headers, door.admission.token))
+      return send(response, 401, UNAUTHORIZED, { 'www-authenticate': 'Bearer' });
     takeMessage(request, response);
   };
 
@@ -135,9 +148,15 @@ async function started(server: Server, door: HttpDoor): Promise<void> {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const taken = error.code === 'EADDRINUSE';
       reject(
-        new MimirError('port_taken', `Cannot listen on ${door.admission.host}:${door.port} (${error.code ?? 'unknown error'}).`, {
-          hint: taken ? 'Another program has the port: stop it, or name another with --port.' : 'Name another address or port with --web-bind and --port.',
-        }),
+        new MimirError(
+          'port_taken',
+          `Cannot listen on ${door.admission.host}:${door.port} (${error.code ?? 'unknown error'}).`,
+          {
+            hint: taken
+              ? 'Another program has the port: stop it, or name another with --port.'
+              : 'Name another address or port with --web-bind and --port.',
+          },
+        ),
       );
     });
     server.listen(door.port, door.admission.host, resolve);

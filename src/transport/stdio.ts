@@ -15,7 +15,9 @@ const AT_ONCE: ReadonlySet<string> = new Set(['initialize', 'ping', 'server/disc
 /** Standard output that never blocks the event loop: `process.stdout` writes synchronously to a pipe. */
 export function openStandardOutput(): Writable {
   const kind = fstatSync(1);
-  return kind.isFIFO() || kind.isSocket() ? new Socket({ fd: 1, readable: false, writable: true }) : createWriteStream('', { fd: 1, autoClose: false });
+  return kind.isFIFO() || kind.isSocket()
+    ? new Socket({ fd: 1, readable: false, writable: true })
+    : createWriteStream('', { fd: 1, autoClose: false });
 }
 
 /** Splits bytes into lines at each newline. A line above the limit is skipped, and reported once. */
@@ -59,7 +61,11 @@ export class LineSplitter {
   }
 
   #take(): Buffer | null {
-    const line = this.#skipping ? null : this.#parts.length === 1 ? (this.#parts[0] ?? null) : Buffer.concat(this.#parts);
+    const line = this.#skipping
+      ? null
+      : this.#parts.length === 1
+        ? (this.#parts[0] ?? null)
+        : Buffer.concat(this.#parts);
     this.#parts = [];
     this.#length = 0;
     this.#skipping = false;
@@ -164,7 +170,8 @@ export class StdioTransport implements Transport {
   }
 
   #receive(line: Buffer | null): void {
-    if (line === null) return this.#write(invalidRequestReply(null, `a line may have at most ${LIMITS.stdioLineMaxBytes} bytes`));
+    if (line === null)
+      return this.#write(invalidRequestReply(null, `a line may have at most ${LIMITS.stdioLineMaxBytes} bytes`));
     if (!isUtf8(line)) return this.#write(parseErrorReply('the line is not UTF-8'));
     const text = line.toString('utf8');
     if (text.trim() === '') return;
@@ -178,14 +185,16 @@ export class StdioTransport implements Transport {
     if (problem !== null) return this.#write(invalidRequestReply(readableId(message), problem));
     const valid = message as JSONRPCMessage;
     if ('method' in valid && 'id' in valid && !AT_ONCE.has(valid.method)) {
-      if (this.#open.has(valid.id)) return this.#write(invalidRequestReply(valid.id, 'a request with this id is still open'));
+      if (this.#open.has(valid.id))
+        return this.#write(invalidRequestReply(valid.id, 'a request with this id is still open'));
       this.#open.set(valid.id, null);
     }
     this.onmessage?.(valid);
     // A cancelled request gets no answer, so nothing may wait for one.
     if ('method' in valid && valid.method === 'notifications/cancelled') {
       const cancelled = valid.params?.['requestId'];
-      if ((typeof cancelled === 'string' || typeof cancelled === 'number') && this.#open.delete(cancelled)) this.#flush();
+      if ((typeof cancelled === 'string' || typeof cancelled === 'number') && this.#open.delete(cancelled))
+        this.#flush();
     }
   }
 }
@@ -201,11 +210,15 @@ function structureProblem(message: unknown): string | null {
   if (!('jsonrpc' in message) || message.jsonrpc !== '2.0') return 'jsonrpc must be "2.0"';
   if ('id' in message) {
     const { id } = message;
-    if (typeof id !== 'string' && !(typeof id === 'number' && Number.isInteger(id))) return 'id must be text or a whole number';
+    if (typeof id !== 'string' && !(typeof id === 'number' && Number.isInteger(id)))
+      return 'id must be text or a whole number';
   }
   if ('method' in message) {
     if (typeof message.method !== 'string') return 'method must be text';
-    if ('params' in message && (typeof message.params !== 'object' || message.params === null || Array.isArray(message.params))) {
+    if (
+      'params' in message &&
+      (typeof message.params !== 'object' || message.params === null || Array.isArray(message.params))
+    ) {
       return 'params must be an object';
     }
     return null;

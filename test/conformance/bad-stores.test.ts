@@ -8,7 +8,8 @@ import Database from 'better-sqlite3-multiple-ciphers';
 
 import { callText, startHttp, startMimir, temporaryFolder } from '../support/processes.ts';
 
-const INITIALIZE = '{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}';
+const INITIALIZE =
+  '{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}';
 
 const GOLDEN = new URL('../../../shared/golden/files/plain.db', import.meta.url).pathname;
 
@@ -23,7 +24,11 @@ interface Case {
 }
 
 const CASES: readonly Case[] = [
-  { name: 'a folder that does not exist', make: (f) => ['--db', join(f, 'no', 'm.db')], says: /does not exist.*mkdir -p/ },
+  {
+    name: 'a folder that does not exist',
+    make: (f) => ['--db', join(f, 'no', 'm.db')],
+    says: /does not exist.*mkdir -p/,
+  },
   { name: 'a folder in place of a file', make: (f) => ['--db', f], says: /is a folder.*--db/ },
   {
     name: 'a text file',
@@ -93,10 +98,32 @@ const CASES: readonly Case[] = [
     },
     says: /does not hold a key/,
   },
-  { name: 'an unwritable home', make: () => [], env: { HOME: '/proc/nowhere' }, says: /cannot be opened|does not exist/ },
-  { name: 'a bad pool size', make: (f) => ['--db', join(f, 'm.db')], env: { MIMIR_POOL_MAX_SIZE: '0' }, says: /MIMIR_POOL_MAX_SIZE.*1 to 1024/, exit: 2 },
-  { name: 'a bad busy timeout', make: (f) => ['--db', join(f, 'm.db')], env: { MIMIR_BUSY_TIMEOUT_MS: 'soon' }, says: /MIMIR_BUSY_TIMEOUT_MS.*0 to 600000/, exit: 2 },
-  { name: 'an open door without a token', make: (f) => ['--db', join(f, 'm.db'), '--web-bind', '0.0.0.0'], says: /token.*MIMIR_TOKEN/, exit: 2 },
+  {
+    name: 'an unwritable home',
+    make: () => [],
+    env: { HOME: '/proc/nowhere' },
+    says: /cannot be opened|does not exist/,
+  },
+  {
+    name: 'a bad pool size',
+    make: (f) => ['--db', join(f, 'm.db')],
+    env: { MIMIR_POOL_MAX_SIZE: '0' },
+    says: /MIMIR_POOL_MAX_SIZE.*1 to 1024/,
+    exit: 2,
+  },
+  {
+    name: 'a bad busy timeout',
+    make: (f) => ['--db', join(f, 'm.db')],
+    env: { MIMIR_BUSY_TIMEOUT_MS: 'soon' },
+    says: /MIMIR_BUSY_TIMEOUT_MS.*0 to 600000/,
+    exit: 2,
+  },
+  {
+    name: 'an open door without a token',
+    make: (f) => ['--db', join(f, 'm.db'), '--web-bind', '0.0.0.0'],
+    says: /token.*MIMIR_TOKEN/,
+    exit: 2,
+  },
   { name: 'an unknown flag', make: () => ['--no-such-flag'], says: /no-such-flag.*--help/, exit: 2 },
 ];
 
@@ -117,7 +144,9 @@ for (const { name, make, says, exit = 5, env = {}, skip = false } of CASES) {
 
 test('stdio stays up on a store that cannot be opened and answers damaged', async (t) => {
   const running = startMimir(['--db', temporaryFolder(t)]);
-  running.child.stdin.end(`${INITIALIZE}\n${callText(1, 'mimir_recall', { query: 'x' })}\n${callText(2, 'mimir_stats', {})}\n`);
+  running.child.stdin.end(
+    `${INITIALIZE}\n${callText(1, 'mimir_recall', { query: 'x' })}\n${callText(2, 'mimir_stats', {})}\n`,
+  );
   assert.equal(await running.ended, 0);
   const answers = running.printed.stdout.trim().split('\n');
   assert.equal(answers.length, 3);
@@ -130,7 +159,9 @@ test('an encrypted store opens with its key only, and its file shows nothing of 
   for (const file of [key, other]) assert.equal(await startMimir(['keygen', '--key-file', file]).ended, 0);
   assert.equal(await startMimir(['keygen', '--key-file', key]).ended, 3, 'a key is never overwritten');
   const write = startMimir(['--db', db, '--encryption-key', key]);
-  write.child.stdin.end(`${INITIALIZE}\n${callText(1, 'mimir_remember', { category: 'c', key: 'k', body_json: '"plantedsecret"' })}\n`);
+  write.child.stdin.end(
+    `${INITIALIZE}\n${callText(1, 'mimir_remember', { category: 'c', key: 'k', body_json: '"plantedsecret"' })}\n`,
+  );
   assert.equal(await write.ended, 0);
   assert.ok(!readFileSync(db).includes('plantedsecret') && !readFileSync(db).includes('SQLite format'));
   const read = startMimir(['--db', db, '--encryption-key', key]);
@@ -149,7 +180,15 @@ test('a taken port is one sentence and exit 4', async (t) => {
   await new Promise((resolve) => holder.once('listening', resolve));
   t.after(() => holder.close());
   const { port } = holder.address() as AddressInfo;
-  const running = startMimir(['serve', '--transport', 'http', '--port', String(port), '--db', join(temporaryFolder(t), 'm.db')]);
+  const running = startMimir([
+    'serve',
+    '--transport',
+    'http',
+    '--port',
+    String(port),
+    '--db',
+    join(temporaryFolder(t), 'm.db'),
+  ]);
   assert.equal(await running.ended, 4);
   assert.match(running.printed.stderr, /^mimir: Cannot listen .*--port\.\n$/);
 });
@@ -158,26 +197,44 @@ test('two servers on one file both write and see each other', async (t) => {
   const db = join(temporaryFolder(t), 'm.db');
   const servers = await Promise.all([startHttp(['--db', db]), startHttp(['--db', db])]);
   const post = async (port: number, body: string): Promise<string> =>
-    await (await fetch(`http://127.0.0.1:${port}/message`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })).text();
+    await (
+      await fetch(`http://127.0.0.1:${port}/message`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+      })
+    ).text();
   await Promise.all(
     servers.flatMap(({ port }, s) =>
       Array.from({ length: 50 }, async (_, i) => {
-        const answer = await post(port, callText(i, 'mimir_remember', { category: 'two', key: `s${s}-${i}`, body_json: `{"content":"from ${s} number ${i}"}` }));
+        const answer = await post(
+          port,
+          callText(i, 'mimir_remember', {
+            category: 'two',
+            key: `s${s}-${i}`,
+            body_json: `{"content":"from ${s} number ${i}"}`,
+          }),
+        );
         assert.match(answer, /"action":"created"/);
       }),
     ),
   );
-  for (const { port } of servers) assert.match(await post(port, callText(1, 'mimir_stats', {})), /"total_entities":100/);
+  for (const { port } of servers)
+    assert.match(await post(port, callText(1, 'mimir_stats', {})), /"total_entities":100/);
   for (const { child, ended } of servers) {
     child.kill('SIGTERM');
     assert.equal(await ended, 0);
   }
 });
 
-test('a read-only folder is refused for anybody but root', { skip: process.getuid?.() === 0 ? 'root may write anywhere' : false }, async (t) => {
-  const folder = join(temporaryFolder(t), 'locked');
-  mkdirSync(folder);
-  chmodSync(folder, 0o500);
-  const running = startMimir(['serve', '--transport', 'http', '--port', '0', '--db', join(folder, 'm.db')]);
-  assert.equal(await running.ended, 5);
-});
+test(
+  'a read-only folder is refused for anybody but root',
+  { skip: process.getuid?.() === 0 ? 'root may write anywhere' : false },
+  async (t) => {
+    const folder = join(temporaryFolder(t), 'locked');
+    mkdirSync(folder);
+    chmodSync(folder, 0o500);
+    const running = startMimir(['serve', '--transport', 'http', '--port', '0', '--db', join(folder, 'm.db')]);
+    assert.equal(await running.ended, 5);
+  },
+);

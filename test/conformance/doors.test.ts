@@ -19,7 +19,10 @@ const INITIALIZE = JSON.stringify({
 
 type Answer = { id: unknown; result?: Record<string, unknown>; error?: { code: number; message: string } };
 
-async function stdio(db: string, lines: readonly (string | Buffer)[]): Promise<{ answers: Answer[]; code: number | null; stderr: string }> {
+async function stdio(
+  db: string,
+  lines: readonly (string | Buffer)[],
+): Promise<{ answers: Answer[]; code: number | null; stderr: string }> {
   const running = startMimir(['--db', db]);
   for (const line of lines) {
     running.child.stdin.write(line);
@@ -34,7 +37,10 @@ async function stdio(db: string, lines: readonly (string | Buffer)[]): Promise<{
 const CALLS: [string, unknown][] = [
   ['mimir_recall', { query: 'nothing yet' }],
   ['mimir_context', {}],
-  ['mimir_remember', { category: 'd', key: 'a', body_json: '{"content":"The heron host runs staging"}', tags: ['ops'] }],
+  [
+    'mimir_remember',
+    { category: 'd', key: 'a', body_json: '{"content":"The heron host runs staging"}', tags: ['ops'] },
+  ],
   ['mimir_remember', { category: 'd', key: 'b', body_json: '"plain text"', importance: '0.75' }],
   ['mimir_remember', { category: 'd', key: 'a', body_json: '{"content":"The heron host runs production"}' }],
   ['mimir_recall', { query: 'heron', limit: '5' }],
@@ -57,7 +63,10 @@ const CALLS: [string, unknown][] = [
 
 /** Ids and times are random; everything else must be equal. */
 function stable(text: string): string {
-  return text.replace(/(mem|jrn)-[0-9a-f]{12}/g, '$1-x').replace(/\d{13}/g, 'T').replace(/"db_file_size_bytes":\d+/, '');
+  return text
+    .replace(/(mem|jrn)-[0-9a-f]{12}/g, '$1-x')
+    .replace(/\d{13}/g, 'T')
+    .replace(/"db_file_size_bytes":\d+/, '');
 }
 
 test('the same calls give the same results through stdio and POST /message', async (t) => {
@@ -76,7 +85,11 @@ test('the same calls give the same results through stdio and POST /message', asy
     const { status, body } = await http(server.port, { body: callText(i + 1, name, args) });
     assert.equal(status, 200);
     const answer = JSON.parse(body) as Answer;
-    assert.equal(stable(JSON.stringify(answer.result)), stable(JSON.stringify(overStdio.answers[i + 1]?.result)), `${name} ${i}`);
+    assert.equal(
+      stable(JSON.stringify(answer.result)),
+      stable(JSON.stringify(overStdio.answers[i + 1]?.result)),
+      `${name} ${i}`,
+    );
   }
   server.child.kill('SIGTERM');
   assert.equal(await server.ended, 0);
@@ -133,8 +146,12 @@ test('a thousand requests before one answer is read do not block the server', as
   running.child.stdin.write(`${INITIALIZE}\n`);
   const body = JSON.stringify({ content: 'many words '.repeat(100) });
   for (let i = 1; i <= 1_000; i++) {
-    const call = i <= 10 ? callText(i, 'mimir_remember', { category: 'c', key: `k${i}`, body_json: body }) : callText(i, 'mimir_recall', { query: 'words' });
-    if (!running.child.stdin.write(`${call}\n`)) await new Promise((resolve) => running.child.stdin.once('drain', resolve));
+    const call =
+      i <= 10
+        ? callText(i, 'mimir_remember', { category: 'c', key: `k${i}`, body_json: body })
+        : callText(i, 'mimir_recall', { query: 'words' });
+    if (!running.child.stdin.write(`${call}\n`))
+      await new Promise((resolve) => running.child.stdin.once('drain', resolve));
   }
   running.child.stdin.end();
   running.child.stdout.resume();
@@ -155,9 +172,12 @@ test('a 16 MB argument over stdio is refused by name, and the server goes on', a
 
 test('HTTP turns away who may not come in, with a status and a body to act on', async (t) => {
   const folder = temporaryFolder(t);
-  const server = await startHttp(['--db', join(folder, 'm.db'), '--allow-origin', 'https://app.example', '--allow-host', 'mimir.example'], {
-    MIMIR_TOKEN: 's3cret-Token',
-  });
+  const server = await startHttp(
+    ['--db', join(folder, 'm.db'), '--allow-origin', 'https://app.example', '--allow-host', 'mimir.example'],
+    {
+      MIMIR_TOKEN: 's3cret-Token',
+    },
+  );
   const json = { 'content-type': 'application/json', authorization: 'Bearer s3cret-Token' };
   const ping = '{"jsonrpc":"2.0","id":1,"method":"ping"}';
   const table: [string, Parameters<typeof http>[1], number][] = [
@@ -174,7 +194,11 @@ test('HTTP turns away who may not come in, with a status and a body to act on', 
     ['loopback Origin', { headers: { ...json, origin: 'http://localhost:3000' }, body: ping }, 200],
     ['wrong method', { method: 'GET', headers: json }, 405],
     ['wrong type', { headers: { ...json, 'content-type': 'text/plain' }, body: ping }, 415],
-    ['type with parameters', { headers: { ...json, 'content-type': 'application/vnd.x+json; charset=utf-8' }, body: ping }, 200],
+    [
+      'type with parameters',
+      { headers: { ...json, 'content-type': 'application/vnd.x+json; charset=utf-8' }, body: ping },
+      200,
+    ],
     ['not JSON', { headers: json, body: '{' }, 400],
     ['nothing', { headers: json, body: '' }, 400],
     ['not UTF-8', { headers: json, body: Buffer.from([0x22, 0xff, 0x22]) }, 400],
@@ -186,14 +210,22 @@ test('HTTP turns away who may not come in, with a status and a body to act on', 
     ['batch', { headers: json, body: `[${ping}]` }, 200],
   ];
   for (const [name, options, status] of table) {
-    const answer = await http(server.port, options).catch((error: unknown) => ({ status: `failed: ${String(error)}`, body: '', headers: {} }));
+    const answer = await http(server.port, options).catch((error: unknown) => ({
+      status: `failed: ${String(error)}`,
+      body: '',
+      headers: {},
+    }));
     // A server that answers 413 while the client still sends may close before the client has read it.
     if (name === 'too large' && typeof answer.status === 'string') continue;
     assert.equal(answer.status, status, name);
     if (status >= 400) assert.doesNotThrow(() => JSON.parse(answer.body), name);
   }
   const plain = await http(server.port, { headers: json, body: ping });
-  assert.equal(plain.headers['access-control-allow-origin'], undefined, 'no CORS for callers without an allowed Origin');
+  assert.equal(
+    plain.headers['access-control-allow-origin'],
+    undefined,
+    'no CORS for callers without an allowed Origin',
+  );
   server.child.kill('SIGTERM');
   assert.equal(await server.ended, 0);
 });
@@ -204,7 +236,11 @@ test('no body, query, key or token is logged', async (t) => {
   const server = await startHttp(['--db', join(folder, 'm.db'), '--mcp-token', 'plantedtoken']);
   const headers = { 'content-type': 'application/json', authorization: 'Bearer plantedtoken' };
   const bodies = [
-    callText(1, 'mimir_remember', { category: 'plantedkey', key: 'plantedkey', body_json: '{"content":"plantedbody"}' }),
+    callText(1, 'mimir_remember', {
+      category: 'plantedkey',
+      key: 'plantedkey',
+      body_json: '{"content":"plantedbody"}',
+    }),
     callText(2, 'mimir_recall', { query: 'plantedquery plantedbody' }),
     callText(3, 'mimir_remember', { category: 'plantedkey', key: 'plantedkey', body_json: '{plantedbody' }),
     '{"plantedbody":',
@@ -214,7 +250,8 @@ test('no body, query, key or token is logged', async (t) => {
   await http(server.port, { headers: { ...headers, authorization: 'Bearer plantedtoken2' }, body: '{}' });
   server.child.kill('SIGTERM');
   await server.ended;
-  for (const word of words) assert.ok(!(server.printed.stdout + server.printed.stderr).includes(word), `${word} was logged`);
+  for (const word of words)
+    assert.ok(!(server.printed.stdout + server.printed.stderr).includes(word), `${word} was logged`);
 });
 
 test('two requests in one packet are both answered, and a half one does not stop others', async (t) => {

@@ -16,7 +16,19 @@ test('an acknowledged write was synced to the write-ahead log between request an
   const folder = mkdtempSync(join(tmpdir(), 'mimir-sync-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const trace = join(folder, 'trace');
-  const args = ['-f', '-y', '-e', 'trace=fsync,fdatasync,write', '-s', '40', '-o', trace, process.execPath, CHILD, join(folder, 'm.db')];
+  const args = [
+    '-f',
+    '-y',
+    '-e',
+    'trace=fsync,fdatasync,write',
+    '-s',
+    '40',
+    '-o',
+    trace,
+    process.execPath,
+    CHILD,
+    join(folder, 'm.db'),
+  ];
   const run = spawnSync('strace', args, { encoding: 'utf8' });
   assert.equal(run.status, 0, run.stderr);
   const lines = readFileSync(trace, 'utf8').split('\n');

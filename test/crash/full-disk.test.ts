@@ -72,7 +72,13 @@ test('a disk that fills up under load loses nothing acknowledged, and writing go
     assert.ok((error.hint ?? '').length > 0);
   }
   assert.ok(acknowledged.size > 50);
-  const found = await pool.execute('recall', SCOPE, { query: 'words room disk', filters: {}, limit: 5, offset: 0, minDecay: 0 });
+  const found = await pool.execute('recall', SCOPE, {
+    query: 'words room disk',
+    filters: {},
+    limit: 5,
+    offset: 0,
+    minDecay: 0,
+  });
   assert.ok(found.hits.numbers.length > 0, 'reading goes on');
 
   unlinkSync(filler);

@@ -51,13 +51,15 @@ for (const poolMax of [1, 2, 3, 16]) {
     const p = pool(path, { poolMax });
     const failures: unknown[] = [];
     const writer = async (w: number): Promise<void> => {
-      for (let i = 0; i < 50; i++) await p.execute('remember', SCOPE, rememberInput(`w${w}-${i}`, `memory ${i} of writer ${w}`));
+      for (let i = 0; i < 50; i++)
+        await p.execute('remember', SCOPE, rememberInput(`w${w}-${i}`, `memory ${i} of writer ${w}`));
     };
     const reader = async (): Promise<void> => {
       for (let i = 0; i < 50; i++) await p.execute('recall', SCOPE, recallInput(`memory ${i}`));
     };
     const work = [0, 1, 2, 3].flatMap((w) => [writer(w), reader()]);
-    for (const outcome of await Promise.allSettled(work)) if (outcome.status === 'rejected') failures.push(outcome.reason);
+    for (const outcome of await Promise.allSettled(work))
+      if (outcome.status === 'rejected') failures.push(outcome.reason);
     assert.deepEqual(failures, []);
     assert.equal((await p.execute('stats', SCOPE, {})).entities, 200);
     await p.close();
@@ -86,7 +88,9 @@ test('a writer and a reader of two processes worth of connections meet no lock e
 test('with a busy timeout of 0 one process meets no lock error', async (t) => {
   const p = pool(temporary(t), { busyTimeoutMs: 0 });
   const work = Array.from({ length: 400 }, (_, i) =>
-    i % 2 === 0 ? p.execute('remember', SCOPE, rememberInput(`k${i}`, `text ${i}`)) : p.execute('recall', SCOPE, recallInput(`text ${i}`)),
+    i % 2 === 0
+      ? p.execute('remember', SCOPE, rememberInput(`k${i}`, `text ${i}`))
+      : p.execute('recall', SCOPE, recallInput(`text ${i}`)),
   );
   await Promise.all(work);
   await p.close();
@@ -133,7 +137,9 @@ test('a thread that dies is replaced, and its calls get the true answer', async 
 test('a full queue answers unavailable with a time to come back', async (t) => {
   const p = pool(temporary(t));
   const answers = await Promise.allSettled(
-    Array.from({ length: 6_000 }, (_, i) => p.execute('state_set', SCOPE, { key: `k${i}`, valueJson: '1', ttlSeconds: null } as never)),
+    Array.from({ length: 6_000 }, (_, i) =>
+      p.execute('state_set', SCOPE, { key: `k${i}`, valueJson: '1', ttlSeconds: null } as never),
+    ),
   );
   const refused = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []));
   assert.ok(refused.length > 0, 'some were refused');
@@ -163,6 +169,8 @@ test('a retry with the same idempotency key answers what the first try did, anot
   const once = await p.execute('remember', SCOPE, rememberInput('a', 'once'), { idempotencyKey: 'x1' });
   const again = await p.execute('remember', SCOPE, rememberInput('a', 'once'), { idempotencyKey: 'x1' });
   assert.deepEqual(again, once);
-  await assert.rejects(p.execute('remember', SCOPE, rememberInput('a', 'other'), { idempotencyKey: 'x1' }), { code: 'idempotency_mismatch' });
+  await assert.rejects(p.execute('remember', SCOPE, rememberInput('a', 'other'), { idempotencyKey: 'x1' }), {
+    code: 'idempotency_mismatch',
+  });
   await p.close();
 });

@@ -10,9 +10,10 @@ const ROOT = join(import.meta.dirname, '../..');
 const LAUNCHER = join(ROOT, 'bin/mimir.js');
 const PACKING = process.env['CI'] === 'true' || process.env['MIMIR_TEST_PACK'] === '1';
 
-/** This environment with the running Node first, and without what npm tells the scripts it runs. */
+/** This environment with the running Node first, and without what npm and the test runner tell their own children. */
 function environment(): NodeJS.ProcessEnv {
-  const entries = Object.entries(process.env).filter(([name]) => !/^(npm_|MIMIR_|NODE_)/.test(name));
+  const theirs = /^(MIMIR_|npm_(package|lifecycle|config_local_prefix)|NODE_(OPTIONS|TEST_CONTEXT|V8_COVERAGE)$)/;
+  const entries = Object.entries(process.env).filter(([name]) => !theirs.test(name));
   const path = `${dirname(process.execPath)}${delimiter}${process.env['PATH'] ?? ''}`;
   return { ...Object.fromEntries(entries), PATH: path };
 }
@@ -42,24 +43,49 @@ async function talk(command: string, args: readonly string[], messages: readonly
 
 test(
   'the packed package installs in an empty folder and serves',
-  { skip: PACKING ? false : 'It installs from the registry and takes a while: set MIMIR_TEST_PACK=1 to run it.', timeout: 300_000 },
+  {
+    skip: PACKING ? false : 'It installs from the registry and takes a while: set MIMIR_TEST_PACK=1 to run it.',
+    timeout: 300_000,
+  },
   async (t) => {
     const folder = temporaryFolder(t);
     const run = (command: string, ...args: string[]): string =>
-      execFileSync(command, args, { cwd: folder, env: environment(), encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+      execFileSync(command, args, {
+        cwd: folder,
+        env: environment(),
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
 
-    execFileSync('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: ROOT, env: environment(), stdio: 'pipe' });
+    execFileSync('npm', ['pack', '--silent', '--pack-destination', folder], {
+      cwd: ROOT,
+      env: environment(),
+      stdio: 'pipe',
+    });
     const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'));
     assert.ok(tarball !== undefined, 'npm pack made no tarball');
     const packed = run('tar', '-tf', tarball).split('\n');
-    for (const file of ['dist/main.js', 'dist/main.d.ts', 'dist/pool/thread.js', 'bin/mimir.js', 'bin/node-version.js', 'LICENSE', 'docs/your-data.md']) {
+    for (const file of [
+      'dist/main.js',
+      'dist/main.d.ts',
+      'dist/pool/thread.js',
+      'bin/mimir.js',
+      'bin/node-version.js',
+      'LICENSE',
+      'docs/your-data.md',
+    ]) {
       assert.ok(packed.includes(`package/${file}`), `${file} is not in the tarball`);
     }
-    assert.deepEqual(packed.filter((file) => /^package\/(src|test|load|bench)\//.test(file)), [], 'sources do not belong in the tarball');
+    assert.deepEqual(
+      packed.filter((file) => /^package\/(src|test|load|bench)\//.test(file)),
+      [],
+      'sources do not belong in the tarball',
+    );
 
     run('npm', 'init', '--yes', '--silent');
     run('npm', 'install', '--no-audit', '--no-fund', '--silent', `./${tarball}`);
-    assert.match(run('npx', '--no', 'mimir', '--version'), /^mimir \d+\.\d+\.\d+\n$/);
+    // Without `--`, npx 11 takes `mimir` for the value of `--no` and prints its own version.
+    assert.match(run('npx', '--no', '--', 'mimir', '--version'), /^mimir \d+\.\d+\.\d+\n$/);
 
     const { code, answers } = await talk(
       join(folder, 'node_modules/.bin/mimir'),
@@ -69,7 +95,11 @@ test(
           jsonrpc: '2.0',
           id: 1,
           method: 'initialize',
-          params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'package-test', version: '1' } },
+          params: {
+            protocolVersion: '2025-06-18',
+            capabilities: {},
+            clientInfo: { name: 'package-test', version: '1' },
+          },
         },
         { jsonrpc: '2.0', method: 'notifications/initialized' },
         { jsonrpc: '2.0', id: 2, method: 'tools/list' },
@@ -77,15 +107,19 @@ test(
           jsonrpc: '2.0',
           id: 3,
           method: 'tools/call',
-          params: { name: 'mimir_remember', arguments: { category: 'note', key: 'first', body_json: '{"content":"packed"}' } },
+          params: {
+            name: 'mimir_remember',
+            arguments: { category: 'note', key: 'first', body_json: '{"content":"packed"}' },
+          },
         },
       ],
     );
+    const result = (id: number): Record<string, unknown> => answers.get(id) ?? {};
     assert.equal(code, 0, 'the server ends with 0 when its input ends');
-    assert.equal((answers.get(1)?.['serverInfo'] as { name: string }).name, 'mimir');
-    assert.ok((answers.get(2)?.['tools'] as unknown[]).length >= 16);
+    assert.equal((result(1)['serverInfo'] as { name: string }).name, 'mimir');
+    assert.ok((result(2)['tools'] as unknown[]).length >= 16);
     // A write needs the thread, whose file has another name in the package.
-    assert.equal((answers.get(3)?.['structuredContent'] as { action: string }).action, 'created');
+    assert.equal((result(3)['structuredContent'] as { action: string }).action, 'created');
   },
 );
 
@@ -93,7 +127,8 @@ test('the version check knows what is too old', async () => {
   const { nodeProblem } = (await import(join(ROOT, 'bin/node-version.js'))) as {
     nodeProblem: (version: string, isCheckout: boolean) => string;
   };
-  for (const version of ['12.22.12', '20.20.2', '22.17.1']) assert.match(nodeProblem(version, false), /needs Node 22\.18 or newer and found Node /);
+  for (const version of ['12.22.12', '20.20.2', '22.17.1'])
+    assert.match(nodeProblem(version, false), /needs Node 22\.18 or newer and found Node /);
   for (const version of ['22.18.0', '23.0.0', '24.21.0']) assert.equal(nodeProblem(version, true), '');
   assert.match(nodeProblem('20.20.2', true), /npm ci/);
   assert.doesNotMatch(nodeProblem('20.20.2', false), /npm ci/);
@@ -105,7 +140,9 @@ function findOldNode(): string | undefined {
   return places
     .map((place) => join(place, 'node'))
     .filter((file) => existsSync(file))
-    .find((file) => Number(/^v(\d+)/.exec(spawnSync(file, ['--version'], { encoding: 'utf8' }).stdout)?.[1] ?? 99) < 22);
+    .find(
+      (file) => Number(/^v(\d+)/.exec(spawnSync(file, ['--version'], { encoding: 'utf8' }).stdout)?.[1] ?? 99) < 22,
+    );
 }
 
 const oldNode = findOldNode();

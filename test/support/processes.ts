@@ -22,7 +22,9 @@ export interface Running {
 
 /** Starts the real command with nothing of this environment but what is given. */
 export function startMimir(args: readonly string[], env: Readonly<Record<string, string>> = {}): Running {
-  const child = spawn(process.execPath, [LAUNCHER, ...args], { env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...env } });
+  const child = spawn(process.execPath, [LAUNCHER, ...args], {
+    env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...env },
+  });
   const printed = { stdout: '', stderr: '' };
   child.stdout.on('data', (chunk: Buffer) => (printed.stdout += chunk.toString('utf8')));
   child.stderr.on('data', (chunk: Buffer) => (printed.stderr += chunk.toString('utf8')));
@@ -50,7 +52,10 @@ export async function until<T>(look: () => T | undefined): Promise<T> {
 }
 
 /** Starts an HTTP server and answers its port. */
-export async function startHttp(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Running & { port: number }> {
+export async function startHttp(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Running & { port: number }> {
   const running = startMimir(['serve', '--transport', 'http', '--port', '0', ...args], env);
   const port = await until(() => {
     if (running.child.exitCode !== null) throw new Error(`the server ended: ${running.printed.stderr}`);

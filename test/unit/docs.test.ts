@@ -36,16 +36,28 @@ test('the README explains every environment variable of the program', () => {
   const variables = found(read('src/config.ts'), /\bMIMIR_[A-Z_]+/g);
   const rows = readme.split('\n').filter((line) => line.startsWith('| `MIMIR_'));
   assert.deepEqual(found(rows.join('\n'), /^\| `MIMIR_[A-Z_]+/gm), variables.map((name) => `| \`${name}`).toSorted());
-  assert.match(readme, new RegExp(`\`MIMIR_POOL_MAX_SIZE\` \\| ${LIMITS.poolMaxDefault} \\|.*1 to ${LIMITS.poolMaxMost} \\|`));
-  assert.match(readme, new RegExp(`\`MIMIR_BUSY_TIMEOUT_MS\` \\| ${LIMITS.busyTimeoutDefaultMs} \\|.*0 to ${LIMITS.busyTimeoutMostMs} ms \\|`));
+  assert.match(
+    readme,
+    new RegExp(`\`MIMIR_POOL_MAX_SIZE\` \\| ${LIMITS.poolMaxDefault} \\|.*1 to ${LIMITS.poolMaxMost} \\|`),
+  );
+  assert.match(
+    readme,
+    new RegExp(
+      `\`MIMIR_BUSY_TIMEOUT_MS\` \\| ${LIMITS.busyTimeoutDefaultMs} \\|.*0 to ${LIMITS.busyTimeoutMostMs} ms \\|`,
+    ),
+  );
 });
 
 test('the dependencies in ARCHITECTURE.md are those of package.json', () => {
-  const manifest = JSON.parse(read('package.json')) as { dependencies: Record<string, string>; devDependencies: Record<string, string> };
+  const manifest = JSON.parse(read('package.json')) as {
+    dependencies: Record<string, string>;
+    devDependencies: Record<string, string>;
+  };
   const [, section = ''] = read('ARCHITECTURE.md').split('## Dependencies');
-  const rows = [...section.matchAll(/^\| `([^`]+)`/gm)].map(([, name]) => name);
+  const rows = [...section.matchAll(/^\| `([^`]+)`/gm)].map(([, name = '']) => name);
   assert.deepEqual(rows.toSorted(), Object.keys(manifest.dependencies).toSorted());
-  for (const name of Object.keys(manifest.devDependencies)) assert.ok(section.includes(`\`${name}\``), `${name} is not explained`);
+  for (const name of Object.keys(manifest.devDependencies))
+    assert.ok(section.includes(`\`${name}\``), `${name} is not explained`);
   for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
     assert.match(version, /^\d+\.\d+\.\d+$/, `the version of ${name} is not exact`);
   }
@@ -54,11 +66,11 @@ test('the dependencies in ARCHITECTURE.md are those of package.json', () => {
 test('the tables in ARCHITECTURE.md are those of the schema', () => {
   const schema = read('src/storage/sqlite/schema.ts');
   const tables = [
-    ...[...schema.matchAll(/CREATE TABLE (\w+)\(/g)].map(([, name]) => name),
-    ...[...schema.matchAll(/textIndex\('(\w+)'\)/g)].map(([, name]) => name),
+    ...[...schema.matchAll(/CREATE TABLE (\w+)\(/g)].map(([, name = '']) => name),
+    ...[...schema.matchAll(/textIndex\('(\w+)'\)/g)].map(([, name = '']) => name),
   ];
   const [, section = ''] = read('ARCHITECTURE.md').split('**On disk**');
   const rows = section.split('\n\n')[1]?.split('\n').slice(2) ?? [];
-  const named = rows.flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => name));
+  const named = rows.flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`(\w+)`/g)].map(([, name = '']) => name));
   assert.deepEqual(named.toSorted(), tables.toSorted());
 });

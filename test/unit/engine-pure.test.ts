@@ -9,16 +9,41 @@ import type { Entity } from '../../src/memory/types.ts';
 
 function entityWith(some: Partial<Entity>): Entity {
   return {
-    row: 1, version: 1, body: 1, id: 'mem-1', workspace: '', category: 'c', key: 'k', bodyJson: '{}', bodyHash: '', createdAtMs: 0,
-    usage: { count: 0, lastAtMs: 0 }, status: 'active', type: 'insight', tags: [], importance: 0.5, layer: 'buffer', topicPath: '',
-    archived: false, archiveReason: '', verified: false, source: 'agent', alwaysOn: false, certainty: 0.5, agentId: '', visibility: 'workspace',
+    row: 1,
+    version: 1,
+    body: 1,
+    id: 'mem-1',
+    workspace: '',
+    category: 'c',
+    key: 'k',
+    bodyJson: '{}',
+    bodyHash: '',
+    createdAtMs: 0,
+    usage: { count: 0, lastAtMs: 0 },
+    status: 'active',
+    type: 'insight',
+    tags: [],
+    importance: 0.5,
+    layer: 'buffer',
+    topicPath: '',
+    archived: false,
+    archiveReason: '',
+    verified: false,
+    source: 'agent',
+    alwaysOn: false,
+    certainty: 0.5,
+    agentId: '',
+    visibility: 'workspace',
     ...some,
   };
 }
 
 describe('retention', () => {
   it('promotes by use and never below what was given', () => {
-    assert.deepEqual([0, 4, 5, 19, 20].map((count) => layerOf('buffer', count)), ['buffer', 'buffer', 'working', 'working', 'core']);
+    assert.deepEqual(
+      [0, 4, 5, 19, 20].map((count) => layerOf('buffer', count)),
+      ['buffer', 'buffer', 'working', 'working', 'core'],
+    );
     assert.equal(layerOf('core', 0), 'core');
     assert.equal(layerOf('nonsense', 5), 'working');
   });
@@ -35,11 +60,20 @@ describe('retention', () => {
 describe('packed hits', () => {
   const number = fc.double({ noNaN: true, noDefaultInfinity: true });
   const hit: fc.Arbitrary<Hit> = fc.record({
-    text: fc.string({ unit: 'grapheme' }), row: fc.nat(), importance: number, lasting: fc.boolean(), archived: fc.boolean(),
-    layer: fc.constantFrom(...LAYERS), usage: fc.record({ count: fc.nat(), lastAtMs: fc.maxSafeInteger() }),
+    text: fc.string({ unit: 'grapheme' }),
+    row: fc.nat(),
+    importance: number,
+    lasting: fc.boolean(),
+    archived: fc.boolean(),
+    layer: fc.constantFrom(...LAYERS),
+    usage: fc.record({ count: fc.nat(), lastAtMs: fc.maxSafeInteger() }),
   });
   it('come back as they were', () => {
-    fc.assert(fc.property(fc.array(hit), (hits) => assert.deepEqual(unpackHits(structuredClone(packHits(hits))), structuredClone(hits))));
+    fc.assert(
+      fc.property(fc.array(hit), (hits) =>
+        assert.deepEqual(unpackHits(structuredClone(packHits(hits))), structuredClone(hits)),
+      ),
+    );
   });
 });
 
@@ -50,7 +84,10 @@ describe('an item', () => {
       fc.property(fc.json(), text, text, fc.nat(300), (bodyJson, category, key, cap) => {
         const json = itemJson(entityWith({ bodyJson, category, key }), []);
         const item = JSON.parse(`${json}}`) as Record<string, unknown>;
-        assert.deepEqual([item['body_json'], item['category'], item['key'], item['status']], [bodyJson, category, key, 'active']);
+        assert.deepEqual(
+          [item['body_json'], item['category'], item['key'], item['status']],
+          [bodyJson, category, key, 'active'],
+        );
         const characters = Array.from(bodyJson);
         const head = characters.length > 100 ? `${characters.slice(0, 100).join('')}...` : bodyJson;
         const flat = (s: string) => s.replace(/[\n\v\f\r\u0085\u2028\u2029]/g, ' ');
@@ -62,7 +99,10 @@ describe('an item', () => {
     );
   });
   it('of a body that is not JSON has no fields', () => {
-    assert.equal((JSON.parse(`${itemJson(entityWith({ bodyJson: '{nonsense' }), [])}}`) as Record<string, unknown>)['body_json'], '{nonsense');
+    assert.equal(
+      (JSON.parse(`${itemJson(entityWith({ bodyJson: '{nonsense' }), [])}}`) as Record<string, unknown>)['body_json'],
+      '{nonsense',
+    );
   });
 });
 

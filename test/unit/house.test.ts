@@ -108,7 +108,9 @@ function rule(name: string, breaches: () => readonly string[]): void {
 function matches(sources: readonly Source[], pattern: RegExp, mend: string, exempt: readonly string[] = []): string[] {
   return sources
     .filter(({ path }) => !exempt.includes(path))
-    .flatMap(({ path, code }) => [...code.matchAll(pattern)].map(({ index }) => `${path}:${lineAt(code, index)}: ${mend}`));
+    .flatMap(({ path, code }) =>
+      [...code.matchAll(pattern)].map(({ index }) => `${path}:${lineAt(code, index)}: ${mend}`),
+    );
 }
 
 function lineAt(text: string, index: number): number {
@@ -140,7 +142,9 @@ rule('rooms import only what the table allows', () =>
 
 rule('every room stands in the table', () => {
   const rooms = new Set(src.map(({ path }) => roomOf(path)));
-  return [...rooms].filter((room) => !(room in MAY_IMPORT)).map((room) => `src/${room}: add it to MAY_IMPORT in this file.`);
+  return [...rooms]
+    .filter((room) => !(room in MAY_IMPORT))
+    .map((room) => `src/${room}: add it to MAY_IMPORT in this file.`);
 });
 
 rule('imports run in no circle', () => {
@@ -179,7 +183,10 @@ rule('one file of the storage touches files', () =>
   src
     .filter(({ path }) => path.startsWith('src/storage/') && path !== 'src/storage/files.ts')
     .filter((source) => importsOf(source).some(({ target }) => /^(node:)?fs(\/promises)?$/.test(target)))
-    .map(({ path }) => `${path}: no file call may reach an open store; what comes before opening is in src/storage/files.ts.`),
+    .map(
+      ({ path }) =>
+        `${path}: no file call may reach an open store; what comes before opening is in src/storage/files.ts.`,
+    ),
 );
 
 rule('one file reads the environment', () =>
@@ -206,7 +213,9 @@ rule('no default exports', () => matches(ours, /\bexport\s+default\b/g, 'export 
 
 rule('no barrels', () => matches(src, /^export\s+(?:type\s+)?\*/gm, 'import it from where it is made.'));
 
-rule('no enums', () => matches(ours, /^\s*(?:export\s+)?(?:declare\s+)?(?:const\s+)?enum\s+\w/gm, 'use a union of texts.'));
+rule('no enums', () =>
+  matches(ours, /^\s*(?:export\s+)?(?:declare\s+)?(?:const\s+)?enum\s+\w/gm, 'use a union of texts.'),
+);
 
 rule('no any', () => matches(ours, /(?::|\bas|<)\s*any\b(?!['\w])/g, 'use unknown and look at it, or say its type.'));
 
@@ -217,7 +226,9 @@ rule('every export says what it is', () =>
       const lines = text.split('\n');
       return lines
         .map((line, at) => ({ line, at, above: lines[at - 1] ?? '' }))
-        .filter(({ line }) => /^export (?:declare |abstract |async )*(?:function|const|let|class|interface|type)\b[^{]/.test(line))
+        .filter(({ line }) =>
+          /^export (?:declare |abstract |async )*(?:function|const|let|class|interface|type)\b[^{]/.test(line),
+        )
         .filter(({ above }) => !above.trimEnd().endsWith('*/'))
         .map(({ at }) => `${path}:${at + 1}: write a /** sentence */ directly above it.`);
     }),
@@ -232,7 +243,8 @@ rule('no dead file', () => {
     if (source === undefined || reached.has(path)) return;
     reached.add(path);
     // Imports, and the entry files of threads, which are named in a text.
-    for (const [, target = ''] of source.code.matchAll(/['"](\.{1,2}\/[^'"\n]+\.ts)['"]/g)) visit(posix.join(dirname(path), target));
+    for (const [, target = ''] of source.code.matchAll(/['"](\.{1,2}\/[^'"\n]+\.ts)['"]/g))
+      visit(posix.join(dirname(path), target));
   };
   visit('src/main.ts');
   return src
@@ -251,7 +263,9 @@ function anchorOf(heading: string): string {
 }
 
 function anchorsOf(path: string): string[] {
-  return [...readFileSync(join(ROOT, path), 'utf8').matchAll(/^#+\s+(.+)$/gm)].map(([, heading = '']) => anchorOf(heading));
+  return [...readFileSync(join(ROOT, path), 'utf8').matchAll(/^#+\s+(.+)$/gm)].map(([, heading = '']) =>
+    anchorOf(heading),
+  );
 }
 
 rule('every link of the documents leads somewhere', () =>
@@ -264,7 +278,8 @@ rule('every link of the documents leads somewhere', () =>
         const [file = '', anchor] = link.split('#');
         const target = file === '' ? path : posix.join(dirname(path), file);
         if (!existsSync(join(ROOT, target))) return [`${path}: ${link} is not there.`];
-        if (anchor !== undefined && !anchorsOf(target).includes(anchor)) return [`${path}: ${link} has no such heading.`];
+        if (anchor !== undefined && !anchorsOf(target).includes(anchor))
+          return [`${path}: ${link} has no such heading.`];
         return [];
       });
   }),
@@ -274,13 +289,21 @@ rule('every file that the documents name exists', () =>
   documents
     .filter((path) => existsSync(join(ROOT, path)))
     .flatMap((path) => {
-      const named = readFileSync(join(ROOT, path), 'utf8').matchAll(/`((?:src|test|load|bench|bin|scripts|docs)\/[\w./-]*)`/g);
-      return [...named].filter(([, name = '']) => !existsSync(join(ROOT, name))).map(([, name]) => `${path}: ${name} is not there.`);
+      const named = readFileSync(join(ROOT, path), 'utf8').matchAll(
+        /`((?:src|test|load|bench|bin|scripts|docs)\/[\w./-]*)`/g,
+      );
+      return [...named]
+        .filter(([, name = '']) => !existsSync(join(ROOT, name)))
+        .map(([, name]) => `${path}: ${name} is not there.`);
     }),
 );
 
 rule('nobody is sent to the npm package of somebody else', () => {
-  const texts = [...documents.filter((path) => existsSync(join(ROOT, path))), ...src.map(({ path }) => path), 'package.json'];
+  const texts = [
+    ...documents.filter((path) => existsSync(join(ROOT, path))),
+    ...src.map(({ path }) => path),
+    'package.json',
+  ];
   return texts
     .filter((path) => /npx\s+(?:-y|--yes)\s+mimir(?!-memory)/.test(readFileSync(join(ROOT, path), 'utf8')))
     .map((path) => `${path}: the package is called mimir-memory: npx -y mimir-memory.`);

@@ -33,9 +33,33 @@ export class TinyStore implements Writer {
   }
 
   #item(entity: Entity): Item {
-    const { row, version, id, key, importance, layer, certainty, verified, createdAtMs, usage, workspace, category, type, bodyHash } = entity;
+    const {
+      row,
+      version,
+      id,
+      key,
+      importance,
+      layer,
+      certainty,
+      verified,
+      createdAtMs,
+      usage,
+      workspace,
+      category,
+      type,
+      bodyHash,
+    } = entity;
     return {
-      row, version, id, key, importance, layer, certainty, verified, createdAtMs, usage,
+      row,
+      version,
+      id,
+      key,
+      importance,
+      layer,
+      certainty,
+      verified,
+      createdAtMs,
+      usage,
       lasting: entity.alwaysOn || verified,
       twin: [workspace, category, type, entity.agentId, entity.visibility, bodyHash].join('\0'),
       json: itemJson(entity, this.links.get(row) ?? []),
@@ -43,10 +67,15 @@ export class TinyStore implements Writer {
   }
 
   entityAt(scope: Scope, workspace: string, category: string, key: string): Entity | undefined {
-    return this.entities.find((e) => mayRead(scope, e) && e.workspace === workspace && e.category === category && e.key === key);
+    return this.entities.find(
+      (e) => mayRead(scope, e) && e.workspace === workspace && e.category === category && e.key === key,
+    );
   }
   workspacesOf(scope: Scope, category: string, key: string): string[] {
-    return this.entities.filter((e) => mayRead(scope, e) && e.category === category && e.key === key).map((e) => e.workspace).toSorted();
+    return this.entities
+      .filter((e) => mayRead(scope, e) && e.category === category && e.key === key)
+      .map((e) => e.workspace)
+      .toSorted();
   }
   entityById(scope: Scope, id: string): Entity | undefined {
     return this.entities.find((e) => mayRead(scope, e) && e.id === id);
@@ -68,7 +97,10 @@ export class TinyStore implements Writer {
     return bodies.flatMap((body) => this.entities.filter((e) => e.body === body).map((e) => this.#item(e)));
   }
   recent(scope: Scope, filters: Filters, count: number, offset: number): Item[] {
-    return this.#live(scope, filters).toSorted((a, b) => b.version - a.version).slice(offset, offset + count).map((e) => this.#item(e));
+    return this.#live(scope, filters)
+      .toSorted((a, b) => b.version - a.version)
+      .slice(offset, offset + count)
+      .map((e) => this.#item(e));
   }
   timeline(_scope: Scope, _filter: object, count: number, offset: number): JournalEntry[] {
     return this.journal.toReversed().slice(offset, offset + count);
@@ -77,19 +109,37 @@ export class TinyStore implements Writer {
     return this.state.get(`${workspace}\0${key}`);
   }
   stateKeys(_scope: Scope, prefix: string): string[] {
-    return [...this.state.values()].map((e) => e.key).filter((key) => key.startsWith(prefix)).toSorted();
+    return [...this.state.values()]
+      .map((e) => e.key)
+      .filter((key) => key.startsWith(prefix))
+      .toSorted();
   }
   counts() {
     const times = this.entities.map((e) => e.createdAtMs);
     return {
-      entities: this.entities.length, byCategory: {}, byType: {}, byLayer: {}, journal: this.journal.length, state: this.state.size,
-      bytes: 4096, oldestMs: times[0] ?? null, newestMs: times.at(-1) ?? null,
+      entities: this.entities.length,
+      byCategory: {},
+      byType: {},
+      byLayer: {},
+      journal: this.journal.length,
+      state: this.state.size,
+      bytes: 4096,
+      oldestMs: times[0] ?? null,
+      newestMs: times.at(-1) ?? null,
     };
   }
   create(_scope: Scope, entity: Parameters<Writer['create']>[1]): Entity {
     const number = ++this.#version;
     const bodyHash = createHash('sha256').update(entity.bodyJson).digest('hex');
-    const made = { ...entity, row: number, version: number, body: number, bodyHash, createdAtMs: this.nowMs, usage: { count: 0, lastAtMs: this.nowMs } };
+    const made = {
+      ...entity,
+      row: number,
+      version: number,
+      body: number,
+      bodyHash,
+      createdAtMs: this.nowMs,
+      usage: { count: 0, lastAtMs: this.nowMs },
+    };
     this.entities.push(made);
     return made;
   }
@@ -104,14 +154,18 @@ export class TinyStore implements Writer {
   noteUse(row: number, times: number, atMs: number): void {
     const at = this.entities.findIndex((e) => e.row === row);
     const known = this.entities[at];
-    if (known !== undefined) this.entities[at] = { ...known, usage: { count: known.usage.count + times, lastAtMs: atMs } };
+    if (known !== undefined)
+      this.entities[at] = { ...known, usage: { count: known.usage.count + times, lastAtMs: atMs } };
   }
   openLink(_scope: Scope, fromRow: number, targetId: string, relationship: string, weight: number): void {
     this.links.set(fromRow, [...(this.links.get(fromRow) ?? []), { targetId, relationship, weight }]);
   }
   closeLinks(_scope: Scope, fromRow: number, toId: string): number {
     const links = this.links.get(fromRow) ?? [];
-    this.links.set(fromRow, links.filter((l) => l.targetId !== toId));
+    this.links.set(
+      fromRow,
+      links.filter((l) => l.targetId !== toId),
+    );
     return links.length;
   }
   appendJournal(_scope: Scope, entry: JournalEntry): void {

@@ -78,7 +78,10 @@ describe('the table', () => {
       throw new MimirError('queue_full', 'Full.', { retryAfterMs: 50 });
     };
     const full = await call('health');
-    assert.deepEqual([full['isError'], full['code'], full['retryAfterMs'], full['status']], [true, 'queue_full', 50, 'unhealthy']);
+    assert.deepEqual(
+      [full['isError'], full['code'], full['retryAfterMs'], full['status']],
+      [true, 'queue_full', 50, 'unhealthy'],
+    );
     store.entityById = () => {
       throw new TypeError('secret');
     };
@@ -93,7 +96,9 @@ describe('arguments', () => {
     const { call, put } = setUp();
     for (let i = 0; i < 12; i++) await put(`k${i}`);
     const totals = [
-      { query: '', limit: '1e1' }, { query: '', limit: 10.0, category: null, nonsense: [] }, { query: '', limit: '10', category: '' },
+      { query: '', limit: '1e1' },
+      { query: '', limit: 10.0, category: null, nonsense: [] },
+      { query: '', limit: '10', category: '' },
       { query: '', mode: '' },
     ];
     for (const args of totals) assert.equal((await call('recall', args))['total'], 10, JSON.stringify(args));
@@ -136,7 +141,10 @@ describe('arguments', () => {
     it(`refuses ${tool} with a wrong ${field} and names it`, async () => {
       const { call, store } = setUp();
       const answer = await call(tool, args);
-      assert.deepEqual([answer['isError'], answer['code'], answer['kind'], answer['field']], [true, 'invalid_argument', 'invalid', field]);
+      assert.deepEqual(
+        [answer['isError'], answer['code'], answer['kind'], answer['field']],
+        [true, 'invalid_argument', 'invalid', field],
+      );
       assert.match(answer.text, new RegExp(`^Invalid ${tool} arguments: .*must be `));
       assert.doesNotMatch(answer.text, /SECRET/);
       assert.ok(answer.text.length < 300);
@@ -165,12 +173,37 @@ describe('memories', () => {
     const [item] = found.items;
     assert.ok(item);
     assert.deepEqual(Object.keys(item).toSorted(), [
-      'agent_id', 'always_on', 'archive_reason', 'archived', 'body_json', 'category', 'certainty', 'content', 'created_at_unix_ms',
-      'decay_score', 'id', 'key', 'last_accessed_unix_ms', 'layer', 'links', 'retrieval_count', 'source', 'status', 'tags',
-      'topic_path', 'type', 'verified', 'visibility', 'workspace_hash',
+      'agent_id',
+      'always_on',
+      'archive_reason',
+      'archived',
+      'body_json',
+      'category',
+      'certainty',
+      'content',
+      'created_at_unix_ms',
+      'decay_score',
+      'id',
+      'key',
+      'last_accessed_unix_ms',
+      'layer',
+      'links',
+      'retrieval_count',
+      'source',
+      'status',
+      'tags',
+      'topic_path',
+      'type',
+      'verified',
+      'visibility',
+      'workspace_hash',
     ]);
     assert.deepEqual([item['retrieval_count'], item['decay_score'], item['layer']], [1, 1, 'buffer']);
-    assert.equal((await call('recall', { query: 'green' })).items[0]?.['retrieval_count'], 2, 'the first recall counts for the second');
+    assert.equal(
+      (await call('recall', { query: 'green' })).items[0]?.['retrieval_count'],
+      2,
+      'the first recall counts for the second',
+    );
   });
 
   it('say why nothing was found', async () => {
@@ -199,14 +232,20 @@ describe('memories', () => {
     const { id } = await put('k', { verified: true, decay_score: 99, also: 1, note: 'né'.repeat(50) });
     const [whole] = (await call('recall', { query: 'k' })).items;
     assert.ok(whole);
-    assert.deepEqual([whole['verified'], whole['decay_score'], whole.also, whole['note']], [false, 0.5, undefined, 'né'.repeat(50)]);
+    assert.deepEqual(
+      [whole['verified'], whole['decay_score'], whole.also, whole['note']],
+      [false, 0.5, undefined, 'né'.repeat(50)],
+    );
     for (let cap = 0; cap < 70; cap++) {
       const [item] = (await call('recall', { query: 'k', preview_cap: cap })).items;
       assert.ok(item);
       const [kept = '', footer] = item.body_json.split('\n');
       assert.ok(Buffer.byteLength(kept) <= cap && Buffer.byteLength(kept) >= cap - 1);
       assert.ok(whole.body_json.startsWith(kept));
-      assert.equal(footer, `--truncated (${whole.body_json.length - kept.length} more chars)-- full body: get_entity("${id}")`);
+      assert.equal(
+        footer,
+        `--truncated (${whole.body_json.length - kept.length} more chars)-- full body: get_entity("${id}")`,
+      );
       assert.equal(item['note'], undefined);
     }
   });
@@ -224,7 +263,10 @@ describe('memories', () => {
     const { put, store } = setUp();
     await put('a', { z: 1, b: 2 }, { recall_when: ['x'] });
     await put('b', 'text', { recall_when: ['x'] });
-    assert.deepEqual(store.entities.map((e) => e.bodyJson), ['{"b":2,"recall_when":["x"],"z":1}', '"text"']);
+    assert.deepEqual(
+      store.entities.map((e) => e.bodyJson),
+      ['{"b":2,"recall_when":["x"],"z":1}', '"text"'],
+    );
   });
 
   it('are forgotten, and come back when remembered', async () => {
@@ -303,9 +345,18 @@ describe('links, journal, state', () => {
       call('link', { from_category: 'c', from_key: `k${from}`, to_id: ids[to], relationship });
     assert.equal((await linkTo(0, 1, 'r'))['relationship'], 'r');
     assert.equal((await linkTo(0, 1, 's'))['relationship'], 'r');
-    for (const [from, to] of [[1, 2], [0, 3], [2, 0], [3, 4], [3, 5]] as const) assert.equal((await linkTo(from, to))['from'], `c/k${from}`);
+    for (const [from, to] of [
+      [1, 2],
+      [0, 3],
+      [2, 0],
+      [3, 4],
+      [3, 5],
+    ] as const)
+      assert.equal((await linkTo(from, to))['from'], `c/k${from}`);
     const walk = async (more: object) =>
-      (await call('traverse', { category: 'c', key: 'k0', ...more })).traversed.map((node) => node.key + node.depth).join(' ');
+      (await call('traverse', { category: 'c', key: 'k0', ...more })).traversed
+        .map((node) => node.key + node.depth)
+        .join(' ');
     assert.equal(await walk({}), 'k11 k22 k31 k42 k52');
     assert.equal(await walk({ max_depth: 1 }), 'k11 k31');
     assert.equal(await walk({ max_nodes: 4 }), 'k11 k22 k31 k42');
@@ -324,7 +375,10 @@ describe('links, journal, state', () => {
     assert.match(made.id, /^jrn-[0-9a-f]{12}$/);
     const { items, total } = await call('timeline');
     assert.equal(total, 1);
-    assert.deepEqual(['evaluated_json', 'acted_json', 'forward_json', 'event_type'].map((name) => items[0]?.[name]), ['{"a":[2],"b":1}', '"text"', 'null', 'decision']);
+    assert.deepEqual(
+      ['evaluated_json', 'acted_json', 'forward_json', 'event_type'].map((name) => items[0]?.[name]),
+      ['{"a":[2],"b":1}', '"text"', 'null', 'decision'],
+    );
   });
 
   it('keep state, with the aliases of other clients', async () => {

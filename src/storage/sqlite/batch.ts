@@ -75,7 +75,9 @@ export function takeWriteLock(db: { exec(sql: string): unknown }, busyTimeoutMs:
 }
 
 function readHead(s: Session): Head {
-  const row = s.sql.get<{ seq: number; hash: Buffer; at_ms: number }>('SELECT seq, hash, at_ms FROM operations ORDER BY seq DESC LIMIT 1');
+  const row = s.sql.get<{ seq: number; hash: Buffer; at_ms: number }>(
+    'SELECT seq, hash, at_ms FROM operations ORDER BY seq DESC LIMIT 1',
+  );
   return row === undefined ? { seq: 0, hash: GENESIS, atMs: 0 } : { seq: row.seq, hash: row.hash, atMs: row.at_ms };
 }
 
@@ -83,7 +85,8 @@ function begin(context: BatchContext): Head {
   const { session } = context;
   takeWriteLock(session.sql.db, context.busyTimeoutMs, () => (context.clock.randomBytes(1)[0] ?? 0) / 255);
   const version = Number(session.sql.db.pragma('user_version', { simple: true }));
-  if (version !== SCHEMA_VERSION) throw new MimirError('newer_schema', `Another program changed the store to schema ${version}.`);
+  if (version !== SCHEMA_VERSION)
+    throw new MimirError('newer_schema', `Another program changed the store to schema ${version}.`);
   return follow(context);
 }
 
@@ -123,7 +126,10 @@ function firstAnswer(s: Session, job: WriteJob): { value: unknown } | undefined 
   );
   if (row === undefined) return undefined;
   if (!row.request.equals(requestDigest(job))) {
-    throw new MimirError('idempotency_mismatch', 'This idempotency_key was used for another request within the last 24 hours.');
+    throw new MimirError(
+      'idempotency_mismatch',
+      'This idempotency_key was used for another request within the last 24 hours.',
+    );
   }
   return { value: JSON.parse(row.answer) as unknown };
 }
@@ -141,7 +147,11 @@ function keepAnswer(s: Session, job: WriteJob, value: unknown): void {
 }
 
 /** Runs one job inside the open transaction; answers its value, the new head, and what it changed in the index. */
-async function runJob(context: BatchContext, head: Head, job: WriteJob): Promise<{ value: unknown; head: Head; indexChanges: IndexChange[] }> {
+async function runJob(
+  context: BatchContext,
+  head: Head,
+  job: WriteJob,
+): Promise<{ value: unknown; head: Head; indexChanges: IndexChange[] }> {
   const { session: s, clock, derived } = context;
   // The log never goes back in time, whatever the clock does.
   s.nowMs = Math.max(clock.nowMs(), head.atMs);
@@ -203,7 +213,11 @@ export interface BatchResult {
  * disk or an I/O error inside a savepoint ends all of it, and then nothing of the batch has happened: the one at fault fails
  * alone, the others run again. When COMMIT fails, each runs again in a transaction of its own.
  */
-export async function runBatch(context: BatchContext, jobs: readonly WriteJob[], options: BatchOptions = {}): Promise<BatchResult> {
+export async function runBatch(
+  context: BatchContext,
+  jobs: readonly WriteJob[],
+  options: BatchOptions = {},
+): Promise<BatchResult> {
   const { sql } = context.session;
   const { db } = sql;
   const outcomes: (Outcome | undefined)[] = jobs.map(() => undefined);
@@ -263,7 +277,12 @@ export async function runBatch(context: BatchContext, jobs: readonly WriteJob[],
   }
 }
 
-async function runAlone(context: BatchContext, jobs: readonly WriteJob[], settled: readonly Outcome[], cause: unknown): Promise<Outcome[]> {
+async function runAlone(
+  context: BatchContext,
+  jobs: readonly WriteJob[],
+  settled: readonly Outcome[],
+  cause: unknown,
+): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   for (const [i, outcome] of settled.entries()) {
     const job = jobs[i];
@@ -286,10 +305,16 @@ async function runInOwnTransaction(context: BatchContext, job: WriteJob, cause: 
     rollBack(context);
     const error = translate(thrown);
     // After a failed sync the frames may be in the log all the same; only a later commit writes over them.
-    const unknown = error instanceof MimirError && error.code === 'io_error' && cause instanceof MimirError && cause.code === 'io_error';
+    const unknown =
+      error instanceof MimirError &&
+      error.code === 'io_error' &&
+      cause instanceof MimirError &&
+      cause.code === 'io_error';
     return {
       ok: false,
-      error: unknown ? new MimirError('outcome_unknown', 'The disk failed while the write was being saved; it may be there or not.') : error,
+      error: unknown
+        ? new MimirError('outcome_unknown', 'The disk failed while the write was being saved; it may be there or not.')
+        : error,
     };
   }
 }

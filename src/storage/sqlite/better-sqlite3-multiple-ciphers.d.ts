@@ -18,7 +18,10 @@ declare module 'better-sqlite3-multiple-ciphers' {
     }
   }
   class Database {
-    constructor(path: string, options?: { readonly fileMustExist?: boolean; readonly timeout?: number; readonly readonly?: boolean });
+    constructor(
+      path: string,
+      options?: { readonly fileMustExist?: boolean; readonly timeout?: number; readonly readonly?: boolean },
+    );
     readonly inTransaction: boolean;
     prepare<Values extends unknown[] = unknown[]>(sql: string): Database.Statement<Values>;
     exec(sql: string): this;

@@ -13,7 +13,11 @@ export function counts(s: Session, scope: Scope): StoreCounts {
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
   const workspace = scope.workspace ?? (scope.principal.kind === 'bound' ? scope.principal.workspace : null);
   const inWorkspace = (table: string, open: string): number =>
-    s.sql.get<{ n: number }>(`SELECT count(*) AS n FROM ${table} WHERE ${open} AND (? IS NULL OR workspace = ?)`, workspace, workspace)?.n ?? 0;
+    s.sql.get<{ n: number }>(
+      `SELECT count(*) AS n FROM ${table} WHERE ${open} AND (? IS NULL OR workspace = ?)`,
+      workspace,
+      workspace,
+    )?.n ?? 0;
   const groups = (column: string): Record<string, number> => {
     const rows = s.sql.all<{ name: string; n: number }>(
       `SELECT ${column} AS name, count(*) AS n FROM entity e ${where} GROUP BY 1 ORDER BY 1`,

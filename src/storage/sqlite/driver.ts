@@ -38,15 +38,21 @@ export function isBusy(thrown: unknown): boolean {
 export function translate(thrown: unknown): unknown {
   const code = driverCode(thrown);
   if (code === '') return thrown;
-  if (isBusy(thrown)) return new MimirError('locked', 'Another process is writing to the store.', { retryAfterMs: 100 });
-  if (code.startsWith('SQLITE_FULL')) return new MimirError('disk_full', 'The disk of the store is full; nothing was written.');
+  if (isBusy(thrown))
+    return new MimirError('locked', 'Another process is writing to the store.', { retryAfterMs: 100 });
+  if (code.startsWith('SQLITE_FULL'))
+    return new MimirError('disk_full', 'The disk of the store is full; nothing was written.');
   if (code.startsWith('SQLITE_READONLY')) return new MimirError('read_only', 'The store cannot be written to.');
   if (code.startsWith('SQLITE_CANTOPEN') || code.startsWith('SQLITE_PERM') || code.startsWith('SQLITE_AUTH')) {
-    return new MimirError('cannot_open', 'The store cannot be opened.', { hint: 'Look at the path and the permissions of the file and its folder.' });
+    return new MimirError('cannot_open', 'The store cannot be opened.', {
+      hint: 'Look at the path and the permissions of the file and its folder.',
+    });
   }
-  if (code.startsWith('SQLITE_NOTADB')) return new MimirError('wrong_key', 'The store cannot be read with this key, or it is no Mimir store.');
+  if (code.startsWith('SQLITE_NOTADB'))
+    return new MimirError('wrong_key', 'The store cannot be read with this key, or it is no Mimir store.');
   if (code.startsWith('SQLITE_CORRUPT')) return new MimirError('corrupt', 'The store is damaged.');
-  if (code.startsWith('SQLITE_IOERR')) return new MimirError('io_error', 'The disk of the store failed.', { facts: { driver_code: code } });
+  if (code.startsWith('SQLITE_IOERR'))
+    return new MimirError('io_error', 'The disk of the store failed.', { facts: { driver_code: code } });
   return thrown;
 }
 

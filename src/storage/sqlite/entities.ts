@@ -80,7 +80,13 @@ function readable(scope: Scope, row: EntityRow | undefined): Entity | undefined 
 }
 
 /** See `Reader.entityAt`. */
-export function entityAt(s: Session, scope: Scope, workspace: string, category: string, key: string): Entity | undefined {
+export function entityAt(
+  s: Session,
+  scope: Scope,
+  workspace: string,
+  category: string,
+  key: string,
+): Entity | undefined {
   return readable(
     scope,
     s.sql.get<EntityRow>(
@@ -141,7 +147,14 @@ function cachedItem(s: Session, hit: HitRow): CachedItem | undefined {
     id: entity.id,
     key: entity.key,
     json: itemJson(entity, hit.links === 0 ? [] : linksOf(s, entity.row)),
-    twin: JSON.stringify([entity.workspace, entity.category, entity.type, entity.agentId, entity.visibility, entity.bodyHash]),
+    twin: JSON.stringify([
+      entity.workspace,
+      entity.category,
+      entity.type,
+      entity.agentId,
+      entity.visibility,
+      entity.bodyHash,
+    ]),
     importance: entity.importance,
     layer: entity.layer,
     lasting: entity.alwaysOn || entity.verified,

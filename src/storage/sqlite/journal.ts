@@ -17,7 +17,13 @@ interface JournalRow {
 }
 
 /** See `Reader.timeline`. */
-export function timeline(s: Session, scope: Scope, filter: TimelineFilter, count: number, offset: number): JournalEntry[] {
+export function timeline(
+  s: Session,
+  scope: Scope,
+  filter: TimelineFilter,
+  count: number,
+  offset: number,
+): JournalEntry[] {
   const conditions: string[] = [];
   const values: unknown[] = [];
   const narrow = (condition: string, value: unknown): void => {

@@ -1,7 +1,15 @@
 import type { Session } from './session.ts';
 
 /** What an operation can touch; the word stands in `changes.kind`. */
-export type ChangeKind = 'operation' | 'entity' | 'version' | 'link' | 'link_closed' | 'state' | 'state_closed' | 'journal';
+export type ChangeKind =
+  | 'operation'
+  | 'entity'
+  | 'version'
+  | 'link'
+  | 'link_closed'
+  | 'state'
+  | 'state_closed'
+  | 'journal';
 
 /** The columns that a change's digest covers, read by the number of its row. Writing and verifying use the same text. */
 const PAYLOAD_SQL: Readonly<Record<ChangeKind, string>> = {
@@ -12,7 +20,8 @@ const PAYLOAD_SQL: Readonly<Record<ChangeKind, string>> = {
     FROM version v CROSS JOIN body b ON b.id = v.body WHERE v.id = ?`,
   link: 'SELECT id, workspace, entity, target, relationship, weight, seq_from FROM link WHERE id = ?',
   link_closed: 'SELECT id, seq_to FROM link WHERE id = ?',
-  state: 'SELECT id, workspace, key, value_json, expires_at_unix_ms, created_at_unix_ms, seq_from FROM state WHERE id = ?',
+  state:
+    'SELECT id, workspace, key, value_json, expires_at_unix_ms, created_at_unix_ms, seq_from FROM state WHERE id = ?',
   state_closed: 'SELECT id, seq_to FROM state WHERE id = ?',
   journal: `SELECT row, id, event_type, evaluated_json, acted_json, forward_json, category, key, entity_id, agent_id, workspace,
       created_at_unix_ms, seq FROM journal WHERE row = ?`,

@@ -108,7 +108,10 @@ export function inspect(db: Connection): FileKind {
   const version = Number(db.pragma('user_version', { simple: true }));
   if (applicationId === APPLICATION_ID) {
     if (version > SCHEMA_VERSION) {
-      throw new MimirError('newer_schema', `The store has schema ${version}; this program knows ${SCHEMA_VERSION}. Nothing was written to it.`);
+      throw new MimirError(
+        'newer_schema',
+        `The store has schema ${version}; this program knows ${SCHEMA_VERSION}. Nothing was written to it.`,
+      );
     }
     return { kind: 'ours', version };
   }

@@ -125,7 +125,10 @@ function narrowing(scope: Scope, filters: Filters): Narrowing {
   const terms: string[] = [];
   if (scope.workspace !== null) terms.push(quoted(scopeToken('w', scope.workspace)));
   if (filters.category !== undefined) terms.push(quoted(scopeToken('c', filters.category)));
-  return { match: terms.length === 0 ? '' : ` AND {scope} : (${terms.join(' AND ')})`, ...entityConditions(scope, filters) };
+  return {
+    match: terms.length === 0 ? '' : ` AND {scope} : (${terms.join(' AND ')})`,
+    ...entityConditions(scope, filters),
+  };
 }
 
 function search(s: Session, index: IndexName, match: string, narrow: Narrowing, count: number, few = false): number[] {
@@ -190,7 +193,14 @@ export function candidates(s: Session, scope: Scope, query: TextQuery, filters: 
     const expected = terms.reduce((sum, term) => sum + (frequencies[query.terms.indexOf(term)] ?? 0), 0);
     const few = !narrowed && expected <= FEW_ROWS;
     if (terms.length > 0) {
-      for (const body of search(s, index, `{terms} : (${terms.map(quoted).join(' OR ')})`, narrow, few ? 2 * FEW_ROWS : count, few)) {
+      for (const body of search(
+        s,
+        index,
+        `{terms} : (${terms.map(quoted).join(' OR ')})`,
+        narrow,
+        few ? 2 * FEW_ROWS : count,
+        few,
+      )) {
         bodies.add(body);
       }
     }

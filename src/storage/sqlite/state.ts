@@ -26,7 +26,13 @@ export function stateGet(s: Session, scope: Scope, workspace: string, key: strin
   if (!readableIn(scope, workspace)) return undefined;
   const row = openState(s, workspace, key);
   if (row === undefined || (row.expires_at_unix_ms !== null && row.expires_at_unix_ms < s.nowMs)) return undefined;
-  return { workspace, key, valueJson: row.value_json, expiresAtMs: row.expires_at_unix_ms, createdAtMs: row.created_at_unix_ms };
+  return {
+    workspace,
+    key,
+    valueJson: row.value_json,
+    expiresAtMs: row.expires_at_unix_ms,
+    createdAtMs: row.created_at_unix_ms,
+  };
 }
 
 /** See `Reader.stateKeys`. */

@@ -21,7 +21,9 @@ interface OperationRow {
 
 function verifyChain(s: Session, report: (problem: string) => void): void {
   let previous: { hash: Buffer; seq: number; atMs: number } = { hash: GENESIS, seq: 0, atMs: 0 };
-  const rows = s.sql.db.prepare('SELECT seq, id, at_ms, kind, digest, hash FROM operations ORDER BY seq').all() as OperationRow[];
+  const rows = s.sql.db
+    .prepare('SELECT seq, id, at_ms, kind, digest, hash FROM operations ORDER BY seq')
+    .all() as OperationRow[];
   for (const row of rows) {
     const changes = s.sql.all<{ n: number; kind: ChangeKind; row: number; salt: Buffer | null; digest: Buffer }>(
       'SELECT n, kind, row, salt, digest FROM changes WHERE seq = ? ORDER BY n',
@@ -36,7 +38,11 @@ function verifyChain(s: Session, report: (problem: string) => void): void {
       }
     }
     const digest = operationDigest(changes.map((change) => change.digest));
-    const hash = operationHash(previous.hash, { seq: row.seq, id: row.id, atMs: row.at_ms, kind: row.kind }, row.digest);
+    const hash = operationHash(
+      previous.hash,
+      { seq: row.seq, id: row.id, atMs: row.at_ms, kind: row.kind },
+      row.digest,
+    );
     if (!digest.equals(row.digest)) report(`operation ${row.seq}: its changes do not add up`);
     if (!hash.equals(row.hash)) report(`operation ${row.seq}: the chain is broken`);
     if (row.seq !== previous.seq + 1) report(`operation ${row.seq}: ${previous.seq + 1} is missing before it`);
@@ -66,7 +72,12 @@ function verifyBodies(s: Session, report: (problem: string) => void): number {
     if (row.archived === 0) live += 1;
     const hash = createHash('sha256').update(canonicalJson(row.json), 'utf8').digest();
     if (!hash.equals(row.hash)) report(`body ${row.id}: its text was changed afterwards`);
-    const { tokens } = packTokens({ bodyJson: row.json, key: row.key, tags: JSON.parse(row.tags) as string[], category: row.category });
+    const { tokens } = packTokens({
+      bodyJson: row.json,
+      key: row.key,
+      tags: JSON.parse(row.tags) as string[],
+      category: row.category,
+    });
     if (tokens !== row.tokens) report(`body ${row.id}: its tokens are not those of its text`);
   }
   return live;

@@ -26,7 +26,13 @@ export interface RunningOperation {
 }
 
 /** Notes that the running operation touched a row. Must be called after the row stands as it will be verified. */
-export function recordChange(s: Session, clock: Clock, operation: RunningOperation, kind: ChangeKind, row: number): void {
+export function recordChange(
+  s: Session,
+  clock: Clock,
+  operation: RunningOperation,
+  kind: ChangeKind,
+  row: number,
+): void {
   const payload = payloadOf(s, kind, row);
   if (payload === undefined) throw new Error(`no ${kind} row to record`);
   const salt = clock.randomBytes(32);
@@ -49,10 +55,14 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
   const record = (kind: ChangeKind, row: number): void => recordChange(s, clock, operation, kind, row);
 
   const demandWrite = (scope: Scope, workspace: string): void => {
-    if (!mayWrite(scope, workspace)) throw new MimirError('forbidden', 'This caller may not write into that workspace.');
+    if (!mayWrite(scope, workspace))
+      throw new MimirError('forbidden', 'This caller may not write into that workspace.');
   };
 
-  const addBody = (entity: number, findable: { bodyJson: string; key: string; tags: readonly string[]; category: string }) => {
+  const addBody = (
+    entity: number,
+    findable: { bodyJson: string; key: string; tags: readonly string[]; category: string },
+  ) => {
     const { tokens } = packTokens(findable);
     const hash = createHash('sha256').update(canonicalJson(findable.bodyJson), 'utf8').digest();
     const id = s.sql.run(
@@ -91,17 +101,28 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
     return id;
   };
 
-  const toIndex = (entity: Pick<Entity, 'workspace' | 'category' | 'key'>, archived: boolean, body: number, tokens: string): void => {
+  const toIndex = (
+    entity: Pick<Entity, 'workspace' | 'category' | 'key'>,
+    archived: boolean,
+    body: number,
+    tokens: string,
+  ): void => {
     indexBody(s, archived ? 'text_past' : 'text', body, tokens, scopeTokens(entity));
     if (!archived) operation.indexChanges.push({ body, tokens, by: 1 });
   };
 
-  const fromIndex = (entity: Pick<Entity, 'workspace' | 'category' | 'key'>, archived: boolean, body: number, tokens: string): void => {
+  const fromIndex = (
+    entity: Pick<Entity, 'workspace' | 'category' | 'key'>,
+    archived: boolean,
+    body: number,
+    tokens: string,
+  ): void => {
     unindexBody(s, archived ? 'text_past' : 'text', body, tokens, scopeTokens(entity));
     if (!archived) operation.indexChanges.push({ body, tokens, by: -1 });
   };
 
-  const storedTokens = (body: number): string => s.sql.get<{ tokens: string }>('SELECT tokens FROM body WHERE id = ?', body)?.tokens ?? '';
+  const storedTokens = (body: number): string =>
+    s.sql.get<{ tokens: string }>('SELECT tokens FROM body WHERE id = ?', body)?.tokens ?? '';
 
   return Object.assign(sqliteReader(s), {
     newId: (prefix: string): string => prefix + Buffer.from(clock.randomBytes(6)).toString('hex'),
@@ -146,7 +167,8 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
     revise: (scope: Scope, entity: Entity, patch: EntityPatch): boolean => {
       demandWrite(scope, entity.workspace);
       const next: Entity = { ...entity, ...patch };
-      const textChanged = next.bodyJson !== entity.bodyJson || JSON.stringify(next.tags) !== JSON.stringify(entity.tags);
+      const textChanged =
+        next.bodyJson !== entity.bodyJson || JSON.stringify(next.tags) !== JSON.stringify(entity.tags);
       const same = (Object.keys(patch) as (keyof EntityPatch)[]).every((name) =>
         name === 'tags' || name === 'bodyJson' ? !textChanged : next[name] === entity[name],
       );
@@ -189,8 +211,10 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
           entity.category,
         );
         const other = row === undefined ? undefined : entityAtRow(s, row.entity);
-        if (other === undefined || !mayRead(scope, other) || other.bodyJson.length > LIMITS.similarBodyMaxChars) continue;
-        const similarity = other.bodyJson === entity.bodyJson ? 1 : jaccard(grams, trigrams(other.bodyJson), LIMITS.similarMin);
+        if (other === undefined || !mayRead(scope, other) || other.bodyJson.length > LIMITS.similarBodyMaxChars)
+          continue;
+        const similarity =
+          other.bodyJson === entity.bodyJson ? 1 : jaccard(grams, trigrams(other.bodyJson), LIMITS.similarMin);
         if (similarity >= LIMITS.similarMin) {
           alike.push({ id: other.id, key: other.key, similarity: Math.round(similarity * 1e4) / 1e4 });
         }
@@ -202,7 +226,8 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
     noteUse: (row: number, times: number, atMs: number): void => addUsage(s, row, times, atMs),
 
     openLink: (scope: Scope, fromRow: number, toId: string, relationship: string, weight: number): void => {
-      const workspace = s.sql.get<{ workspace: string }>('SELECT workspace FROM entity WHERE row = ?', fromRow)?.workspace ?? '';
+      const workspace =
+        s.sql.get<{ workspace: string }>('SELECT workspace FROM entity WHERE row = ?', fromRow)?.workspace ?? '';
       demandWrite(scope, workspace);
       const id = s.sql.run(
         'INSERT INTO link(workspace, entity, target, relationship, weight, seq_from) VALUES (?, ?, ?, ?, ?, ?)',

@@ -18,7 +18,8 @@ const pool = openPool({
 });
 await pool.ready();
 const scope = { principal: OWNER, workspace: null, actor: 'test', client: 'test' };
-const write = (key: string) => pool.execute('remember', scope, { category: 'sync', key, bodyJson: '{"content":"one"}', recallWhen: [] });
+const write = (key: string) =>
+  pool.execute('remember', scope, { category: 'sync', key, bodyJson: '{"content":"one"}', recallWhen: [] });
 await write('first');
 writeSync(2, 'MARK asked\n');
 await write('second');
