@@ -107,6 +107,7 @@ function makeSession(db: Connection, options: OpenOptions, role: 'reads' | 'writ
     sql: new Statements(db),
     items: new ItemCache(),
     terms: new TermArena(),
+    indexSize: null,
     browses: role === 'reads' ? new Map() : null,
     frequencies: options.shared === undefined ? null : new TermFrequencies(options.shared),
     nowMs: 0,
@@ -120,6 +121,7 @@ function reading(session: Session, clock: Clock): StoreReader {
   return {
     snapshot: async (run) => {
       session.nowMs = clock.nowMs();
+      session.indexSize = null;
       try {
         session.sql.run('BEGIN');
         // Changes with every commit of another connection, in this process or elsewhere; reading it starts the snapshot.

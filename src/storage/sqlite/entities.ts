@@ -179,9 +179,11 @@ function toItem(s: Session, scope: Scope, hit: HitRow): Item | undefined {
 export function items(s: Session, scope: Scope, bodies: readonly number[]): Item[] {
   const found: Item[] = [];
   for (const body of bodies) {
+    // Which entity a body belongs to never changes; ranking has mostly just read it.
+    const owner = s.terms.ownerOf(body) ?? s.sql.get<{ entity: number }>('SELECT entity FROM body WHERE id = ?', body)?.entity;
     const hit = s.sql.get<HitRow>(
-      `SELECT ${HIT_COLUMNS} FROM body b CROSS JOIN entity e ON e.row = b.entity LEFT JOIN usage u ON u.entity = e.row
-       WHERE b.id = ? AND e.body = b.id`,
+      `SELECT ${HIT_COLUMNS} FROM entity e LEFT JOIN usage u ON u.entity = e.row WHERE e.row = ? AND e.body = ?`,
+      owner ?? 0,
       body,
     );
     const item = hit === undefined ? undefined : toItem(s, scope, hit);

@@ -45,9 +45,11 @@ function readVarints(block: Buffer): number[] {
 }
 
 /** Size of the index, from the row that FTS5 keeps of it (record 1: rows, then tokens of each column). */
-function indexSize(s: Session): { rows: number; tokens: number } {
+function indexSize(s: Session): { readonly rows: number; readonly tokens: number } {
+  if (s.indexSize !== null) return s.indexSize;
   const record = s.sql.get<{ block: Buffer }>('SELECT block FROM text_data WHERE id = 1');
   const [rows = 0, tokens = 0] = record === undefined ? [] : readVarints(record.block);
+  if (s.browses !== null) s.indexSize = { rows, tokens };
   return { rows, tokens };
 }
 
@@ -169,11 +171,11 @@ function namedBodies(s: Session, scope: Scope, key: string, filters: Filters, co
 function toCandidate(s: Session, body: number, keyIsQuery: boolean): Candidate | undefined {
   const known = s.terms.offsetOf(body);
   if (known !== undefined) return { body, words: s.terms.words, offset: known, keyIsQuery };
-  const stored = s.sql.get<{ terms: Buffer }>('SELECT terms FROM body WHERE id = ?', body)?.terms;
+  const stored = s.sql.get<{ terms: Buffer; entity: number }>('SELECT terms, entity FROM body WHERE id = ?', body);
   if (stored === undefined) return undefined;
-  const offset = s.terms.put(body, stored);
+  const offset = s.terms.put(body, stored.entity, stored.terms);
   if (offset !== undefined) return { body, words: s.terms.words, offset, keyIsQuery };
-  return { body, words: new Int32Array(new Uint8Array(stored).buffer), offset: 0, keyIsQuery };
+  return { body, words: new Int32Array(new Uint8Array(stored.terms).buffer), offset: 0, keyIsQuery };
 }
 
 /** Up to here it is quicker to rank every row that matches than to let the index score them first. */

@@ -9,6 +9,8 @@ export interface Session {
   readonly terms: TermArena;
   /** Counts of terms kept by the writer of this process; asked only while they are complete. */
   readonly frequencies: TermFrequencies | null;
+  /** Size of the text index in this snapshot, once it was read; kept on reading connections only. */
+  indexSize: { readonly rows: number; readonly tokens: number } | null;
   /** Answers of browses, kept until somebody else commits; none on the writing connection, whose own commits would not show. */
   readonly browses: Map<string, readonly Item[]> | null;
   /** Clock of the running operation, Unix milliseconds. */
@@ -57,7 +59,13 @@ export class TermArena {
   /** Replaced when full, so lists that a running query holds stay as they are. */
   words = new Int32Array(ARENA_WORDS);
   #offsets = new Map<number, number>();
+  #owners = new Map<number, number>();
   #end = 0;
+
+  /** The entity row that a kept body belongs to, or undefined. */
+  ownerOf(body: number): number | undefined {
+    return this.#owners.get(body);
+  }
 
   /** Where the list of a body begins, or undefined. */
   offsetOf(body: number): number | undefined {
@@ -65,17 +73,19 @@ export class TermArena {
   }
 
   /** Copies a stored list in; undefined when it is too long to be worth it. */
-  put(body: number, stored: Uint8Array): number | undefined {
+  put(body: number, owner: number, stored: Uint8Array): number | undefined {
     const length = stored.byteLength / 4;
     if (length > ARENA_WORDS / 16) return undefined;
     if (this.#end + length > ARENA_WORDS) {
       this.words = new Int32Array(ARENA_WORDS);
       this.#offsets.clear();
+      this.#owners.clear();
       this.#end = 0;
     }
     const offset = this.#end;
     new Uint8Array(this.words.buffer, offset * 4, stored.byteLength).set(stored);
     this.#offsets.set(body, offset);
+    this.#owners.set(body, owner);
     this.#end += length;
     return offset;
   }
