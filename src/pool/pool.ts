@@ -61,6 +61,11 @@ function roughBytes(input: unknown): number {
   return bytes;
 }
 
+/** Time first, so that the log's index grows at its end instead of all over; 80 random bits make it unique. */
+function operationId(clock: Clock): string {
+  return clock.nowMs().toString(16).padStart(12, '0') + Buffer.from(clock.randomBytes(10)).toString('hex');
+}
+
 /** Makes a pool. It does no I/O before {@link Pool.ready} or the first call. */
 export function openPool(config: PoolConfig): Pool {
   const usage = new UsageNotes();
@@ -70,6 +75,7 @@ export function openPool(config: PoolConfig): Pool {
   let main: StoreReader | null = null;
   let mainBusy: Promise<unknown> = Promise.resolve();
   let lastScanMs = Number.NEGATIVE_INFINITY;
+  let usageTakenMs = Number.NEGATIVE_INFINITY;
   let writer: ThreadLane | null = null;
   const readers: ThreadLane[] = [];
   const readersMax = Math.max(0, Math.min(config.poolMax - 2, config.cores));
@@ -95,7 +101,12 @@ export function openPool(config: PoolConfig): Pool {
   };
 
   const owner: LaneOwner = {
-    takeUsage: () => usage.take(),
+    takeUsage: () => {
+      // Not with every batch: the same rows are used again and again, and each note is a row to rewrite.
+      if (!closing && performance.now() - usageTakenMs < LIMITS.usageFlushMs) return [];
+      usageTakenMs = performance.now();
+      return usage.take();
+    },
     usageFlushed: (stored) => usage.flushed(stored),
     committed: async (ids) => {
       // With a pool of one the dead thread's connection is gone, so another may be open for this moment.
@@ -160,7 +171,7 @@ export function openPool(config: PoolConfig): Pool {
       const { signal, idempotencyKey } = callOptions;
       const waiting: Waiting = {
         call: {
-          id: Buffer.from(config.clock.randomBytes(16)).toString('hex'),
+          id: operationId(config.clock),
           name,
           scope,
           input,
