@@ -61,9 +61,11 @@ export const LIMITS = {
   /** Usage notes reach the disk at the latest after this. */
   usageFlushMs: 200,
   usageFlushIdleMs: 60_000,
-  checkpointEveryBatches: 100,
+  checkpointEveryBatches: 50,
   /** The write-ahead log is emptied above this. */
   walMaxBytes: 16 * MIB,
+  /** How long emptying it may wait for readers: their snapshots last a few milliseconds. */
+  walResetMs: 250,
   poolMaxDefault: 16,
   poolMaxMost: 1_024,
   busyTimeoutDefaultMs: 5_000,

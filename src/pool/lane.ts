@@ -159,7 +159,7 @@ export class ThreadLane {
     const worker = new Worker(url, {
       workerData: this.#settings,
       // Unbounded heaps grew to 1 GB of garbage under load; these give the same throughput.
-      resourceLimits: { maxOldGenerationSizeMb: 160, maxYoungGenerationSizeMb: 12 },
+      resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 6 },
     });
     this.#worker = worker;
     this.#state = 'opening';

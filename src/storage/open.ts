@@ -261,7 +261,14 @@ export function openWriter(options: OpenOptions): StoreWriter {
         const pageBytes = Number(db.pragma('page_size', { simple: true }));
         const [passive] = db.pragma('wal_checkpoint(PASSIVE)') as { log: number }[];
         const bytes = Math.max(0, passive?.log ?? 0) * pageBytes;
-        if (bytes > LIMITS.walMaxBytes) db.pragma('wal_checkpoint(TRUNCATE)');
+        if (bytes <= LIMITS.walMaxBytes) return bytes;
+        // Emptying waits until no reader needs the log any more; readers that come meanwhile read the file itself.
+        db.pragma(`busy_timeout = ${LIMITS.walResetMs}`);
+        try {
+          db.pragma('wal_checkpoint(TRUNCATE)');
+        } finally {
+          db.pragma('busy_timeout = 0');
+        }
         return bytes;
       }),
     verify: () => verify(session),

@@ -180,7 +180,8 @@ export function items(s: Session, scope: Scope, bodies: readonly number[]): Item
   const found: Item[] = [];
   for (const body of bodies) {
     // Which entity a body belongs to never changes; ranking has mostly just read it.
-    const owner = s.terms.ownerOf(body) ?? s.sql.get<{ entity: number }>('SELECT entity FROM body WHERE id = ?', body)?.entity;
+    const owner =
+      s.terms.ownerOf(body) ?? s.sql.get<{ entity: number }>('SELECT entity FROM body WHERE id = ?', body)?.entity;
     const hit = s.sql.get<HitRow>(
       `SELECT ${HIT_COLUMNS} FROM entity e LEFT JOIN usage u ON u.entity = e.row WHERE e.row = ? AND e.body = ?`,
       owner ?? 0,
