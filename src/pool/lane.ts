@@ -52,6 +52,7 @@ export class ThreadLane {
   #timer: NodeJS.Timeout | null = null;
   #closing: (() => void) | null = null;
   #scheduled = false;
+  #opened: { resolve: () => void; reject: (error: MimirError) => void } | null = null;
 
   constructor(settings: ThreadSettings, owner: LaneOwner, batchMax: number) {
     this.#settings = settings;
@@ -94,9 +95,11 @@ export class ThreadLane {
     this.#soon();
   }
 
-  /** Starts the thread before it is needed. */
-  start(): void {
+  /** Starts the thread before it is needed; resolves when its connection is open. */
+  async start(): Promise<void> {
     if (this.#state === 'closed') this.#spawn();
+    if (this.#state !== 'opening') return;
+    await new Promise<void>((resolve, reject) => (this.#opened = { resolve, reject }));
   }
 
   /** Ends the thread once nothing waits. */
@@ -174,10 +177,12 @@ export class ThreadLane {
     switch (message.kind) {
       case 'open':
         this.#state = 'idle';
+        this.#opened?.resolve();
         this.#send();
         return;
       case 'cannot_open': {
         const error = errorFromData(message.error);
+        this.#opened?.reject(error);
         const failed = this.#queue.splice(0);
         this.#queuedBytes = 0;
         for (const waiting of failed) waiting.reject(error);

@@ -38,7 +38,7 @@ export interface PoolConfig {
 export interface Pool {
   readonly execute: Execute;
   readonly usage: UsageNotes;
-  /** Opens the store; throws when it cannot. Without it the first call does. */
+  /** Opens the store and starts the threads that many clients need; throws when it cannot. Without it the first call does. */
   ready(): Promise<void>;
   /** Refuses new calls, finishes what was accepted, stores usage, closes every connection. */
   close(): Promise<void>;
@@ -139,12 +139,18 @@ export function openPool(config: PoolConfig): Pool {
         flushTimer = null;
         if (usage.size > 0 && !closing) {
           const target = writerLane();
-          target.start();
+          void target.start().catch(() => undefined); // whoever calls next is told why it cannot open
           target.flush();
         }
       },
       writer?.open === true ? LIMITS.usageFlushMs : LIMITS.usageFlushIdleMs,
     ).unref();
+  };
+
+  const addReader = (): ThreadLane => {
+    const fresh = lane('reader');
+    readers.push(fresh);
+    return fresh;
   };
 
   const pickReader = (): ThreadLane | null => {
@@ -155,9 +161,7 @@ export function openPool(config: PoolConfig): Pool {
       return readers.reduce((best, one) => (one.load < best.load ? one : best));
     if (readersMax === 0) return null;
     if (readers.length === 0 && performance.now() - lastScanMs > CROWDED_MS) return null;
-    const fresh = lane('reader');
-    readers.push(fresh);
-    return fresh;
+    return addReader();
   };
 
   const onThread = (
@@ -261,7 +265,10 @@ export function openPool(config: PoolConfig): Pool {
     usage,
     ready: async () => {
       open();
-      writerLane().start();
+      // A server for many clients is slow to its first ones while threads start, so they start before it listens.
+      const lanes = [writerLane()];
+      if (readersMax > 0) lanes.push(addReader());
+      await Promise.all(lanes.map((one) => one.start()));
     },
     close: async () => {
       if (closing) return;
