@@ -35,8 +35,8 @@ const DEADLINE_CHECK_MS = 250;
 
 /**
  * One thread and the calls that wait for it. States: *closed* (no thread), *opening* (thread started, not open yet), *idle*
- * (nothing sent), *busy* (one message is out). Only one message is out at a time, so everything else is still in the queue,
- * where deadlines and cancelling can reach it. When a thread dies, the log tells which of its writes were committed.
+ * (no write is out), *busy* (a batch of writes is out). One batch of writes is out at a time, and few reads, so everything
+ * else is still in the queue, where deadlines and cancelling can reach it. When a thread dies, the log tells which of its writes were committed.
  */
 export class ThreadLane {
   #settings: ThreadSettings;
@@ -123,6 +123,10 @@ export class ThreadLane {
     this.#timer = null;
   }
 
+  #outReads(): boolean {
+    return this.#out[0]?.access === 'read';
+  }
+
   /** Once per turn of the event loop, so that requests that arrive together travel together. */
   #soon(): void {
     if (this.#scheduled) return;
@@ -135,8 +139,10 @@ export class ThreadLane {
 
   #send(): void {
     if (this.#state === 'closed' && this.#queue.length > 0) this.#spawn();
-    if (this.#state !== 'idle') return;
+    if (this.#state !== 'idle' || (this.#outReads() && this.#out.length >= this.#batchMax)) return;
     const first = this.#queue[0];
+    // Reads may follow each other into the thread; a write waits until nothing is out.
+    if (this.#out.length > 0 && first?.access !== 'read') return;
     const usage = this.#settings.role === 'writer' && first?.access !== 'read' ? this.#owner.takeUsage() : [];
     if (first === undefined && usage.length === 0) {
       if (this.#closing !== null) this.#post({ kind: 'close' });
@@ -144,13 +150,15 @@ export class ThreadLane {
     }
     const access = first?.access ?? 'write';
     let count = 0;
-    while (count < this.#queue.length && count < this.#batchMax && this.#queue[count]?.access === access) count += 1;
-    this.#out = this.#queue.splice(0, count);
-    for (const waiting of this.#out) this.#queuedBytes -= waiting.bytes;
+    const room = this.#batchMax - this.#out.length;
+    while (count < this.#queue.length && count < room && this.#queue[count]?.access === access) count += 1;
+    const sent = this.#queue.splice(0, count);
+    for (const waiting of sent) this.#queuedBytes -= waiting.bytes;
+    this.#out.push(...sent);
     this.#usageOut = usage.length > 0;
     this.#prepared = null;
-    this.#state = 'busy';
-    this.#post({ kind: 'calls', access, calls: this.#out.map((waiting) => waiting.call), usage });
+    if (access === 'write') this.#state = 'busy';
+    this.#post({ kind: 'calls', access, calls: sent.map((waiting) => waiting.call), usage });
   }
 
   #post(message: ToThread): void {
@@ -188,6 +196,16 @@ export class ThreadLane {
         for (const waiting of failed) waiting.reject(error);
         return;
       }
+      case 'answers': {
+        const answered = this.#out.splice(0, message.answers.length);
+        if (hasBug(message.answers)) this.terminate();
+        else this.#send();
+        for (const [i, waiting] of answered.entries()) {
+          const answer = message.answers[i];
+          if (answer !== undefined) settle(waiting, answer);
+        }
+        return;
+      }
       case 'prepared':
         this.#prepared = message.answers;
         return;
@@ -201,7 +219,7 @@ export class ThreadLane {
         // When time was up, the thread ran only the first ones; the others go back to the head of the queue.
         this.#putBack(out.slice(answers.length));
         // After a bug nobody knows what state the thread is in.
-        if (answers.some((answer) => !answer.ok && answer.error.code === 'bug')) this.terminate();
+        if (hasBug(answers)) this.terminate();
         else this.#send();
         for (const [i, answer] of answers.entries()) {
           const waiting = out[i];
@@ -222,7 +240,7 @@ export class ThreadLane {
     this.#worker = null;
     const out = this.#out;
     const prepared = this.#prepared;
-    const wasBusy = this.#state === 'busy';
+    const wasBusy = this.#state === 'busy' || out.length > 0;
     this.#out = [];
     if (wasBusy) {
       this.#owner.threadDied(this.#settings.role);
@@ -269,6 +287,10 @@ export class ThreadLane {
       one.reject(new MimirError('deadline', 'The request waited too long.', { retryAfterMs: 1_000 }));
     }
   }
+}
+
+function hasBug(answers: readonly Answer[]): boolean {
+  return answers.some((answer) => !answer.ok && answer.error.code === 'bug');
 }
 
 function settle(waiting: Waiting, answer: Answer): void {

@@ -36,9 +36,10 @@ export type ToThread =
 /** How a call ended, as it crosses the thread border. */
 export type Answer = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: ErrorData };
 
-/** From a thread. `prepared` comes before COMMIT; `done` without answers means that the prepared ones hold. */
+/** From a thread. `answers` belong to the oldest reads that are out, in order. `prepared` comes before COMMIT; `done` without answers means that the prepared ones hold. */
 export type FromThread =
   | { readonly kind: 'open' }
   | { readonly kind: 'cannot_open'; readonly error: ErrorData }
+  | { readonly kind: 'answers'; readonly answers: readonly Answer[] }
   | { readonly kind: 'prepared'; readonly answers: readonly Answer[] }
   | { readonly kind: 'done'; readonly answers: readonly Answer[] | null; readonly usageStored: boolean };

@@ -30,24 +30,36 @@ const toAnswer = (outcome: Outcome): Answer =>
 type AnyRun<Tx> = (tx: Tx, scope: Call['scope'], input: unknown) => Promise<unknown>;
 const runOf = <Tx>(call: Call): AnyRun<Tx> => OPERATIONS[call.name as OperationName].run as unknown as AnyRun<Tx>;
 
+/** Answers leave at the latest after this: the main thread works on the first ones while the next are being read. */
+const ANSWER_AFTER_MS = 0.25;
+
 // All reads of a message see one snapshot: a new one after somebody's commit starts with an empty page cache, and filling
 // it again costs more than a small search.
-async function readAll(store: StoreReader, calls: readonly Call[]): Promise<Answer[]> {
-  const answers: Answer[] = [];
+async function readAll(store: StoreReader, calls: readonly Call[]): Promise<void> {
+  let answers: Answer[] = [];
+  let answered = 0;
+  let since = performance.now();
+  const push = (answer: Answer): void => {
+    answers.push(answer);
+    answered += 1;
+    if (answered < calls.length && performance.now() - since < ANSWER_AFTER_MS) return;
+    send({ kind: 'answers', answers });
+    answers = [];
+    since = performance.now();
+  };
   try {
     await store.snapshot(async (tx: Reader) => {
       for (const call of calls) {
         try {
-          answers.push({ ok: true, value: await runOf<Reader>(call)(tx, call.scope, call.input) });
+          push({ ok: true, value: await runOf<Reader>(call)(tx, call.scope, call.input) });
         } catch (thrown) {
-          answers.push({ ok: false, error: errorToData(translate(thrown)) });
+          push({ ok: false, error: errorToData(translate(thrown)) });
         }
       }
     });
   } catch (thrown) {
-    while (answers.length < calls.length) answers.push({ ok: false, error: errorToData(thrown) });
+    while (answered < calls.length) push({ ok: false, error: errorToData(thrown) });
   }
-  return answers;
 }
 
 async function writeAll(store: StoreWriter, message: ToThread & { kind: 'calls' }): Promise<void> {
@@ -108,7 +120,7 @@ function serve(store: StoreReader, writer: StoreWriter | null): void {
         return;
       }
       if (message.access === 'read' || writer === null) {
-        send({ kind: 'done', answers: await readAll(store, message.calls), usageStored: false });
+        await readAll(store, message.calls);
         return;
       }
       await writeAll(writer, message);

@@ -111,14 +111,29 @@ test('a thread that dies is replaced, and its calls get the true answer', async 
   const { path: dbPath, key, busyTimeoutMs, shared } = options;
   const lane = new ThreadLane({ role: 'writer', path: dbPath, key, busyTimeoutMs, shared }, owner, 8);
   const name: OperationName = 'remember';
+  let answered = 0;
+  // At these moments the next batch is already out, so the death meets running calls.
+  const killAfter = new Set([40, 200, 400]);
   const answers = await Promise.allSettled(
     Array.from(
       { length: 600 },
       (_, i) =>
         new Promise<unknown>((resolve, reject) => {
           const call = { id: `op-${i}`, name, scope: SCOPE, input: rememberInput(`k${i}`, `text number ${i}`) };
-          lane.push({ call, access: 'write', bytes: 100, sinceMs: performance.now(), resolve, reject, deaths: 0 });
-          if (i % 200 === 100) setTimeout(() => lane.terminate(), 60 + i);
+          const settled = (value: unknown): void => {
+            resolve(value);
+            answered += 1;
+            if (killAfter.has(answered)) lane.terminate();
+          };
+          lane.push({
+            call,
+            access: 'write',
+            bytes: 100,
+            sinceMs: performance.now(),
+            resolve: settled,
+            reject,
+            deaths: 0,
+          });
         }),
     ),
   );
