@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIPv4 } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -75,11 +76,22 @@ const WITHOUT_EFFECT = [
 
 const LATER = 'write migrate forget prune decay stats purge reindex vault-export vault-import'.split(' ');
 
-const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '::1', '[::1]']);
+const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '::1', '[::1]']);
 
-/** Whether an address can be reached from this machine only. */
+/** Whether an address can be reached from this machine only. `127.0.0.1.example.com` is a name of somebody else. */
 export function isLoopback(host: string): boolean {
-  return LOOPBACK.has(host) || host.startsWith('127.');
+  return LOOPBACK.has(host) || (isIPv4(host) && host.startsWith('127.'));
+}
+
+/** What can be sent in a header; anything else would lock everybody out. */
+const TOKEN = /^[\x21-\x7e]{1,1024}$/;
+const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^/\s*]+$/;
+const HOST = /^[^/\s*@]+$/;
+
+/** The first sentence of what `parseArgs` says; it names flags, never their values. */
+function firstSentence(thrown: unknown): string {
+  const sentence = thrown instanceof Error ? thrown.message.split(/\.\s/)[0] : undefined;
+  return `${sentence ?? 'The command line cannot be read'}.`.replace(/\.\.$/, '.');
 }
 
 function usage(message: string, hint = 'See mimir --help.'): MimirError {
@@ -99,30 +111,46 @@ function wholeNumber(name: string, text: string, least: number, most: number): n
 export function readCommand(argv: readonly string[], environment: Environment = process.env): Command {
   const env = (name: string): string | undefined => (environment[name] === '' ? undefined : environment[name]);
   const home = env('HOME') ?? env('USERPROFILE');
-  const expand = (path: string): string =>
-    path === '~' || path.startsWith('~/') ? join(home ?? '.', path.slice(1)) : path;
   const atHome = (...parts: string[]): string => {
     if (home !== undefined) return join(home, ...parts);
-    throw usage('Neither HOME nor USERPROFILE is set, so there is no default place.', 'Name the file: --db FILE');
+    throw usage(
+      'Neither HOME nor USERPROFILE is set, so there is no home folder.',
+      'Name the file by its whole path: --db FILE',
+    );
   };
+  const expand = (path: string): string => (path === '~' || path.startsWith('~/') ? atHome(path.slice(1)) : path);
 
+  // Their flags are not ours, so this comes before the flags are read.
+  if (LATER.includes(argv[0] ?? '')) {
+    throw usage(`mimir ${argv[0]} is not there yet.`, 'The tools of the running server can do most of it.');
+  }
   let parsed;
   try {
     parsed = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true, strict: true });
   } catch (thrown) {
-    throw usage(thrown instanceof Error ? (thrown.message.split('. ')[0] ?? '') : 'The command line cannot be read.');
+    throw usage(firstSentence(thrown), 'A value that begins with a dash is written --flag=VALUE. See mimir --help.');
   }
   const { values, positionals } = parsed;
+  const empty = Object.entries(values).find(
+    ([, value]) => value === '' || (Array.isArray(value) && value.includes('')),
+  );
+  if (empty !== undefined) throw usage(`--${empty[0]} is empty.`, 'Give it a value, or leave it out.');
   if (values.help === true) return { command: 'help' };
   if (values.version === true) return { command: 'version' };
   const word = positionals[0] ?? 'serve';
-  if (positionals.length > 1) throw usage(`Unexpected argument: ${String(positionals[1])}.`);
+  if (positionals.length > 1) throw usage('Only flags may follow the command.');
   if (word === 'help' || word === 'version') return { command: word };
+  const stray = Object.keys(values).find((flag) => (flag === 'key-file') !== (word === 'keygen'));
+  if (stray !== undefined && (word === 'keygen' || word === 'serve')) {
+    throw usage(`--${stray} is no flag of mimir ${word}.`);
+  }
   if (word === 'keygen')
     return { command: 'keygen', keyFile: expand(values['key-file'] ?? atHome('.mimir', 'secret.key')) };
-  if (LATER.includes(word))
-    throw usage(`mimir ${word} is not there yet.`, 'The tools of the running server can do most of it.');
-  if (word !== 'serve') throw usage(`Unknown command: ${word}. There are serve, keygen, help and version.`);
+  if (LATER.includes(word)) throw usage(`mimir ${word} is not there yet.`);
+  if (word !== 'serve') {
+    const named = /^[a-z-]{1,20}$/.test(word) ? `Unknown command: ${word}.` : 'Unknown command.';
+    throw usage(`${named} There are serve, keygen, help and version.`);
+  }
 
   const transport = values.transport ?? 'stdio';
   if (transport === 'sse') throw usage('--transport sse is not there yet.', 'Use --transport http and POST /message.');
@@ -138,11 +166,21 @@ export function readCommand(argv: readonly string[], environment: Environment = 
     dbPath: resolve(named === undefined ? atHome('.mimir', 'data', 'mimir.db') : expand(named)),
     dbIsDefault: named === undefined,
     transport,
-    host: values['web-bind'] ?? '127.0.0.1',
+    host: (values['web-bind'] ?? '127.0.0.1').toLowerCase().replace(/^\[(.*)\]$/, '$1'),
     port: wholeNumber('--port', values.port ?? '8767', 0, 65_535),
-    token: readToken(values['mcp-token'] ?? env('MIMIR_TOKEN'), values['mcp-token-file'], expand),
-    allowedHosts: values['allow-host'] ?? [],
-    allowedOrigins: values['allow-origin'] ?? [],
+    token: readToken(values['mcp-token'], values['mcp-token-file'], env('MIMIR_TOKEN'), expand),
+    allowedHosts: allowList(
+      '--allow-host',
+      values['allow-host'],
+      HOST,
+      'a name as in a Host header, such as mimir.example.com',
+    ),
+    allowedOrigins: allowList(
+      '--allow-origin',
+      values['allow-origin'],
+      ORIGIN,
+      'an origin without a path, such as https://app.example.com',
+    ),
     keyFile: values['encryption-key'] === undefined ? null : expand(values['encryption-key']),
     poolMax: wholeNumber(
       'MIMIR_POOL_MAX_SIZE',
@@ -168,19 +206,42 @@ export function readCommand(argv: readonly string[], environment: Environment = 
   return { command: 'serve', config: Object.freeze(config) };
 }
 
+function allowList(
+  flag: string,
+  given: readonly string[] | undefined,
+  allowed: RegExp,
+  shape: string,
+): readonly string[] {
+  const entries = (given ?? []).map((entry) => entry.toLowerCase().replace(/\/$/, ''));
+  if (entries.every((entry) => allowed.test(entry))) return Object.freeze(entries);
+  throw usage(`${flag} must be ${shape}.`);
+}
+
 function readToken(
-  given: string | undefined,
+  flag: string | undefined,
   file: string | undefined,
+  variable: string | undefined,
   expand: (path: string) => string,
 ): string | null {
-  if (file === undefined) return given ?? null;
+  if (flag !== undefined && file !== undefined) throw usage('--mcp-token and --mcp-token-file cannot both be given.');
+  const token = file === undefined ? (flag ?? variable) : readTokenFile(file, expand(file));
+  if (token === undefined) return null;
+  if (TOKEN.test(token)) return token;
+  const source = file !== undefined ? `The token in ${file}` : flag !== undefined ? '--mcp-token' : 'MIMIR_TOKEN';
+  throw usage(
+    `${source} must be 1 to 1024 visible ASCII characters without blanks.`,
+    'Make one with: openssl rand -hex 32',
+  );
+}
+
+function readTokenFile(named: string, path: string): string {
   let text: string;
   try {
-    text = readFileSync(expand(file), 'utf8').trim();
+    text = readFileSync(path, 'utf8').trim();
   } catch {
-    throw usage(`The token file ${file} cannot be read.`, 'Name a file that holds the token and nothing else.');
+    throw usage(`The token file ${named} cannot be read.`, 'Name a file that holds the token and nothing else.');
   }
-  if (text === '') throw usage(`The token file ${file} is empty.`, 'Put the token into it.');
+  if (text === '') throw usage(`The token file ${named} is empty.`, 'Put the token into it.');
   return text;
 }
 

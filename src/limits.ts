@@ -77,11 +77,15 @@ export const LIMITS = {
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
   keepAliveTimeoutMs: 65_000,
+  /** How often the timeouts are looked at: Node's default of 30 s would make 10 s into 40. */
+  timeoutCheckMs: 1_000,
   headerMaxBytes: 16 * KIB,
   /** Bodies being read or answered at once over HTTP; above, 503. */
   httpInFlightMaxBytes: 128 * MIB,
   /** Answers that a stdio client has not read yet; above, its requests wait. */
   stdioUnreadMaxBytes: 64 * MIB,
+  /** Requests of a stdio client that run at once; later lines wait in its pipe, so that no queue turns one away. */
+  stdioOpenMax: 1_024,
   /** After end of input or SIGTERM: how long answers may take to leave. */
   drainMs: 10_000,
 } as const;

@@ -53,6 +53,18 @@ export async function main(argv: readonly string[]): Promise<void> {
 
 async function serve(config: Config): Promise<void> {
   const log = stderrLog(config.transport === 'http' ? 'json' : 'plain', systemClock.nowMs);
+  const stopped = stopAsked();
+  const onBug = (error: unknown, incident: string): void => log.error('bug', { incident, stack: bugStack(error) });
+  const onStrayBug = (error: unknown): string => {
+    const incident = Buffer.from(systemClock.randomBytes(4)).toString('hex');
+    onBug(error, incident);
+    return incident;
+  };
+  // Node would print the message of the error, and that can quote what a client sent.
+  process.on('uncaughtException', (error) => {
+    onStrayBug(error);
+    process.exit(EXIT_CODES.bug);
+  });
   const pool = openPool({
     dbPath: config.dbPath,
     makeFolder: config.dbIsDefault,
@@ -68,31 +80,48 @@ async function serve(config: Config): Promise<void> {
     usage: pool.usage,
     clock: systemClock,
     facts: { dbPath: config.dbPath, encrypted: config.keyFile !== null, version: version() },
-    onBug: (error, incident) => log.error('bug', { incident, stack: String(bugStack(error)) }),
+    onBug,
   });
-  if (config.withoutEffect.length > 0) log.warn('flags_without_effect_yet', { flags: config.withoutEffect.join(' ') });
-  if (config.transport === 'http') await serveHttp(config, pool, table, log);
-  else await serveStandardInput(config, pool, table, log);
+  const served: Served = { table, pool, log, stopped, onBug: onStrayBug };
+  if (config.transport === 'http') await serveHttp(config, served);
+  else await serveStandardInput(config, served);
 }
 
-function bugStack(error: unknown): unknown {
-  if (error instanceof MimirError && error.facts?.['stack'] !== undefined) return error.facts['stack'];
-  return errorToData(error).extras.facts?.['stack'] ?? '';
+interface Served {
+  readonly table: ToolTable;
+  readonly pool: Pool;
+  readonly log: Log;
+  /** Resolves at the first SIGTERM or SIGINT. */
+  readonly stopped: Promise<void>;
+  readonly onBug: (error: unknown) => string;
 }
 
-/** Runs `stop` at the first SIGTERM or SIGINT; the second ends the process at once. */
-function onStop(stop: () => void): void {
+function bugStack(error: unknown): string {
+  const facts = error instanceof MimirError ? error.facts : errorToData(error).extras.facts;
+  const stack = facts?.['stack'];
+  return typeof stack === 'string' ? stack : '';
+}
+
+/** Resolves at the first SIGTERM or SIGINT; the second ends the process at once. */
+async function stopAsked(): Promise<void> {
   let asked = false;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (asked) process.exit(130);
-      asked = true;
-      stop();
-    });
-  }
+  return await new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (asked) process.exit(130);
+        asked = true;
+        resolve();
+      });
+    }
+  });
 }
 
-async function serveStandardInput(config: Config, pool: Pool, table: ToolTable, log: Log): Promise<void> {
+function sayWithoutEffect(config: Config, log: Log): void {
+  if (config.withoutEffect.length === 0) return;
+  log.banner(`mimir: no effect yet: ${config.withoutEffect.map((flag) => `--${flag}`).join(' ')}`);
+}
+
+async function serveStandardInput(config: Config, { table, pool, log, stopped, onBug }: Served): Promise<void> {
   const [{ StdioTransport, openStandardOutput }, { serveConnection }] = await Promise.all([
     import('./transport/stdio.ts'),
     import('./mcp/server.ts'),
@@ -100,38 +129,44 @@ async function serveStandardInput(config: Config, pool: Pool, table: ToolTable, 
   log.banner(`mimir: using database at ${config.dbPath}`);
   const transport = new StdioTransport(process.stdin, openStandardOutput());
   const caller: Caller = { principal: OWNER, client: 'stdio' };
-  serveConnection(transport, table, caller, version());
+  serveConnection(transport, { table, caller, version: version(), onBug });
   log.banner('mimir: MCP server ready');
-  onStop(() => transport.stopReading());
+  sayWithoutEffect(config, log);
+  void stopped.then(() => transport.stopReading());
   await transport.finished();
   await withDeadline(pool.close());
   process.exit(0);
 }
 
-async function serveHttp(config: Config, pool: Pool, table: ToolTable, log: Log): Promise<void> {
+async function serveHttp(config: Config, { table, pool, log, stopped, onBug }: Served): Promise<void> {
   const [{ listen }, { dispatch }] = await Promise.all([import('./transport/http.ts'), import('./mcp/dispatch.ts')]);
-  await pool.ready();
   const caller: Caller = { principal: OWNER, client: 'http' };
-  const versionText = version();
+  const served = { table, caller, version: version(), onBug };
   const { host, allowedHosts, allowedOrigins, token } = config;
-  const server = await listen({
-    admission: { host, allowedHosts, allowedOrigins, token },
-    port: config.port,
-    answer: (message) => dispatch(message, table, caller, versionText),
-    ready: () => true,
-  });
+  let server;
+  try {
+    await pool.ready();
+    server = await listen({
+      admission: { host, allowedHosts, allowedOrigins, token },
+      port: config.port,
+      answer: (message) => dispatch(message, served),
+      ready: () => true,
+    });
+  } catch (thrown) {
+    // A port that is taken must not leave a -wal behind.
+    await withDeadline(pool.close());
+    throw thrown;
+  }
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`;
   log.banner(`mimir: using database at ${config.dbPath}`);
   log.banner(`mimir: MCP over http transport on ${url}`);
   log.banner(`mimir: POST ${url}/message`);
   for (const line of tryItLines(url, token !== null)) log.banner(line);
-  onStop(() => {
-    void (async () => {
-      await server.close();
-      await withDeadline(pool.close());
-      process.exit(0);
-    })();
-  });
+  sayWithoutEffect(config, log);
+  await stopped;
+  await server.close();
+  await withDeadline(pool.close());
+  process.exit(0);
 }
 
 function tryItLines(url: string, guarded: boolean): string[] {

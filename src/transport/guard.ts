@@ -12,26 +12,22 @@ export interface Admission {
 }
 
 function hostName(host: string): string {
-  const bracketed = /^(\[[^\]]*\])(?::\d+)?$/.exec(host);
-  return (bracketed?.[1] ?? host.replace(/:\d+$/, '')).toLowerCase();
+  const bracketed = /^\[([^\]]*)\](?::\d+)?$/.exec(host);
+  return bracketed?.[1] ?? host.replace(/:\d+$/, '');
 }
 
 /** Why this request is turned away whatever its path, or null. Host and Origin guard against pages of other sites. */
 export function turnedAway(headers: IncomingHttpHeaders, admission: Admission): string | null {
-  const name = hostName(headers.host ?? '');
-  const hosts = admission.allowedHosts.map((host) => host.toLowerCase());
-  if (
-    !isLoopback(name) &&
-    name !== admission.host &&
-    !hosts.includes(name) &&
-    !hosts.includes((headers.host ?? '').toLowerCase())
-  ) {
+  const host = (headers.host ?? '').toLowerCase();
+  const name = hostName(host);
+  const { allowedHosts, allowedOrigins } = admission;
+  if (!isLoopback(name) && name !== admission.host && !allowedHosts.includes(name) && !allowedHosts.includes(host)) {
     return 'This Host is not allowed here. Start the server with --allow-host NAME to accept it.';
   }
   const { origin } = headers;
-  if (origin === undefined || admission.allowedOrigins.includes(origin)) return null;
+  if (origin === undefined || allowedOrigins.includes(origin.toLowerCase())) return null;
   const url = URL.canParse(origin) ? new URL(origin) : null;
-  if (url !== null && isLoopback(url.hostname)) return null;
+  if (url !== null && /^https?:$/.test(url.protocol) && isLoopback(url.hostname)) return null;
   return 'This Origin is not allowed here. Start the server with --allow-origin ORIGIN to accept it.';
 }
 
@@ -39,9 +35,12 @@ function digest(text: string): Buffer {
   return createHash('sha256').update(text, 'utf8').digest();
 }
 
-/** Whether the request carries the token; compares digests so that the time it takes tells nothing. */
-export function carriesToken(headers: IncomingHttpHeaders, token: string | null): boolean {
-  if (token === null) return true;
-  const given = /^Bearer (.*)$/.exec(headers.authorization ?? '')?.[1];
-  return given !== undefined && timingSafeEqual(digest(given), digest(token));
+/** Tells whether a request carries the token. It compares digests, so that the time it takes tells nothing. */
+export function tokenCheck(token: string | null): (headers: IncomingHttpHeaders) => boolean {
+  if (token === null) return () => true;
+  const wanted = digest(token);
+  return (headers) => {
+    const given = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
+    return given !== undefined && timingSafeEqual(digest(given), wanted);
+  };
 }

@@ -9,10 +9,20 @@ import { LIMITS } from '../limits.ts';
 import { invalidRequestReply, parseErrorReply } from '../mcp/dispatch.ts';
 
 const NEWLINE = 10;
-/** Answered at once, whatever is still running. */
+/** Answered at once, whatever is still running before them; later answers wait for these as for any other. */
 const AT_ONCE: ReadonlySet<string> = new Set(['initialize', 'ping', 'server/discover']);
+/** Has no answer until it ends, so nothing waits for one. */
+const SUBSCRIBE = 'subscriptions/listen';
 
-/** Standard output that never blocks the event loop: `process.stdout` writes synchronously to a pipe. */
+/** A request that is not answered yet, or whose answer waits for those before it. */
+interface OpenRequest {
+  answer: string | null;
+  readonly atOnce: boolean;
+  /** What it holds in memory: the line, then the answer. */
+  bytes: number;
+}
+
+/** Standard output that never blocks the event loop, whatever it is; `process.stdout` does when it is a file. */
 export function openStandardOutput(): Writable {
   const kind = fstatSync(1);
   return kind.isFIFO() || kind.isSocket()
@@ -85,9 +95,12 @@ export class StdioTransport implements Transport {
   readonly #input: Readable;
   readonly #output: Writable;
   readonly #lines = new LineSplitter(LIMITS.stdioLineMaxBytes);
-  /** Requests not answered yet, oldest first; the answer waits here for those before it. */
-  readonly #open = new Map<string | number, string | null>();
+  /** Oldest first. */
+  readonly #open = new Map<string | number | symbol, OpenRequest>();
+  #openBytes = 0;
   #ended = false;
+  #patience: NodeJS.Timeout | null = null;
+  #gaveUp = false;
   #idle: (() => void) | null = null;
   #broken = false;
 
@@ -100,42 +113,49 @@ export class StdioTransport implements Transport {
     this.#output.on('error', () => {
       // Nobody reads any more: what was accepted still finishes, its answers go nowhere.
       this.#broken = true;
-      this.#settle();
+      this.stopReading();
     });
-    this.#output.on('drain', () => {
-      if (!this.#ended) this.#input.resume();
-      this.#settle();
-    });
+    this.#output.on('drain', () => this.#settle());
     this.#input.on('data', (chunk: Buffer) => {
+      if (this.#ended) return;
       for (const line of this.#lines.push(chunk)) this.#receive(line);
-      if (this.#output.writableLength > LIMITS.stdioUnreadMaxBytes) this.#input.pause();
+      this.#throttle();
     });
     this.#input.on('end', () => {
-      for (const line of this.#lines.end()) this.#receive(line);
-      this.#ended = true;
-      this.#settle();
+      if (!this.#ended) for (const line of this.#lines.end()) this.#receive(line);
+      this.#end();
     });
-    this.#input.on('error', () => {
-      this.#ended = true;
-      this.#settle();
-    });
+    this.#input.on('error', () => this.#end());
   }
 
   async send(message: JSONRPCMessage): Promise<void> {
     const text = JSON.stringify(message);
     const id = 'id' in message && !('method' in message) ? message.id : undefined;
-    if (id === undefined || id === null || !this.#open.has(id)) return this.#write(text);
-    this.#open.set(id, text);
+    const request = id === undefined || id === null ? undefined : this.#open.get(id);
+    if (id === undefined || id === null || request === undefined) return this.#write(text);
+    if (request.atOnce) {
+      this.#forget(id);
+      this.#write(text);
+      return this.#flush();
+    }
+    this.#openBytes += text.length - request.bytes;
+    request.bytes = text.length;
+    request.answer = text;
     this.#flush();
   }
 
   #flush(): void {
-    for (const [first, answer] of this.#open) {
-      if (answer === null) break;
-      this.#open.delete(first);
-      this.#write(answer);
+    for (const [first, request] of this.#open) {
+      if (request.answer === null) break;
+      this.#forget(first);
+      this.#write(request.answer);
     }
     this.#settle();
+  }
+
+  #forget(id: string | number | symbol): boolean {
+    this.#openBytes -= this.#open.get(id)?.bytes ?? 0;
+    return this.#open.delete(id);
   }
 
   async close(): Promise<void> {
@@ -143,7 +163,7 @@ export class StdioTransport implements Transport {
     this.onclose?.();
   }
 
-  /** Resolves when input has ended (or `stopReading` was called), everything accepted is answered and has left. */
+  /** Resolves when input has ended (or `stopReading` was called) and everything accepted is answered and has left. */
   async finished(): Promise<void> {
     if (this.#isDone()) return;
     await new Promise<void>((resolve) => (this.#idle = resolve));
@@ -152,16 +172,38 @@ export class StdioTransport implements Transport {
   /** Takes no more requests; those accepted are still answered. */
   stopReading(): void {
     this.#input.pause();
+    this.#end();
+  }
+
+  #end(): void {
     this.#ended = true;
     this.#settle();
   }
 
-  #isDone(): boolean {
-    return this.#ended && this.#open.size === 0 && (this.#broken || this.#output.writableLength === 0);
+  /** Lets the client wait in its pipe while it reads nothing, or has more open than runs at once. */
+  #throttle(): void {
+    if (this.#ended) return;
+    const unread = this.#output.writableLength + this.#openBytes;
+    if (unread > LIMITS.stdioUnreadMaxBytes || this.#open.size >= LIMITS.stdioOpenMax) this.#input.pause();
+    else if (this.#input.isPaused()) this.#input.resume();
   }
 
+  #isDone(): boolean {
+    const left = this.#broken || this.#output.writableLength === 0;
+    return this.#ended && (this.#gaveUp || (this.#open.size === 0 && left));
+  }
+
+  /** After anything moved. At the end it waits as long as something moves, and then only so long. */
   #settle(): void {
-    if (this.#isDone()) this.#idle?.();
+    this.#throttle();
+    if (!this.#ended) return;
+    if (this.#patience !== null) clearTimeout(this.#patience);
+    if (this.#isDone()) return this.#idle?.();
+    const quietMs = this.#open.size > 0 ? LIMITS.queueDeadlineMs + LIMITS.drainMs : LIMITS.drainMs;
+    this.#patience = setTimeout(() => {
+      this.#gaveUp = true;
+      this.#idle?.();
+    }, quietMs);
   }
 
   #write(text: string): void {
@@ -169,37 +211,47 @@ export class StdioTransport implements Transport {
     this.#output.write(`${text}\n`, () => this.#settle());
   }
 
+  /** Answers a line that is no request, in its turn. */
+  #refuse(text: string): void {
+    this.#open.set(Symbol('refused'), { answer: text, atOnce: false, bytes: text.length });
+    this.#openBytes += text.length;
+    this.#flush();
+  }
+
   #receive(line: Buffer | null): void {
     if (line === null)
-      return this.#write(invalidRequestReply(null, `a line may have at most ${LIMITS.stdioLineMaxBytes} bytes`));
-    if (!isUtf8(line)) return this.#write(parseErrorReply('the line is not UTF-8'));
+      return this.#refuse(invalidRequestReply(null, `a line may have at most ${LIMITS.stdioLineMaxBytes} bytes`));
+    if (!isUtf8(line)) return this.#refuse(parseErrorReply('the line is not UTF-8'));
     const text = line.toString('utf8');
     if (text.trim() === '') return;
     let message: unknown;
     try {
       message = JSON.parse(text);
     } catch {
-      return this.#write(parseErrorReply('the line is not JSON'));
+      return this.#refuse(parseErrorReply('the line is not JSON'));
+    }
+    if (typeof message === 'object' && message !== null && 'params' in message && message.params === null) {
+      delete message.params;
     }
     const problem = structureProblem(message);
-    if (problem !== null) return this.#write(invalidRequestReply(readableId(message), problem));
+    if (problem !== null) return this.#refuse(invalidRequestReply(readableId(message), problem));
     const valid = message as JSONRPCMessage;
-    if ('method' in valid && 'id' in valid && !AT_ONCE.has(valid.method)) {
+    if ('method' in valid && 'id' in valid && valid.method !== SUBSCRIBE) {
       if (this.#open.has(valid.id))
-        return this.#write(invalidRequestReply(valid.id, 'a request with this id is still open'));
-      this.#open.set(valid.id, null);
+        return this.#refuse(invalidRequestReply(valid.id, 'a request with this id is still open'));
+      this.#open.set(valid.id, { answer: null, atOnce: AT_ONCE.has(valid.method), bytes: line.length });
+      this.#openBytes += line.length;
     }
     this.onmessage?.(valid);
     // A cancelled request gets no answer, so nothing may wait for one.
     if ('method' in valid && valid.method === 'notifications/cancelled') {
       const cancelled = valid.params?.['requestId'];
-      if ((typeof cancelled === 'string' || typeof cancelled === 'number') && this.#open.delete(cancelled))
-        this.#flush();
+      if ((typeof cancelled === 'string' || typeof cancelled === 'number') && this.#forget(cancelled)) this.#flush();
     }
   }
 }
 
-function readableId(message: unknown): unknown {
+function readableId(message: unknown): string | number | null {
   if (typeof message !== 'object' || message === null || !('id' in message)) return null;
   return typeof message.id === 'string' || typeof message.id === 'number' ? message.id : null;
 }

@@ -31,6 +31,7 @@ export function driverCode(thrown: unknown): string {
 
 /** True when another connection holds the lock that was wanted. */
 export function isBusy(thrown: unknown): boolean {
+  if (thrown instanceof MimirError) return thrown.code === 'locked';
   return driverCode(thrown).startsWith('SQLITE_BUSY') || driverCode(thrown).startsWith('SQLITE_LOCKED');
 }
 
