@@ -91,6 +91,10 @@ export function verify(s: Session): string[] {
   };
   verifyChain(s, report);
   const live = verifyBodies(s, report);
+  const dangling = s.sql.get<{ n: number }>(
+    `SELECT count(*) AS n FROM entity e LEFT JOIN version v ON v.id = e.version AND v.entity = e.row AND v.body = e.body WHERE v.id IS NULL`,
+  );
+  if (dangling !== undefined && dangling.n > 0) report(`${dangling.n} entities do not stand on a version of their own`);
   const { rows } = termStatistics(s, []);
   if (rows !== live) report(`text index: it counts ${rows} rows, there are ${live}`);
   const indexes: IndexName[] = ['text', 'text_past'];
