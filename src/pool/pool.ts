@@ -49,7 +49,7 @@ const CROWDED_MS = 20;
 /** Reads sent to a thread in one message: more save wake-ups, but the first one waits for the last. */
 const READS_PER_MESSAGE = 16;
 /** A reader with so many calls is not given more while another could be opened. */
-const READER_LOAD = 16;
+const READER_LOAD = 5;
 
 type AnyRun = (tx: Reader, scope: Scope, input: unknown) => Promise<unknown>;
 
