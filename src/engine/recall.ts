@@ -38,29 +38,50 @@ export interface RecallOutput {
 const CHUNK_MAX = 256;
 
 /** Finds memories: candidates from the index, ranked, then fetched until the page is full. */
-export const recall = reads<RecallInput, RecallOutput>('scan', async (tx, scope, input) => {
-  if (input.limit <= 0) return { hits: packHits([]) };
-  const page = new Page(input, tx.nowMs);
-  const wanted = Math.min(CHUNK_MAX, input.offset + input.limit);
-  if (input.query.trim() === '') await fill(page, wanted, (at, count) => tx.recent(scope, input.filters, count, at));
-  else {
-    const bodies = await search(tx, scope, input);
-    await fill(
-      page,
-      wanted,
-      (at, count) => (at < bodies.length ? tx.items(scope, bodies.slice(at, at + count)) : []),
-      bodies.length,
-    );
-  }
-  const hits = page.hits();
-  if (hits.length > 0) return { hits: packHits(hits), ...(page.cut && { nextOffset: input.offset + hits.length }) };
-  return { hits: packHits([]), empty: await emptiness(tx, scope) };
-});
+export const recall = reads<RecallInput, RecallOutput>(
+  'scan',
+  async (tx, scope, input) => {
+    if (input.limit <= 0) return { hits: packHits([]) };
+    const page = new Page(input, tx.nowMs);
+    const wanted = Math.min(CHUNK_MAX, input.offset + input.limit);
+    if (input.query.trim() === '') await fill(page, wanted, (at, count) => tx.recent(scope, input.filters, count, at));
+    else {
+      const bodies = await search(tx, scope, input);
+      await fill(
+        page,
+        wanted,
+        (at, count) => (at < bodies.length ? tx.items(scope, bodies.slice(at, at + count)) : []),
+        bodies.length,
+      );
+    }
+    const hits = page.hits();
+    if (hits.length > 0) return { hits: packHits(hits), ...(page.cut && { nextOffset: input.offset + hits.length }) };
+    return { hits: packHits([]), empty: await emptiness(tx, scope) };
+  },
+  isSmall,
+);
+
+/** Rows that hold any of the words; up to here a search takes about as long as the way to a thread and back. */
+const SMALL_ROWS = 64;
+/** A page and a query that count as small. */
+const SMALL_PAGE = 50;
+const SMALL_QUERY_CHARS = 500;
+
+async function isSmall(tx: Reader, _scope: Scope, input: RecallInput): Promise<boolean> {
+  if (input.offset + input.limit > SMALL_PAGE) return false;
+  if (input.query.length > SMALL_QUERY_CHARS) return false;
+  if (input.query.trim() === '') return true;
+  const { terms } = analyseQuery(input.query, LIMITS.queryTermsMax);
+  const { frequencies } = await tx.termStatistics(terms);
+  return frequencies.reduce((sum, rows) => sum + rows, 0) <= SMALL_ROWS;
+}
 
 /** Tells a store in which the caller can see nothing at all from one in which nothing matched. */
 export async function emptiness(tx: Reader, scope: Scope): Promise<Emptiness> {
-  const anything = await tx.recent(widened(scope), { includeArchived: true }, 1, 0);
-  return anything.length === 0 ? 'store_empty' : 'no_match';
+  const all = widened(scope);
+  if ((await tx.recent(all, {}, 1, 0)).length > 0) return 'no_match';
+  // Rarely reached, so it may look through the archive without an index.
+  return (await tx.recent(all, { includeArchived: true }, 1, 0)).length === 0 ? 'store_empty' : 'no_match';
 }
 
 /** Numbers of the bodies that answer a query, best first. */

@@ -221,6 +221,14 @@ test('two servers on one file both write and see each other', async (t) => {
   );
   for (const { port } of servers)
     assert.match(await post(port, callText(1, 'mimir_stats', {})), /"total_entities":100/);
+  // The second server has counted its terms long ago and knows none of these words.
+  const [first, second] = servers;
+  for (const word of ['zebrafish', 'quagga', 'okapi']) {
+    const answer = callText(1, 'mimir_remember', { category: 'late', key: word, body_json: `{"content":"a ${word}"}` });
+    assert.match(await post(first.port, answer), /"action":"created"/);
+    assert.match(await post(second.port, callText(2, 'mimir_recall', { query: `number ${word}` })), new RegExp(word));
+    assert.match(await post(second.port, callText(3, 'mimir_recall', { query: word })), /"total":1/);
+  }
   for (const { child, ended } of servers) {
     child.kill('SIGTERM');
     assert.equal(await ended, 0);

@@ -73,7 +73,8 @@ export function termStatistics(s: Session, terms: readonly string[]): TermStatis
  * covers enough rows: they cost most and tell least, and `rank` counts them all the same.
  */
 export function askedTerms(terms: readonly string[], frequencies: readonly number[], enough: number): string[] {
-  const known = terms.map((term, i) => ({ term, rows: frequencies[i] ?? 0 })).filter((entry) => entry.rows > 0);
+  // A term that was never counted is asked for all the same: another process may have written it a moment ago.
+  const known = terms.map((term, i) => ({ term, rows: frequencies[i] ?? 0 }));
   known.sort((a, b) => a.rows - b.rows || (a.term < b.term ? -1 : 1));
   const asked: string[] = [];
   let covered = 0;
@@ -194,18 +195,12 @@ export function candidates(s: Session, scope: Scope, query: TextQuery, filters: 
     const terms = narrowed ? query.terms : askedTerms(query.terms, frequencies, count);
     const expected = terms.reduce((sum, term) => sum + (frequencies[query.terms.indexOf(term)] ?? 0), 0);
     const few = !narrowed && expected <= FEW_ROWS;
-    if (terms.length > 0) {
-      for (const body of search(
-        s,
-        index,
-        `{terms} : (${terms.map(quoted).join(' OR ')})`,
-        narrow,
-        few ? 2 * FEW_ROWS : count,
-        few,
-      )) {
-        bodies.add(body);
-      }
-    }
+    if (terms.length === 0) continue;
+    const match = `{terms} : (${terms.map(quoted).join(' OR ')})`;
+    let found = few ? search(s, index, match, narrow, 2 * FEW_ROWS, true) : [];
+    // More than was counted: another process wrote them, and an unscored beginning would be the oldest rows.
+    if (!few || found.length === 2 * FEW_ROWS) found = search(s, index, match, narrow, count);
+    for (const body of found) bodies.add(body);
   }
   if (query.keyText !== '' && query.keyText.length <= LIMITS.nameMaxBytes) {
     for (const body of namedBodies(s, scope, query.keyText, filters, count)) {
@@ -213,10 +208,10 @@ export function candidates(s: Session, scope: Scope, query: TextQuery, filters: 
       named.add(body);
     }
   }
-  const found: Candidate[] = [];
+  const proposed: Candidate[] = [];
   for (const body of bodies) {
     const candidate = toCandidate(s, body, named.has(body));
-    if (candidate !== undefined) found.push(candidate);
+    if (candidate !== undefined) proposed.push(candidate);
   }
-  return found;
+  return proposed;
 }
