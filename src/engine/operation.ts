@@ -12,8 +12,6 @@ export interface ReadOperation<I, O> {
   readonly access: 'read';
   readonly cost: Cost;
   readonly run: (tx: Reader, scope: Scope, input: I) => Promise<O>;
-  /** For a scan: whether this one is so small that it may run on the main thread after all. Must take microseconds. */
-  readonly isSmall: ((tx: Reader, scope: Scope, input: I) => Promise<boolean>) | null;
 }
 
 /** An operation that writes; it is one transaction. */
@@ -24,12 +22,8 @@ export interface WriteOperation<I, O> {
 }
 
 /** Declares a reading operation; keeps its types. */
-export function reads<I, O>(
-  cost: Cost,
-  run: ReadOperation<I, O>['run'],
-  isSmall: ReadOperation<I, O>['isSmall'] = null,
-): ReadOperation<I, O> {
-  return { access: 'read', cost, run, isSmall };
+export function reads<I, O>(cost: Cost, run: ReadOperation<I, O>['run']): ReadOperation<I, O> {
+  return { access: 'read', cost, run };
 }
 
 /** Declares a writing operation; keeps its types. */

@@ -38,43 +38,24 @@ export interface RecallOutput {
 const CHUNK_MAX = 256;
 
 /** Finds memories: candidates from the index, ranked, then fetched until the page is full. */
-export const recall = reads<RecallInput, RecallOutput>(
-  'scan',
-  async (tx, scope, input) => {
-    if (input.limit <= 0) return { hits: packHits([]) };
-    const page = new Page(input, tx.nowMs);
-    const wanted = Math.min(CHUNK_MAX, input.offset + input.limit);
-    if (input.query.trim() === '') await fill(page, wanted, (at, count) => tx.recent(scope, input.filters, count, at));
-    else {
-      const bodies = await search(tx, scope, input);
-      await fill(
-        page,
-        wanted,
-        (at, count) => (at < bodies.length ? tx.items(scope, bodies.slice(at, at + count)) : []),
-        bodies.length,
-      );
-    }
-    const hits = page.hits();
-    if (hits.length > 0) return { hits: packHits(hits), ...(page.cut && { nextOffset: input.offset + hits.length }) };
-    return { hits: packHits([]), empty: await emptiness(tx, scope) };
-  },
-  isSmall,
-);
-
-/** Rows that hold any of the words; up to here a search takes about as long as the way to a thread and back. */
-const SMALL_ROWS = 64;
-/** A page and a query that count as small. */
-const SMALL_PAGE = 50;
-const SMALL_QUERY_CHARS = 500;
-
-async function isSmall(tx: Reader, _scope: Scope, input: RecallInput): Promise<boolean> {
-  if (input.offset + input.limit > SMALL_PAGE) return false;
-  if (input.query.length > SMALL_QUERY_CHARS) return false;
-  if (input.query.trim() === '') return true;
-  const { terms } = analyseQuery(input.query, LIMITS.queryTermsMax);
-  const { frequencies } = await tx.termStatistics(terms);
-  return frequencies.reduce((sum, rows) => sum + rows, 0) <= SMALL_ROWS;
-}
+export const recall = reads<RecallInput, RecallOutput>('scan', async (tx, scope, input) => {
+  if (input.limit <= 0) return { hits: packHits([]) };
+  const page = new Page(input, tx.nowMs);
+  const wanted = Math.min(CHUNK_MAX, input.offset + input.limit);
+  if (input.query.trim() === '') await fill(page, wanted, (at, count) => tx.recent(scope, input.filters, count, at));
+  else {
+    const bodies = await search(tx, scope, input);
+    await fill(
+      page,
+      wanted,
+      (at, count) => (at < bodies.length ? tx.items(scope, bodies.slice(at, at + count)) : []),
+      bodies.length,
+    );
+  }
+  const hits = page.hits();
+  if (hits.length > 0) return { hits: packHits(hits), ...(page.cut && { nextOffset: input.offset + hits.length }) };
+  return { hits: packHits([]), empty: await emptiness(tx, scope) };
+});
 
 /** Tells a store in which the caller can see nothing at all from one in which nothing matched. */
 export async function emptiness(tx: Reader, scope: Scope): Promise<Emptiness> {

@@ -51,7 +51,7 @@ const READS_PER_MESSAGE = 16;
 /** A reader with so many calls is not given more while another could be opened. */
 const READER_LOAD = 5;
 
-type AnyRun<T> = (tx: Reader, scope: Scope, input: unknown) => Promise<T>;
+type AnyRun = (tx: Reader, scope: Scope, input: unknown) => Promise<unknown>;
 
 function roughBytes(input: unknown): number {
   let bytes = 200;
@@ -198,12 +198,13 @@ export function openPool(config: PoolConfig): Pool {
       target.push(waiting);
     });
 
-  const onMain = <T>(store: StoreReader, run: (tx: Reader) => Promise<T>): Promise<T> => {
-    const attempt = async (): Promise<T> => {
+  const onMain = (store: StoreReader, name: OperationName, scope: Scope, input: unknown): Promise<unknown> => {
+    const run = OPERATIONS[name].run as unknown as AnyRun;
+    const attempt = async (): Promise<unknown> => {
       const started = performance.now();
       for (;;) {
         try {
-          return await store.snapshot(run);
+          return await store.snapshot((tx) => run(tx, scope, input));
         } catch (thrown) {
           // Recovery by another process can hold a reader for a moment; this thread waits by timer, never by sleeping.
           const locked = thrown instanceof MimirError && thrown.code === 'locked';
@@ -217,35 +218,16 @@ export function openPool(config: PoolConfig): Pool {
     return result;
   };
 
-  const dispatch = async (
-    name: OperationName,
-    scope: Scope,
-    input: unknown,
-    callOptions: CallOptions,
-  ): Promise<unknown> => {
+  const dispatch = (name: OperationName, scope: Scope, input: unknown, callOptions: CallOptions): Promise<unknown> => {
     open();
     const operation = OPERATIONS[name];
-    if (operation.access === 'write' || main === null) {
-      return await onThread(writerLane(), name, scope, input, callOptions);
-    }
-    const run = operation.run as unknown as AnyRun<unknown>;
-    const store = main;
-    if (operation.cost === 'point') return await onMain(store, (tx) => run(tx, scope, input));
-    if (operation.isSmall !== null) {
-      // Handing a small search to a thread and waking up again for its answer costs more than the search.
-      const isSmall = operation.isSmall as unknown as AnyRun<boolean>;
-      const done = await onMain(store, async (tx) =>
-        (await isSmall(tx, scope, input)) ? { value: await run(tx, scope, input) } : null,
-      );
-      if (done !== null) return done.value;
-    }
+    if (operation.access === 'write' || main === null) return onThread(writerLane(), name, scope, input, callOptions);
+    if (operation.cost === 'point') return onMain(main, name, scope, input);
     const reader = pickReader();
-    if (reader !== null) return await onThread(reader, name, scope, input, callOptions);
-    try {
-      return await onMain(store, (tx) => run(tx, scope, input));
-    } finally {
+    if (reader !== null) return onThread(reader, name, scope, input, callOptions);
+    return onMain(main, name, scope, input).finally(() => {
       lastScanMs = performance.now();
-    }
+    });
   };
 
   const execute = async (
