@@ -5,7 +5,7 @@ import { MimirError } from '../../src/errors.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { createTable } from '../../src/tools/table.ts';
 import type { Caller } from '../../src/tools/types.ts';
-import { TinyStore } from './tiny-store.ts';
+import { ModelStore } from '../support/model-store.ts';
 
 const OWNER: Caller = { principal: { kind: 'owner' }, client: 'test' };
 const BOUND: Caller = { principal: { kind: 'bound', workspace: 'w', agentId: 'ag' }, client: 'test' };
@@ -33,7 +33,7 @@ interface Answer {
 }
 
 function setUp() {
-  const store = new TinyStore();
+  const store = new ModelStore();
   const bugs: unknown[] = [];
   const usage = new UsageNotes();
   const clock = { nowMs: () => store.nowMs, randomBytes: (count: number) => new Uint8Array(count).fill(0xab) };

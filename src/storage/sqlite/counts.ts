@@ -11,12 +11,13 @@ export function counts(s: Session, scope: Scope): StoreCounts {
     values.push(scope.workspace);
   }
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
-  const workspace = scope.workspace ?? (scope.principal.kind === 'bound' ? scope.principal.workspace : null);
+  // Journal and state have no public rows: a bound principal sees those of its own workspace and nothing else.
+  const own = scope.principal.kind === 'bound' ? scope.principal.workspace : null;
   const inWorkspace = (table: string, open: string): number =>
     s.sql.get<{ n: number }>(
-      `SELECT count(*) AS n FROM ${table} WHERE ${open} AND (? IS NULL OR workspace = ?)`,
-      workspace,
-      workspace,
+      `SELECT count(*) AS n FROM ${table} WHERE ${open} AND workspace = coalesce(?, workspace) AND workspace = coalesce(?, workspace)`,
+      scope.workspace,
+      own,
     )?.n ?? 0;
   const groups = (column: string): Record<string, number> => {
     const rows = s.sql.all<{ name: string; n: number }>(

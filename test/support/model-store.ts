@@ -1,0 +1,275 @@
+import { createHash } from 'node:crypto';
+import { itemJson } from '../../src/memory/item.ts';
+import { canonicalJson } from '../../src/memory/canonical.ts';
+import { layerOf } from '../../src/memory/retention.ts';
+import { jaccard, trigrams } from '../../src/memory/similarity.ts';
+import { mayRead } from '../../src/memory/scope.ts';
+import { packTokens, termList } from '../../src/memory/text.ts';
+import type {
+  Entity,
+  EntityPatch,
+  Filters,
+  JournalEntry,
+  Link,
+  NewEntity,
+  Scope,
+  SimilarEntity,
+  StateEntry,
+  TimelineFilter,
+} from '../../src/memory/types.ts';
+import { OPERATIONS, type Execute } from '../../src/engine/operations.ts';
+import type { Item, Writer } from '../../src/storage/store.ts';
+
+/**
+ * The store as plainly as it can be said: arrays, brute force, no index and no history. What SQLite answers must agree with
+ * it. An operation that throws leaves nothing: see {@link ModelStore.transaction}.
+ */
+export class ModelStore implements Writer {
+  nowMs = 1_700_000_000_000;
+  entities: Entity[] = [];
+  links = new Map<number, Link[]>();
+  journal: JournalEntry[] = [];
+  state = new Map<string, StateEntry>();
+  #ids = 0;
+  #rows = 0;
+  #version = 0;
+  #body = 0;
+  #used = new Set<number>();
+
+  /** Runs all of it or nothing. */
+  async transaction<T>(run: (tx: Writer) => Promise<T>): Promise<T> {
+    const before = { entities: this.entities, links: this.links, journal: this.journal, state: this.state };
+    this.entities = [...before.entities];
+    this.links = new Map(before.links);
+    this.journal = [...before.journal];
+    this.state = new Map(before.state);
+    const used = new Set(this.#used);
+    try {
+      return await run(this);
+    } catch (thrown) {
+      Object.assign(this, before);
+      this.#used = used;
+      throw thrown;
+    }
+  }
+
+  newId(prefix: string): string {
+    this.#ids += 1;
+    return prefix + this.#ids.toString(16).padStart(12, '0');
+  }
+
+  #live(scope: Scope, filters: Filters): Entity[] {
+    return this.entities.filter(
+      (entity) =>
+        mayRead(scope, entity) &&
+        (filters.includeArchived === true || !entity.archived) &&
+        (filters.category === undefined || entity.category === filters.category) &&
+        (filters.type === undefined || entity.type === filters.type) &&
+        (filters.topicPrefix === undefined || entity.topicPath.startsWith(filters.topicPrefix)) &&
+        (filters.agentId === undefined || entity.agentId === filters.agentId) &&
+        (filters.alwaysOn === undefined || entity.alwaysOn === filters.alwaysOn),
+    );
+  }
+
+  #item(entity: Entity): Item {
+    const {
+      row,
+      version,
+      id,
+      key,
+      importance,
+      layer,
+      certainty,
+      verified,
+      createdAtMs,
+      usage,
+      workspace,
+      category,
+      type,
+      bodyHash,
+    } = entity;
+    return {
+      row,
+      version,
+      id,
+      key,
+      importance,
+      layer,
+      certainty,
+      verified,
+      createdAtMs,
+      usage,
+      lasting: entity.alwaysOn || verified,
+      twin: [workspace, category, type, entity.agentId, entity.visibility, bodyHash].join('\0'),
+      json: itemJson(entity, this.links.get(row) ?? []),
+    };
+  }
+
+  entityAt(scope: Scope, workspace: string, category: string, key: string): Entity | undefined {
+    return this.entities.find(
+      (e) => mayRead(scope, e) && e.workspace === workspace && e.category === category && e.key === key,
+    );
+  }
+  workspacesOf(scope: Scope, category: string, key: string): string[] {
+    return this.entities
+      .filter((e) => mayRead(scope, e) && e.category === category && e.key === key)
+      .map((e) => e.workspace)
+      .toSorted();
+  }
+  entityById(scope: Scope, id: string): Entity | undefined {
+    return this.entities.find((e) => mayRead(scope, e) && e.id === id);
+  }
+  linksOf(_scope: Scope, row: number): Link[] {
+    return this.links.get(row) ?? [];
+  }
+  termStatistics(terms: readonly string[]) {
+    const packed = this.entities.filter((e) => !e.archived).map((e) => packTokens(e));
+    const length = packed.reduce((sum, one) => sum + one.length, 0);
+    return {
+      rows: packed.length,
+      meanLength: packed.length === 0 ? 1 : Math.max(1, length / packed.length),
+      frequencies: terms.map((term) => packed.filter((one) => one.tokens.includes(` ${term} `)).length),
+    };
+  }
+  candidates(scope: Scope, query: { terms: readonly string[]; keyText: string }, filters: Filters, count: number) {
+    return this.#live(scope, filters)
+      .map((e) => ({
+        body: e.body,
+        tokens: packTokens(e).tokens,
+        keyIsQuery: query.keyText !== '' && e.key === query.keyText,
+      }))
+      .filter((c) => c.keyIsQuery || query.terms.some((term) => c.tokens.includes(` ${term} `)))
+      .slice(0, count)
+      .map(({ body, tokens, keyIsQuery }) => ({ body, words: termList(tokens), offset: 0, keyIsQuery }));
+  }
+  items(scope: Scope, bodies: readonly number[]): Item[] {
+    return bodies.flatMap((body) =>
+      this.entities.filter((e) => e.body === body && mayRead(scope, e)).map((e) => this.#item(e)),
+    );
+  }
+  recent(scope: Scope, filters: Filters, count: number, offset: number): Item[] {
+    return this.#live(scope, filters)
+      .toSorted((a, b) => b.version - a.version)
+      .slice(offset, offset + count)
+      .map((e) => this.#item(e));
+  }
+  timeline(scope: Scope, filter: TimelineFilter, count: number, offset: number): JournalEntry[] {
+    return this.journal
+      .filter((e) => mayRead(scope, { ...e, visibility: 'workspace' }))
+      .filter((e) => e.createdAtMs >= (filter.fromMs ?? -Infinity) && e.createdAtMs <= (filter.toMs ?? Infinity))
+      .filter(
+        (e) => (filter.eventType ?? e.eventType) === e.eventType && (filter.category ?? e.category) === e.category,
+      )
+      .filter((e) => (filter.entityId ?? e.entityId) === e.entityId)
+      .map((entry, at) => ({ entry, at }))
+      .toSorted((a, b) => b.entry.createdAtMs - a.entry.createdAtMs || b.at - a.at)
+      .slice(offset, offset + count)
+      .map(({ entry }) => entry);
+  }
+  #expired(entry: StateEntry): boolean {
+    return entry.expiresAtMs !== null && entry.expiresAtMs < this.nowMs;
+  }
+  stateGet(scope: Scope, workspace: string, key: string): StateEntry | undefined {
+    const entry = this.state.get(`${workspace}\0${key}`);
+    if (entry === undefined || this.#expired(entry)) return undefined;
+    return mayRead(scope, { workspace, visibility: 'workspace', agentId: '' }) ? entry : undefined;
+  }
+  stateKeys(scope: Scope, prefix: string): string[] {
+    const open = [...this.state.values()].filter((e) => !this.#expired(e) && e.key.startsWith(prefix));
+    const seen = open.filter((e) => mayRead(scope, { workspace: e.workspace, visibility: 'workspace', agentId: '' }));
+    return [...new Set(seen.map((e) => e.key))].toSorted();
+  }
+  counts(scope: Scope) {
+    const seen = this.entities.filter((e) => mayRead(scope, e));
+    const group = (name: (e: Entity) => string): Record<string, number> => {
+      const groups: Record<string, number> = {};
+      for (const e of seen) groups[name(e)] = (groups[name(e)] ?? 0) + 1;
+      return groups;
+    };
+    const times = seen.map((e) => e.createdAtMs);
+    const inScope = (workspace: string): boolean => mayRead(scope, { workspace, visibility: 'workspace', agentId: '' });
+    return {
+      entities: seen.length,
+      byCategory: group((e) => e.category),
+      byType: group((e) => e.type),
+      byLayer: group((e) => layerOf(e.layer, e.usage.count)),
+      journal: this.journal.filter((e) => inScope(e.workspace)).length,
+      state: [...this.state.values()].filter((e) => inScope(e.workspace)).length,
+      bytes: 4096,
+      oldestMs: times.length === 0 ? null : Math.min(...times),
+      newestMs: times.length === 0 ? null : Math.max(...times),
+    };
+  }
+  create(_scope: Scope, entity: NewEntity): Entity {
+    const made: Entity = {
+      ...entity,
+      row: ++this.#rows,
+      version: ++this.#version,
+      body: ++this.#body,
+      bodyHash: createHash('sha256').update(canonicalJson(entity.bodyJson)).digest('hex'),
+      createdAtMs: this.nowMs,
+      usage: { count: 0, lastAtMs: this.nowMs },
+    };
+    this.entities.push(made);
+    return made;
+  }
+  revise(_scope: Scope, entity: Entity, patch: EntityPatch): boolean {
+    const next: Entity = { ...entity, ...patch };
+    if (JSON.stringify(next) === JSON.stringify(entity)) return false;
+    const textChanged = next.bodyJson !== entity.bodyJson || next.tags.join('\0') !== entity.tags.join('\0');
+    const bodyHash = createHash('sha256').update(canonicalJson(next.bodyJson)).digest('hex');
+    const at = this.entities.findIndex((e) => e.row === entity.row);
+    this.entities[at] = { ...next, bodyHash, version: ++this.#version, body: textChanged ? ++this.#body : entity.body };
+    return true;
+  }
+  similar(scope: Scope, entity: Entity): SimilarEntity[] {
+    const grams = trigrams(entity.bodyJson);
+    return this.entities
+      .filter((e) => e.row !== entity.row && !e.archived && mayRead(scope, e))
+      .filter((e) => e.workspace === entity.workspace && e.category === entity.category)
+      .map((e) => ({
+        id: e.id,
+        key: e.key,
+        similarity: e.bodyJson === entity.bodyJson ? 1 : jaccard(grams, trigrams(e.bodyJson), 0.7),
+      }))
+      .filter((e) => e.similarity >= 0.7)
+      .map((e) => ({ ...e, similarity: Math.round(e.similarity * 1e4) / 1e4 }));
+  }
+  noteUse(row: number, times: number, atMs: number): void {
+    const at = this.entities.findIndex((e) => e.row === row);
+    const known = this.entities[at];
+    if (known === undefined) return;
+    // A first use sets the time; later ones only move it forward.
+    const { count, lastAtMs } = known.usage;
+    const used = this.#used.has(row);
+    this.#used.add(row);
+    this.entities[at] = { ...known, usage: { count: count + times, lastAtMs: used ? Math.max(lastAtMs, atMs) : atMs } };
+  }
+  openLink(_scope: Scope, fromRow: number, targetId: string, relationship: string, weight: number): void {
+    this.links.set(fromRow, [...(this.links.get(fromRow) ?? []), { targetId, relationship, weight }]);
+  }
+  closeLinks(_scope: Scope, fromRow: number, toId: string): number {
+    const links = this.links.get(fromRow) ?? [];
+    const kept = links.filter((l) => l.targetId !== toId);
+    this.links.set(fromRow, kept);
+    return links.length - kept.length;
+  }
+  appendJournal(_scope: Scope, entry: JournalEntry): void {
+    this.journal.push(entry);
+  }
+  stateSet(_scope: Scope, entry: StateEntry): void {
+    for (const [place, old] of this.state) if (this.#expired(old)) this.state.delete(place);
+    this.state.set(`${entry.workspace}\0${entry.key}`, entry);
+  }
+  stateDelete(_scope: Scope, workspace: string, key: string): boolean {
+    const entry = this.state.get(`${workspace}\0${key}`);
+    this.state.delete(`${workspace}\0${key}`);
+    return entry !== undefined && !this.#expired(entry);
+  }
+
+  /** Runs operations on this store, with what crosses threads cloned on the way. */
+  readonly execute: Execute = async (name, scope, input) => {
+    const operation = OPERATIONS[name] as unknown as { run(tx: Writer, scope: Scope, input: unknown): Promise<never> };
+    return structuredClone(await operation.run(this, structuredClone(scope), structuredClone(input)));
+  };
+}
