@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 
 import { writeKey } from './cli/keygen.ts';
-import { systemClock } from './clock.ts';
+import { monotonicMs, systemClock } from './clock.ts';
 import { HELP, readCommand, type Config } from './config.ts';
 import { errorToData, EXIT_CODES, MimirError } from './errors.ts';
 import { LIMITS } from './limits.ts';
@@ -102,14 +102,20 @@ function bugStack(error: unknown): string {
   return typeof stack === 'string' ? stack : '';
 }
 
-/** Resolves at the first SIGTERM or SIGINT; the second ends the process at once. */
+/**
+ * A Ctrl-C under `npm start` arrives twice, from the terminal and forwarded by npm, within milliseconds; only a person
+ * presses it again after so long.
+ */
+const AGAIN_AFTER_MS = 500;
+
+/** Resolves at the first SIGTERM or SIGINT; a second one, asked for on purpose, ends the process at once. */
 async function stopAsked(): Promise<void> {
-  let asked = false;
+  let askedMs: number | null = null;
   return await new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
-        if (asked) process.exit(130);
-        asked = true;
+        if (askedMs !== null && monotonicMs() - askedMs > AGAIN_AFTER_MS) process.exit(130);
+        askedMs ??= monotonicMs();
         resolve();
       });
     }

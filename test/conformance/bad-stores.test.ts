@@ -246,3 +246,16 @@ test(
     assert.equal(await running.ended, 5);
   },
 );
+
+test('Ctrl-C under npm start, which arrives twice, still leaves a clean file', async (t) => {
+  const folder = temporaryFolder(t);
+  const server = await startHttp(['--db', join(folder, 'm.db')]);
+  const headers = { 'content-type': 'application/json' };
+  const body = callText(1, 'mimir_remember', { category: 'c', key: 'k', body_json: '1' });
+  await (await fetch(`http://127.0.0.1:${server.port}/message`, { method: 'POST', headers, body })).text();
+  server.child.kill('SIGINT');
+  await new Promise((resolve) => setTimeout(resolve, 3));
+  server.child.kill('SIGINT');
+  assert.equal(await server.ended, 0);
+  assert.equal(existsSync(join(folder, 'm.db-wal')), false);
+});
