@@ -82,6 +82,25 @@ export const LIMITS = {
   headerMaxBytes: 16 * KIB,
   /** Bodies being read or answered at once over HTTP; above, 503. */
   httpInFlightMaxBytes: 128 * MIB,
+  /** Requests that run at once over HTTP; above, 503. A connection may have one, or as many as connectionInFlightMax. */
+  httpInFlightMax: 2_048,
+  /** Requests of one connection that run at once (pipelined; clients do not do that): above, 429. */
+  connectionInFlightMax: 128,
+  /** Streams (SSE) that stay open: half of the connections, so that requests always find one. */
+  streamsMax: 512,
+  /** A comment on every open stream this often: proxies cut silent connections after 30 to 60 s. */
+  streamKeepAliveMs: 15_000,
+  /** An answer that does not move for so long is dropped with its connection. */
+  answerStallMs: 60_000,
+  /** Sessions of Streamable HTTP; an idle one costs about 10 KiB. Above, the one that was idle longest ends. */
+  sessionsMax: 20_000,
+  /** A session that nobody uses ends; its client gets 404 and begins a new one by itself. */
+  sessionIdleMs: 30 * 60_000,
+  /** What all sessions together keep of what was sent, for clients whose connection broke in between. */
+  sessionEventsMaxChars: 8 * MIB,
+  /** Requests without an answer in one SSE session, and answers its client has not read: above, 429. */
+  sessionOpenMax: 256,
+  sessionUnreadMaxBytes: 4 * MIB,
   /** Answers that a stdio client has not read yet; above, its requests wait. */
   stdioUnreadMaxBytes: 64 * MIB,
   /** Requests of a stdio client that run at once; later lines wait in its pipe, so that no queue turns one away. */

@@ -128,14 +128,17 @@ function sayWithoutEffect(config: Config, log: Log): void {
 }
 
 async function serveStandardInput(config: Config, { table, pool, log, stopped, onBug }: Served): Promise<void> {
-  const [{ StdioTransport, openStandardOutput }, { serveConnection }] = await Promise.all([
+  const [{ StdioTransport, openStandardOutput }, { serveConnection, toolServer }, { OrderedLane }] = await Promise.all([
     import('./transport/stdio.ts'),
     import('./mcp/server.ts'),
+    import('./mcp/lane.ts'),
   ]);
   log.banner(`mimir: using database at ${config.dbPath}`);
   const transport = new StdioTransport(process.stdin, openStandardOutput());
   const caller: Caller = { principal: OWNER, client: 'stdio' };
-  serveConnection(transport, { table, caller, version: version(), onBug });
+  const lane = new OrderedLane();
+  const behind = { table, caller, version: version(), onBug };
+  serveConnection(transport, () => toolServer(behind, lane), onBug);
   log.banner('mimir: MCP server ready');
   sayWithoutEffect(config, log);
   void stopped.then(() => transport.stopReading());
@@ -145,9 +148,9 @@ async function serveStandardInput(config: Config, { table, pool, log, stopped, o
 }
 
 async function serveHttp(config: Config, { table, pool, log, stopped, onBug }: Served): Promise<void> {
-  const [{ listen }, { dispatch }] = await Promise.all([import('./transport/http.ts'), import('./mcp/dispatch.ts')]);
+  const [{ listen }, { mcpDoors }] = await Promise.all([import('./transport/http.ts'), import('./transport/doors.ts')]);
   const caller: Caller = { principal: OWNER, client: 'http' };
-  const served = { table, caller, version: version(), onBug };
+  const doors = mcpDoors({ table, caller, version: version(), onBug }, systemClock.randomBytes);
   const { host, allowedHosts, allowedOrigins, token } = config;
   let server;
   try {
@@ -155,7 +158,9 @@ async function serveHttp(config: Config, { table, pool, log, stopped, onBug }: S
     server = await listen({
       admission: { host, allowedHosts, allowedOrigins, token },
       port: config.port,
-      answer: (message) => dispatch(message, served),
+      routes: doors.routes,
+      drain: doors.drain,
+      onBug,
       ready: () => true,
     });
   } catch (thrown) {
@@ -167,6 +172,8 @@ async function serveHttp(config: Config, { table, pool, log, stopped, onBug }: S
   log.banner(`mimir: using database at ${config.dbPath}`);
   log.banner(`mimir: MCP over http transport on ${url}`);
   log.banner(`mimir: POST ${url}/message`);
+  log.banner(`mimir: GET  ${url}/sse`);
+  log.banner(`mimir: MCP clients connect to ${url}/mcp`);
   for (const line of tryItLines(url, token !== null)) log.banner(line);
   sayWithoutEffect(config, log);
   await stopped;

@@ -1,3 +1,4 @@
+import { MimirError } from '../errors.ts';
 import type { Caller, ToolTable } from '../tools/types.ts';
 
 /** Who this server is, and what it tells a client at the start. */
@@ -10,6 +11,8 @@ export const INSTRUCTIONS =
 
 /** Protocol revisions with a handshake, newest first: it is offered to clients that ask for another. */
 export const REVISIONS = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'];
+/** The newest of {@link REVISIONS}. */
+export const LATEST_REVISION = '2025-11-25';
 
 type Message = { readonly [name: string]: unknown };
 
@@ -49,13 +52,23 @@ export function toolCallProblem(params: unknown): string | null {
   return 'name' in params && typeof params.name === 'string' ? null : 'Missing tool name';
 }
 
+/** What a JSON-RPC error says of something that the tool table threw. What is not a `MimirError` is ours to answer for. */
+export function protocolError(thrown: unknown, onBug: Served['onBug']): { code: number; message: string } {
+  if (!(thrown instanceof MimirError)) return { code: -32603, message: `Internal error, incident ${onBug(thrown)}.` };
+  const { kind, message, hint } = thrown;
+  return {
+    code: kind === 'invalid' || kind === 'refused' ? -32602 : -32603,
+    message: hint === undefined ? message : `${message} ${hint}`,
+  };
+}
+
 function idOf(message: Message): string | number | undefined {
   const { id } = message;
   // "id": null is the same as none, as in the original; objects and lists cannot be an id.
   return typeof id === 'string' || typeof id === 'number' ? id : undefined;
 }
 
-/** What stands behind plain JSON-RPC. */
+/** What stands behind every door. */
 export interface Served {
   readonly table: ToolTable;
   readonly caller: Caller;
@@ -65,10 +78,11 @@ export interface Served {
 }
 
 /**
- * Answers one plain JSON-RPC message, without session; never rejects. The result of a tool call is put together as text: its
+ * Answers one plain JSON-RPC message, without session; never rejects. An aborted `signal` takes a waiting call out of its
+ * queue. The result of a tool call is put together as text: its
  * JSON is already there, and parsing it only to write it again would be most of the work.
  */
-export async function dispatch(parsed: unknown, served: Served): Promise<Reply> {
+export async function dispatch(parsed: unknown, served: Served, signal?: AbortSignal): Promise<Reply> {
   if (Array.isArray(parsed)) {
     return invalidRequestReply(null, 'batches are not supported; send one message at a time');
   }
@@ -79,9 +93,10 @@ export async function dispatch(parsed: unknown, served: Served): Promise<Reply> 
   const { method } = message;
   if (typeof method !== 'string') return invalidRequestReply(id ?? null, 'method must be text');
   try {
-    return await answer(method, id, message['params'], served);
+    return await answer(method, id, message['params'], served, signal);
   } catch (thrown) {
-    return JSON.stringify(errorReply(id, -32603, `Internal error, incident ${served.onBug(thrown)}`));
+    const { code, message: why } = protocolError(thrown, served.onBug);
+    return JSON.stringify(errorReply(id, code, why));
   }
 }
 
@@ -90,6 +105,7 @@ async function answer(
   id: string | number | undefined,
   params: unknown,
   served: Served,
+  signal: AbortSignal | undefined,
 ): Promise<Reply> {
   switch (method) {
     case 'initialize': {
@@ -97,7 +113,7 @@ async function answer(
         typeof params === 'object' && params !== null && 'protocolVersion' in params
           ? params.protocolVersion
           : undefined;
-      const protocolVersion = typeof asked === 'string' && REVISIONS.includes(asked) ? asked : REVISIONS[0];
+      const protocolVersion = typeof asked === 'string' && REVISIONS.includes(asked) ? asked : LATEST_REVISION;
       return result(id, {
         protocolVersion,
         capabilities: { tools: { listChanged: false } },
@@ -112,7 +128,7 @@ async function answer(
     case 'tools/call': {
       const problem = toolCallProblem(params);
       if (problem !== null) return JSON.stringify(errorReply(id, -32602, problem));
-      return await callTool(id, params as ToolCall, served);
+      return await callTool(id, params as ToolCall, served, signal);
     }
     // The original answers this one although it is a notification.
     case 'notifications/initialized':
@@ -132,8 +148,14 @@ interface ToolCall {
   readonly arguments?: unknown;
 }
 
-async function callTool(id: string | number | undefined, call: ToolCall, { table, caller }: Served): Promise<string> {
-  const { json, text, isError } = await table.call(call.name, call.arguments, caller);
+async function callTool(
+  id: string | number | undefined,
+  call: ToolCall,
+  { table, caller }: Served,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const from = signal === undefined ? caller : { ...caller, signal };
+  const { json, text, isError } = await table.call(call.name, call.arguments, from);
   const head =
     id === undefined ? '{"jsonrpc":"2.0","result":' : `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`;
   const end = isError ? ',"isError":true}}' : '}}';

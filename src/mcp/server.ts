@@ -1,101 +1,71 @@
-import { Server } from '@modelcontextprotocol/server';
+import { ProtocolError, Server } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/server';
 
-import type { Caller, ToolTable } from '../tools/types.ts';
-import { errorReply, INSTRUCTIONS, REVISIONS, SERVER_NAME, toolCallProblem } from './dispatch.ts';
+import { errorReply, INSTRUCTIONS, protocolError, SERVER_NAME, type Served } from './dispatch.ts';
 import { OrderedLane } from './lane.ts';
+import { callProblem, mend, writtenArguments } from './mend.ts';
 
-type Params = Readonly<Record<string, unknown>>;
+/** Lists change with a release only: a client may keep them for an hour. */
+const LIST_TTL_MS = 60 * 60 * 1_000;
 
-/** What stands behind a connection. */
-export interface Connection {
-  readonly table: ToolTable;
-  readonly caller: Caller;
-  readonly version: string;
-  /** Notes an error that is ours and answers the id of the incident. */
-  readonly onBug: (error: unknown) => string;
-}
-
-/**
- * Serves the table over one connection by the official SDK, in whatever protocol revision the client opens with. What the
- * SDK would answer with a list of schema faults is put right or answered before it gets there, as `POST /message` does it.
- */
-export function serveConnection(transport: Transport, connection: Connection): { close(): Promise<void> } {
-  const { table, caller, version, onBug } = connection;
-  const lane = new OrderedLane();
+/** The SDK's server over the tool table, in whatever revision it is connected with. It serves one connection, session or request. */
+export function toolServer(served: Served, lane?: OrderedLane): Server {
+  const { table, caller } = served;
+  const server = new Server(
+    { name: SERVER_NAME, version: served.version },
+    {
+      capabilities: { tools: { listChanged: false } },
+      instructions: INSTRUCTIONS,
+      cacheHints: { 'tools/list': { ttlMs: LIST_TTL_MS, cacheScope: 'public' } },
+    },
+  );
   const tools = table.list.map((tool) => ({ ...tool }));
-  /** Arguments that are no object, by request: the SDK lets none through, but the table has the better sentence. */
-  const oddArguments = new Map<unknown, unknown>();
-
-  const makeServer = (): Server => {
-    const server = new Server(
-      { name: SERVER_NAME, version },
-      { capabilities: { tools: { listChanged: false } }, instructions: INSTRUCTIONS },
-    );
-    server.setRequestHandler('tools/list', async () => ({ tools }));
-    server.setRequestHandler('tools/call', async (request, context) => {
-      const { name } = request.params;
-      const { id, signal } = context.mcpReq;
-      const args = oddArguments.has(id) ? oddArguments.get(id) : request.params.arguments;
-      oddArguments.delete(id);
-      const client = clientName(server) ?? caller.client;
-      const answer = await lane.run(table.access(name) ?? 'read', () =>
-        table.call(name, args, { ...caller, client, signal }),
-      );
+  server.setRequestHandler('tools/list', async () => ({ tools }));
+  server.setRequestHandler('tools/call', async (request, context) => {
+    const { name } = request.params;
+    const { signal } = context.mcpReq;
+    const client = clientName(server) ?? caller.client;
+    const args = writtenArguments(request.params.arguments);
+    const call = async () => await table.call(name, args, { ...caller, client, signal });
+    try {
+      const answer = await (lane === undefined ? call() : lane.run(table.access(name) ?? 'read', call));
       return {
         content: [{ type: 'text' as const, text: answer.text }],
         structuredContent: JSON.parse(answer.json) as Record<string, unknown>,
         ...(answer.isError && { isError: true }),
       };
-    });
-    return server;
-  };
+    } catch (thrown) {
+      const { code, message } = protocolError(thrown, served.onBug);
+      throw new ProtocolError(code, message);
+    }
+  });
+  return server;
+}
 
+/**
+ * Serves one connection (a pipe, an SSE stream) by the official SDK, in whatever protocol revision the client opens with.
+ * What the SDK would answer with a list of schema faults is put right or answered before it gets there.
+ */
+export function serveConnection(
+  transport: Transport,
+  makeServer: () => Server,
+  onBug: Served['onBug'],
+): { close(): Promise<void> } {
   const handle = serveStdio(makeServer, { transport, onerror: () => undefined });
   const deliver = transport.onmessage?.bind(transport);
   transport.onmessage = (message) => {
     try {
-      if (!('method' in message) || !('id' in message)) return deliver?.(message);
-      const params = message.params as Params | undefined;
-      if (message.method === 'tools/call') {
-        const problem = toolCallProblem(params);
-        if (problem !== null) return void transport.send(errorReply(message.id, -32602, problem));
-        const args = params?.['arguments'];
-        if (args !== undefined && !isObject(args)) {
-          oddArguments.set(message.id, args);
-          return deliver?.({ ...message, params: { ...params, arguments: {} } } as JSONRPCMessage);
-        }
-      }
-      if (message.method === 'initialize') return deliver?.({ ...message, params: introduced(params) });
-      deliver?.(message);
+      const problem = callProblem(message);
+      if (problem !== null) return void transport.send(errorReply(problem.id, -32602, problem.why));
+      deliver?.(mend(message) as JSONRPCMessage);
     } catch (thrown) {
       const incident = onBug(thrown);
       if ('id' in message)
-        void transport.send(errorReply(message.id ?? undefined, -32603, `Internal error, incident ${incident}`));
+        void transport.send(errorReply(message.id ?? undefined, -32603, `Internal error, incident ${incident}.`));
     }
   };
   return handle;
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** `initialize` with what a hurried client (a shell script) left out. */
-function introduced(params: Params | undefined): Params {
-  const { protocolVersion, capabilities, clientInfo } = params ?? {};
-  const info: Params = isObject(clientInfo) ? (clientInfo as Params) : {};
-  return {
-    ...params,
-    protocolVersion: typeof protocolVersion === 'string' ? protocolVersion : REVISIONS[0],
-    capabilities: isObject(capabilities) ? capabilities : {},
-    clientInfo: {
-      ...info,
-      name: typeof info['name'] === 'string' ? info['name'] : 'unknown',
-      version: typeof info['version'] === 'string' ? info['version'] : '0',
-    },
-  };
 }
 
 /** What the client called itself, for the operation log: a short plain name or nothing. */

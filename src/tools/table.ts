@@ -1,5 +1,5 @@
 import { OPERATIONS } from '../engine/operations.ts';
-import { errorToData, MimirError } from '../errors.ts';
+import { MimirError } from '../errors.ts';
 import type { Profile, Tool, ToolDeps } from './define.ts';
 import { journal, timeline } from './journal.ts';
 import { link, traverse, unlink } from './links.ts';
@@ -48,13 +48,13 @@ export function createTable(deps: TableDeps): ToolTable {
     },
     call: async (name, args, caller) => {
       const tool = byName.get(name);
-      if (tool === undefined) return failure(unknownTool(name));
+      if (tool === undefined) throw unknownTool(name);
       try {
         const json = await tool.run(args, caller, deps);
         return { json, text: json, isError: false };
       } catch (error) {
         if (error instanceof MimirError && error.code !== 'bug') return failure(error);
-        return bugAnswer(error, deps);
+        throw bugOf(error, deps);
       }
     },
   });
@@ -78,9 +78,9 @@ function failure(error: MimirError): ToolAnswer {
   return { json, text: hint === undefined ? message : `${message} ${hint}`, isError: true };
 }
 
-function bugAnswer(error: unknown, { clock, onBug }: TableDeps): ToolAnswer {
+/** Notes the bug; what is thrown on names the incident and nothing else. */
+function bugOf(error: unknown, { clock, onBug }: TableDeps): MimirError {
   const incident = Buffer.from(clock.randomBytes(4)).toString('hex');
   onBug(error, incident);
-  const { message } = errorToData('not ours');
-  return failure(new MimirError('bug', `${message} Incident ${incident} stands in its log.`, { facts: { incident } }));
+  return new MimirError('bug', `Internal error, incident ${incident}.`, { facts: { incident } });
 }

@@ -41,6 +41,9 @@ export interface ToolTable {
   readonly list: readonly ToolListing[];
   /** What the tool needs, or undefined for a name that does not exist. */
   access(name: string): Access | undefined;
-  /** Never rejects: every failure is an answer with `isError`. Arguments are whatever the client sent. */
+  /**
+   * Arguments are whatever the client sent. What a tool refuses or fails at is an answer with `isError`; it rejects only
+   * with a `MimirError` of code `unknown_tool`, or `bug` with the incident in its sentence.
+   */
   call(name: string, args: unknown, caller: Caller): Promise<ToolAnswer>;
 }

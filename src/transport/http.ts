@@ -1,19 +1,45 @@
-import { isUtf8 } from 'node:buffer';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 
 import { MimirError } from '../errors.ts';
+import { monotonicMs } from '../clock.ts';
 import { LIMITS } from '../limits.ts';
-import { parseErrorReply, refusal, type Reply } from '../mcp/dispatch.ts';
+import { refusal } from '../mcp/dispatch.ts';
+import { readJson, type Budget } from './body.ts';
 import { tokenCheck, turnedAway, type Admission } from './guard.ts';
+import { JSON_TYPE, refuse, refuseForNow, sendJson } from './reply.ts';
+
+/** One request that was let in, with all that a door may do with it. */
+export interface Visit {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly query: URLSearchParams;
+  /** The JSON of a POST; undefined otherwise. */
+  readonly message: unknown;
+  /** A signal that fires when the client goes away before its answer has left. */
+  readonly gone: () => AbortSignal;
+  /** Resolves when the response has closed, for whatever reason. */
+  readonly left: Promise<void>;
+  /** Counts so many bytes of answers as held in memory (fewer when negative) until the response closes. */
+  readonly hold: (bytes: number) => void;
+  /** Says that this exchange may stay open for as long as the client likes; false when there are too many such already. */
+  readonly becomeStream: () => boolean;
+}
+
+/** What a path does with each method that it knows. */
+export type Route = Readonly<Partial<Record<'GET' | 'POST' | 'DELETE', (visit: Visit) => void | Promise<void>>>>;
 
 /** What stands behind the server. */
 export interface HttpDoor {
   readonly admission: Admission;
   readonly port: number;
-  /** Answers one JSON-RPC message; never rejects. */
-  readonly answer: (message: unknown) => Promise<Reply>;
+  /** By path. */
+  readonly routes: Readonly<Record<string, Route>>;
   readonly ready: () => boolean;
+  /** Tells of an error that is ours and answers the id of the incident. */
+  readonly onBug: (error: unknown) => string;
+  /** Waits for what is still running behind streams, then ends them; called once, when nothing new comes any more. */
+  readonly drain?: () => Promise<void>;
 }
 
 /** A server that listens. */
@@ -28,10 +54,14 @@ export type HttpLimits = Readonly<
   Record<
     | 'httpBodyMaxBytes'
     | 'httpInFlightMaxBytes'
+    | 'httpInFlightMax'
+    | 'connectionInFlightMax'
     | 'connectionsMax'
+    | 'streamsMax'
     | 'headersTimeoutMs'
     | 'requestTimeoutMs'
     | 'keepAliveTimeoutMs'
+    | 'answerStallMs'
     | 'timeoutCheckMs'
     | 'headerMaxBytes'
     | 'drainMs',
@@ -39,31 +69,27 @@ export type HttpLimits = Readonly<
   >
 >;
 
-type Headers = Readonly<Record<string, string>>;
-
-const JSON_TYPE = 'application/json';
 const UNAUTHORIZED = '{"error":"unauthorized","message":"Valid Bearer token required"}';
-/** How much of a body that is too large is still read (and dropped), so that the client gets to read why: times the limit. */
-const DROPPED_MAX = 16;
 /** Connections above the cap that are still told so; beyond, they are closed without a word. */
 const TOLD_MAX = 64;
-
-/** A refusal in JSON-RPC's shape, so that a client that reads only bodies can act on it. */
-function refusalText(message: string): string {
-  return refusal(null, -32600, message);
-}
-
-function isJson(contentType: string | undefined): boolean {
-  if (contentType === JSON_TYPE) return true;
-  const type = (contentType ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
-  return type === JSON_TYPE || (type.startsWith('application/') && type.endsWith('+json'));
-}
 
 /** Answers to what Node's parser refuses before there is a request. */
 const PARSER_REFUSALS: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
 };
+
+const CORS_HEADERS =
+  'authorization, content-type, accept, last-event-id, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name';
+const CORS_EXPOSED = 'mcp-session-id, mcp-protocol-version, www-authenticate';
+
+/** A response that has not closed, and how far its socket has come. */
+interface Open {
+  readonly response: ServerResponse;
+  readonly socket: Socket;
+  leftBytes: number;
+  movedMs: number;
+}
 
 /** Listens; resolves once it does. Throws `port_taken` when it cannot. */
 export async function listen(door: HttpDoor, limits: HttpLimits = LIMITS): Promise<HttpServer> {
@@ -72,144 +98,147 @@ export async function listen(door: HttpDoor, limits: HttpLimits = LIMITS): Promi
   const allowedOrigins = new Set(admission.allowedOrigins);
   const surplus = new WeakSet<Socket>();
   let connections = 0;
-  let inFlightBytes = 0;
+  const budget: Budget = { held: 0, max: limits.httpInFlightMaxBytes };
+  const bySocket = new WeakMap<Socket, number>();
+  const running = new Set<Open>();
+  let streams = 0;
   /** Requests that were read to their end and whose answers have not left. */
   let accepted = 0;
   let closing = false;
   let drained: (() => void) | null = null;
 
-  const send = (response: ServerResponse, status: number, body: string, headers?: Headers): void => {
-    if (closing) response.shouldKeepAlive = false;
-    response.writeHead(status, { 'content-type': JSON_TYPE, 'content-length': Buffer.byteLength(body), ...headers });
-    response.end(body);
-  };
-
-  const takeMessage = (request: IncomingMessage, response: ServerResponse): void => {
-    const { headers } = request;
-    if (request.method !== 'POST') return send(response, 405, refusalText('Use POST.'), { allow: 'POST' });
-    if (!isJson(headers['content-type'])) {
-      return send(response, 415, refusalText('Expected a request with `Content-Type: application/json`.'));
+  const take = (request: IncomingMessage, response: ServerResponse, route: Route, query: URLSearchParams): void => {
+    const { method = '' } = request;
+    const handler = method === 'GET' || method === 'POST' || method === 'DELETE' ? route[method] : undefined;
+    if (handler === undefined) {
+      const allow = Object.keys(route).join(', ');
+      return refuse(response, 405, `Use ${allow}.`, { allow });
     }
-    const tooLarge = (): void => {
-      const message = `A request may have at most ${limits.httpBodyMaxBytes} bytes; its largest field, \`body_json\`, at most ${LIMITS.bodyJsonMaxBytes}.`;
-      send(response, 413, refusalText(message));
-      request.resume();
-    };
-    const announced = Number(headers['content-length'] ?? 0);
-    if (announced > DROPPED_MAX * limits.httpBodyMaxBytes) response.shouldKeepAlive = false;
-    if (announced > limits.httpBodyMaxBytes) return tooLarge();
-    if (inFlightBytes + announced > limits.httpInFlightMaxBytes) {
-      return send(response, 503, refusalText('Too many requests at once. Wait a second and send it again.'), {
-        'retry-after': '1',
-      });
+    const { socket } = request;
+    const onSocket = bySocket.get(socket) ?? 0;
+    if (onSocket >= limits.connectionInFlightMax) {
+      return refuseForNow(response, 429, `At most ${limits.connectionInFlightMax} requests at once on one connection.`);
     }
-    if (headers.expect !== undefined) response.writeContinue();
-
-    let chunks: Buffer[] = [];
-    let length = 0;
+    if (running.size >= limits.httpInFlightMax) {
+      return refuseForNow(response, 503, 'Too many requests at once. Wait a second and send it again.');
+    }
+    bySocket.set(socket, onSocket + 1);
+    const open: Open = { response, socket, leftBytes: -1, movedMs: monotonicMs() };
+    running.add(open);
+    let kind: 'arriving' | 'accepted' | 'stream' = 'arriving';
     let held = 0;
-    request.on('data', (chunk: Buffer) => {
-      length += chunk.length;
-      if (length <= limits.httpBodyMaxBytes) {
-        chunks.push(chunk);
-        held += chunk.length;
-        inFlightBytes += chunk.length;
-        return;
-      }
-      chunks = [];
-      if (!response.headersSent) tooLarge();
-      else if (length > DROPPED_MAX * limits.httpBodyMaxBytes) request.destroy();
-    });
-    let reading = true;
-    request.on('end', () => {
-      if (response.headersSent) return;
-      reading = false;
-      accepted += 1;
-      const body = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
-      chunks = [];
-      void answer(body, response).then((bytes) => {
-        // An answer that nobody reads is held as well.
-        if (response.closed) return;
-        held += bytes;
-        inFlightBytes += bytes;
-      });
-    });
-    // Also when the client goes away in the middle.
-    response.on('close', () => {
-      inFlightBytes -= held;
-      held = 0;
-      if (reading) return;
+    const leave = (): void => {
+      if (kind === 'stream') streams -= 1;
+      if (kind !== 'accepted') return;
       accepted -= 1;
       if (accepted === 0) drained?.();
+    };
+    const left = new Promise<void>((resolve) => {
+      response.on('close', () => {
+        running.delete(open);
+        bySocket.set(socket, (bySocket.get(socket) ?? 1) - 1);
+        budget.held -= held;
+        held = 0;
+        leave();
+        kind = 'arriving';
+        resolve();
+      });
     });
-  };
-
-  const answer = async (body: Buffer, response: ServerResponse): Promise<number> => {
-    let message: unknown;
-    try {
-      if (!isUtf8(body)) return reply(response, 400, parseErrorReply('the body is not UTF-8'));
-      message = JSON.parse(body.toString('utf8'));
-    } catch {
-      return reply(response, 400, parseErrorReply('the body is not JSON'));
-    }
-    const text = await door.answer(message);
-    if (text !== null) return reply(response, 200, text);
-    response.writeHead(202, { 'content-length': 0 });
-    response.end();
-    return 0;
-  };
-
-  const reply = (response: ServerResponse, status: number, text: string): number => {
-    send(response, status, text);
-    return text.length;
+    const visit = (message: unknown): void => {
+      kind = 'accepted';
+      accepted += 1;
+      const answered = handler({
+        request,
+        response,
+        query,
+        message,
+        left,
+        gone: () => {
+          const controller = new AbortController();
+          response.on('close', () => {
+            if (!response.writableFinished) controller.abort();
+          });
+          return controller.signal;
+        },
+        hold: (bytes) => {
+          if (response.closed) return;
+          held += bytes;
+          budget.held += bytes;
+        },
+        becomeStream: () => {
+          if (streams >= limits.streamsMax) return false;
+          leave();
+          kind = 'stream';
+          streams += 1;
+          return true;
+        },
+      });
+      answered?.catch((thrown: unknown) => {
+        const incident = door.onBug(thrown);
+        if (response.headersSent) return void response.destroy();
+        sendJson(response, 500, refusal(null, -32603, `Internal error, incident ${incident}.`));
+      });
+    };
+    if (method !== 'POST') return visit(undefined);
+    readJson(request, response, { maxBytes: limits.httpBodyMaxBytes, budget }, visit);
   };
 
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     const { headers } = request;
     if (surplus.has(request.socket)) {
       response.shouldKeepAlive = false;
-      return send(response, 503, refusalText(`At most ${limits.connectionsMax} connections at once. Close some.`), {
-        'retry-after': '1',
-      });
+      return refuseForNow(response, 503, `At most ${limits.connectionsMax} connections at once. Close some.`);
     }
+    if (closing) response.shouldKeepAlive = false;
     const why = turnedAway(headers, admission);
-    if (why !== null) return send(response, 403, JSON.stringify({ error: 'forbidden', message: why }));
+    if (why !== null) return sendJson(response, 403, JSON.stringify({ error: 'forbidden', message: why }));
     const { origin } = headers;
     if (origin !== undefined && allowedOrigins.has(origin.toLowerCase())) {
       response.setHeader('access-control-allow-origin', origin);
+      response.setHeader('access-control-expose-headers', CORS_EXPOSED);
       response.setHeader('vary', 'origin');
       if (request.method === 'OPTIONS') {
         response.writeHead(204, {
-          'access-control-allow-methods': 'POST',
-          'access-control-allow-headers': 'authorization, content-type',
+          'access-control-allow-methods': 'GET, POST, DELETE',
+          'access-control-allow-headers': CORS_HEADERS,
           'access-control-max-age': '600',
         });
         response.end();
         return;
       }
     }
-    const path = request.url?.split('?', 1)[0];
-    if (path === '/message') {
-      if (!carriesToken(headers)) return send(response, 401, UNAUTHORIZED, { 'www-authenticate': 'Bearer' });
-      if (!closing) return takeMessage(request, response);
-      return send(response, 503, refusalText('The server is stopping. Send it again when it is back.'), {
-        'retry-after': '2',
-      });
+    const [path = '', query = ''] = (request.url ?? '').split('?', 2);
+    const route = Object.hasOwn(door.routes, path) ? door.routes[path] : undefined;
+    if (route !== undefined) {
+      if (!carriesToken(headers)) return sendJson(response, 401, UNAUTHORIZED, { 'www-authenticate': 'Bearer' });
+      if (!closing) return take(request, response, route, new URLSearchParams(query));
+      return refuseForNow(response, 503, 'The server is stopping. Send it again when it is back.', 2);
     }
     if (path !== '/healthz' && path !== '/readyz') {
-      return send(
-        response,
-        404,
-        '{"error":"not_found","message":"There are POST /message, GET /healthz, GET /readyz."}',
-      );
+      const message = `There are ${[...Object.keys(door.routes), '/healthz', '/readyz'].join(', ')}.`;
+      return sendJson(response, 404, JSON.stringify({ error: 'not_found', message }));
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') {
-      return send(response, 405, refusalText('Use GET.'), { allow: 'GET, HEAD' });
+      return refuse(response, 405, 'Use GET.', { allow: 'GET, HEAD' });
     }
-    if (path === '/healthz') return send(response, 200, '{"status":"ok"}');
-    if (door.ready() && !closing) return send(response, 200, '{"status":"ready"}');
-    send(response, 503, '{"status":"not_ready"}', { 'retry-after': '1' });
+    if (path === '/healthz') return sendJson(response, 200, '{"status":"ok"}');
+    if (door.ready() && !closing) return sendJson(response, 200, '{"status":"ready"}');
+    sendJson(response, 503, '{"status":"not_ready"}', { 'retry-after': '1' });
   };
+
+  /** Cuts off whoever has stopped reading an answer: it is held in memory for them. */
+  const cutOffStalled = (): void => {
+    const nowMs = monotonicMs();
+    for (const open of running) {
+      const { socket } = open;
+      const leftBytes = socket.bytesWritten - socket.writableLength;
+      if (socket.writableLength === 0 || leftBytes !== open.leftBytes) {
+        open.leftBytes = leftBytes;
+        open.movedMs = nowMs;
+      } else if (nowMs - open.movedMs > limits.answerStallMs) socket.destroy();
+    }
+  };
+  const stallTimer = setInterval(cutOffStalled, limits.timeoutCheckMs).unref();
 
   const server = createServer(
     { maxHeaderSize: limits.headerMaxBytes, connectionsCheckingInterval: limits.timeoutCheckMs },
@@ -229,7 +258,7 @@ export async function listen(door: HttpDoor, limits: HttpLimits = LIMITS): Promi
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (!socket.writable) return void socket.destroy();
     const status = PARSER_REFUSALS[error.code ?? ''] ?? '400 Bad Request';
-    const body = refusalText(`${status.slice(4)}.`);
+    const body = refusal(null, -32600, `${status.slice(4)}.`);
     const head = `HTTP/1.1 ${status}\r\ncontent-type: ${JSON_TYPE}\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n`;
     socket.end(head + body, () => socket.destroy());
   });
@@ -241,13 +270,16 @@ export async function listen(door: HttpDoor, limits: HttpLimits = LIMITS): Promi
     port,
     close: async () => {
       closing = true;
+      for (const { response } of running) response.shouldKeepAlive = false;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       const late = setTimeout(() => server.closeAllConnections(), limits.drainMs);
       if (accepted > 0) await new Promise<void>((resolve) => (drained = resolve));
+      await Promise.race([door.drain?.(), closed]);
       // What is left has sent no whole request: silent connections and half bodies.
       server.closeAllConnections();
       await closed;
       clearTimeout(late);
+      clearInterval(stallTimer);
     },
   };
 }

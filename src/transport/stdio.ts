@@ -7,6 +7,7 @@ import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/server';
 
 import { LIMITS } from '../limits.ts';
 import { invalidRequestReply, parseErrorReply } from '../mcp/dispatch.ts';
+import { readableId, structureProblem } from '../mcp/mend.ts';
 
 const NEWLINE = 10;
 /** Answered at once, whatever is still running before them; later answers wait for these as for any other. */
@@ -249,31 +250,4 @@ export class StdioTransport implements Transport {
       if ((typeof cancelled === 'string' || typeof cancelled === 'number') && this.#forget(cancelled)) this.#flush();
     }
   }
-}
-
-function readableId(message: unknown): string | number | null {
-  if (typeof message !== 'object' || message === null || !('id' in message)) return null;
-  return typeof message.id === 'string' || typeof message.id === 'number' ? message.id : null;
-}
-
-function structureProblem(message: unknown): string | null {
-  if (Array.isArray(message)) return 'batches are not supported; send one message a line';
-  if (typeof message !== 'object' || message === null) return 'a message is a JSON object';
-  if (!('jsonrpc' in message) || message.jsonrpc !== '2.0') return 'jsonrpc must be "2.0"';
-  if ('id' in message) {
-    const { id } = message;
-    if (typeof id !== 'string' && !(typeof id === 'number' && Number.isInteger(id)))
-      return 'id must be text or a whole number';
-  }
-  if ('method' in message) {
-    if (typeof message.method !== 'string') return 'method must be text';
-    if (
-      'params' in message &&
-      (typeof message.params !== 'object' || message.params === null || Array.isArray(message.params))
-    ) {
-      return 'params must be an object';
-    }
-    return null;
-  }
-  return 'result' in message || 'error' in message ? null : 'method is missing';
 }

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
-import { statSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -33,70 +32,6 @@ async function stdio(
   const answers = running.printed.stdout.split('\n').filter((line) => line !== '');
   return { answers: answers.map((line) => JSON.parse(line) as Answer), code, stderr: running.printed.stderr };
 }
-
-const CALLS: [string, unknown][] = [
-  ['mimir_recall', { query: 'nothing yet' }],
-  ['mimir_context', {}],
-  [
-    'mimir_remember',
-    { category: 'd', key: 'a', body_json: '{"content":"The heron host runs staging"}', tags: ['ops'] },
-  ],
-  ['mimir_remember', { category: 'd', key: 'b', body_json: '"plain text"', importance: '0.75' }],
-  ['mimir_remember', { category: 'd', key: 'a', body_json: '{"content":"The heron host runs production"}' }],
-  ['mimir_recall', { query: 'heron', limit: '5' }],
-  ['mimir_recall', { query: 'the "quoted" AND (broken OR * syntax' }],
-  ['mimir_recall', { query: 'the of and' }],
-  ['mimir_recall', { query: 'x'.repeat(10_000) }],
-  ['mimir_state_set', { key: 'k', value_json: '1', ttl_seconds: null }],
-  ['mimir_state_get', { key: 'k' }],
-  ['mimir_state_list', {}],
-  ['mimir_journal', { event_type: 'decision', evaluated: { a: 1 } }],
-  ['mimir_timeline', {}],
-  ['mimir_traverse', { category: 'd', key: 'a' }],
-  ['mimir_forget', { category: 'd', key: 'b' }],
-  ['mimir_forget', { category: 'd', key: 'b' }],
-  ['mimir_get_entity', { id: 'mem-000000000000' }],
-  ['mimir_link', { from_category: 'd', from_key: 'a', to_id: 'mem-000000000000' }],
-  ['mimir_remember', { category: 'd', key: 'c' }],
-  ['mimir_nope', {}],
-];
-
-/** Ids are random and times pass (a score falls with them); everything else must be equal. */
-function stable(text: string): string {
-  return text
-    .replace(/(mem|jrn)-[0-9a-f]{12}/g, '$1-x')
-    .replace(/\d{13}/g, 'T')
-    .replace(/(decay_score\\*":)([\d.]+)/g, (_, name: string, score: string) => name + Number(score).toFixed(3))
-    .replace(/"db_file_size_bytes":\d+/, '');
-}
-
-test('the same calls give the same results through stdio and POST /message', async (t) => {
-  const folder = temporaryFolder(t);
-  const lines = [INITIALIZE, ...CALLS.map(([name, args], i) => callText(i + 1, name, args))];
-  const overStdio = await stdio(join(folder, 'stdio.db'), lines);
-  assert.equal(overStdio.code, 0);
-  assert.match(overStdio.stderr, /^mimir: using database at .*\nmimir: MCP server ready\n$/);
-  assert.deepEqual(
-    overStdio.answers.map((answer) => answer.id),
-    lines.map((_, i) => i),
-    'answers come in the order of the requests',
-  );
-  const server = await startHttp(['--db', join(folder, 'http.db')]);
-  for (const [i, [name, args]] of CALLS.entries()) {
-    const { status, body } = await http(server.port, { body: callText(i + 1, name, args) });
-    assert.equal(status, 200);
-    const answer = JSON.parse(body) as Answer;
-    assert.equal(
-      stable(JSON.stringify(answer.result)),
-      stable(JSON.stringify(overStdio.answers[i + 1]?.result)),
-      `${name} ${i}`,
-    );
-  }
-  server.child.kill('SIGTERM');
-  assert.equal(await server.ended, 0);
-  assert.throws(() => statSync(join(folder, 'http.db-wal')), 'the file is left clean');
-  assert.equal(statSync(join(folder, 'http.db')).mode & 0o777, 0o600);
-});
 
 test('every split of the bytes gives the same lines', () => {
   const bytes = Buffer.from('{"a":1}\n\n  \r\nzwei – ü\n'.repeat(3) + 'last');

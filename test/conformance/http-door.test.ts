@@ -8,7 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LIMITS } from '../../src/limits.ts';
 import { dispatch } from '../../src/mcp/dispatch.ts';
 import { turnedAway } from '../../src/transport/guard.ts';
-import { listen, type HttpDoor, type HttpLimits, type HttpServer } from '../../src/transport/http.ts';
+import { listen, type HttpLimits, type HttpServer } from '../../src/transport/http.ts';
+import { messageRoute } from '../../src/transport/message.ts';
 import type { ToolTable } from '../../src/tools/types.ts';
 import { callText, http, startHttp, startMimir, temporaryFolder, until } from '../support/processes.ts';
 
@@ -19,11 +20,11 @@ const PONG = '{"jsonrpc":"2.0","id":1,"result":{}}';
 async function door(
   t: TestContext,
   limits: Partial<HttpLimits> = {},
-  more: Partial<HttpDoor> = {},
+  answer: () => Promise<string> = async () => PONG,
 ): Promise<HttpServer> {
   const admission = { host: '127.0.0.1', allowedHosts: [], allowedOrigins: [], token: null };
   const server = await listen(
-    { admission, port: 0, answer: async () => PONG, ready: () => true, ...more },
+    { admission, port: 0, routes: { '/message': messageRoute(answer) }, ready: () => true, onBug: () => 'none' },
     { ...LIMITS, timeoutCheckMs: 20, ...limits },
   );
   t.after(() => server.close());
@@ -74,7 +75,7 @@ test('bytes in flight are bounded, and are free again after the answer and after
   let release: () => void = () => undefined;
   const gate = new Promise<void>((resolve) => (release = resolve));
   const answer = async (): Promise<string> => await gate.then(() => PONG);
-  const server = await door(t, { httpInFlightMaxBytes: 5_000 }, { answer });
+  const server = await door(t, { httpInFlightMaxBytes: 5_000 }, answer);
   const large = JSON.stringify('x'.repeat(3_000));
   const waiting = http(server.port, { body: large });
   await sleep(30);
@@ -127,7 +128,7 @@ test('who asks before sending a body is told before sending it', async (t) => {
 test('closing answers what was accepted, refuses what comes after, and waits for nobody else', async (t) => {
   let release: () => void = () => undefined;
   const gate = new Promise<void>((resolve) => (release = resolve));
-  const server = await door(t, {}, { answer: async () => await gate.then(() => PONG) });
+  const server = await door(t, {}, async () => await gate.then(() => PONG));
   const [silent, half, slow] = [await connect(server.port), await connect(server.port), await connect(server.port)];
   half.socket.write(head(50) + '{"js');
   slow.socket.write(head(PING.length) + PING);
@@ -195,7 +196,10 @@ test('an allowed origin gets its CORS headers and its preflight, nobody else doe
   const preflight = await http(server.port, { method: 'OPTIONS', headers: { origin: 'https://app.example' } });
   assert.equal(preflight.status, 204);
   assert.equal(preflight.headers['access-control-allow-origin'], 'https://app.example');
-  assert.equal(preflight.headers['access-control-allow-headers'], 'authorization, content-type');
+  assert.equal(
+    preflight.headers['access-control-allow-headers'],
+    'authorization, content-type, accept, last-event-id, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name',
+  );
   const json = { 'content-type': 'application/json' };
   const posted = await http(server.port, { headers: { ...json, origin: 'https://app.example' }, body: PING });
   assert.equal(posted.headers['access-control-allow-origin'], 'https://app.example');
@@ -302,7 +306,7 @@ test('plain JSON-RPC: what is no request, and what is ours to answer for', async
   assert.deepEqual(await ask(rpc('tools/call', [])), error(-32602, 'Missing tool name'));
   assert.deepEqual(
     await ask(rpc('tools/call', { name: 'broken' })),
-    error(-32603, 'Internal error, incident incident-1'),
+    error(-32603, 'Internal error, incident incident-1.'),
   );
   assert.deepEqual(await ask(rpc('resources/list')), error(-32601, 'Method not found: resources/list'));
   assert.deepEqual(

@@ -1,0 +1,84 @@
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import { LIMITS } from '../limits.ts';
+import { parseErrorReply } from '../mcp/dispatch.ts';
+import { JSON_TYPE, refuse, refuseForNow, sendJson } from './reply.ts';
+
+/** How much of a body that is too large is still read (and dropped), so that the client gets to read why: times the limit. */
+const DROPPED_MAX = 16;
+
+/** Bytes that all requests together hold in memory. */
+export interface Budget {
+  held: number;
+  readonly max: number;
+}
+
+function isJson(contentType: string | undefined): boolean {
+  if (contentType === JSON_TYPE) return true;
+  const type = (contentType ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+  return type === JSON_TYPE || (type.startsWith('application/') && type.endsWith('+json'));
+}
+
+/**
+ * Reads the body of a POST as JSON within the bounds and hands it on; what is none, or too large, is answered here and
+ * `read` is never called. The bytes count in the budget until the response closes.
+ */
+export function readJson(
+  request: IncomingMessage,
+  response: ServerResponse,
+  bounds: { readonly maxBytes: number; readonly budget: Budget },
+  read: (value: unknown) => void,
+): void {
+  const { maxBytes, budget } = bounds;
+  const { headers } = request;
+  if (!isJson(headers['content-type'])) {
+    return refuse(response, 415, 'Expected a request with `Content-Type: application/json`.');
+  }
+  const tooLarge = (): void => {
+    const why = `A request may have at most ${maxBytes} bytes; its largest field, \`body_json\`, at most ${LIMITS.bodyJsonMaxBytes}.`;
+    refuse(response, 413, why);
+    request.resume();
+  };
+  const announced = Number(headers['content-length'] ?? 0);
+  if (announced > DROPPED_MAX * maxBytes) response.shouldKeepAlive = false;
+  if (announced > maxBytes) return tooLarge();
+  if (budget.held + announced > budget.max) {
+    return refuseForNow(response, 503, 'Too many requests at once. Wait a second and send it again.');
+  }
+  if (headers.expect !== undefined) response.writeContinue();
+
+  let chunks: Buffer[] = [];
+  let length = 0;
+  let held = 0;
+  request.on('data', (chunk: Buffer) => {
+    length += chunk.length;
+    if (length <= maxBytes) {
+      chunks.push(chunk);
+      held += chunk.length;
+      budget.held += chunk.length;
+      return;
+    }
+    chunks = [];
+    if (!response.headersSent) tooLarge();
+    else if (length > DROPPED_MAX * maxBytes) request.destroy();
+  });
+  request.on('end', () => {
+    if (response.headersSent) return;
+    const body = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
+    chunks = [];
+    if (!isUtf8(body)) return sendJson(response, 400, parseErrorReply('the body is not UTF-8'));
+    let value: unknown;
+    try {
+      value = JSON.parse(body.toString('utf8'));
+    } catch {
+      return sendJson(response, 400, parseErrorReply('the body is not JSON'));
+    }
+    read(value);
+  });
+  // Also when the client goes away in the middle.
+  response.on('close', () => {
+    budget.held -= held;
+    held = 0;
+  });
+}

@@ -1,0 +1,47 @@
+import { monotonicMs } from '../clock.ts';
+import { LIMITS } from '../limits.ts';
+import { dispatch, type Served } from '../mcp/dispatch.ts';
+import { OrderedLane } from '../mcp/lane.ts';
+import { serveConnection, toolServer } from '../mcp/server.ts';
+import { createStreamable } from '../mcp/streamable.ts';
+import type { HttpDoor, Route } from './http.ts';
+import { messageRoute } from './message.ts';
+import { createSseDoor } from './sse.ts';
+import { webRoute } from './web.ts';
+
+/** Bytes of a session id: 128 bits cannot be guessed. */
+const SESSION_ID_BYTES = 16;
+
+/** The MCP doors of an HTTP server, by path, over one table. */
+export function mcpDoors(
+  served: Served,
+  randomBytes: (count: number) => Uint8Array,
+): Required<Pick<HttpDoor, 'routes' | 'drain'>> {
+  const newSessionId = (): string => Buffer.from(randomBytes(SESSION_ID_BYTES)).toString('hex');
+  const sse = createSseDoor({
+    serve: (transport) => {
+      const lane = new OrderedLane();
+      return serveConnection(transport, () => toolServer(served, lane), served.onBug);
+    },
+    newSessionId,
+    limits: LIMITS,
+  });
+  const streamable = createStreamable({
+    makeServer: () => toolServer(served),
+    newSessionId,
+    nowMs: monotonicMs,
+    onBug: served.onBug,
+    limits: LIMITS,
+  });
+  const plain = messageRoute((message, signal) => dispatch(message, served, signal));
+  const message: Route = {
+    POST: (visit) => (visit.query.has('session_id') ? sse.post : plain).POST?.(visit),
+  };
+  return {
+    routes: { '/mcp': webRoute(streamable.fetch), '/message': message, '/messages': sse.post, '/sse': sse.stream },
+    drain: async () => {
+      await sse.settled();
+      await streamable.close();
+    },
+  };
+}

@@ -1,0 +1,158 @@
+import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/server';
+import type { ServerResponse } from 'node:http';
+
+import { invalidRequestReply } from '../mcp/dispatch.ts';
+import { mend, readableId, structureProblem } from '../mcp/mend.ts';
+import type { Route } from './http.ts';
+import { refuse, refuseForNow, sendAccepted, sendJson } from './reply.ts';
+
+/** What it works with. */
+export interface SseDeps {
+  /** Puts a server behind the stream. */
+  readonly serve: (transport: Transport) => { close(): Promise<void> };
+  /** Cannot be guessed, safe in a URL. */
+  readonly newSessionId: () => string;
+  readonly limits: {
+    readonly sessionOpenMax: number;
+    readonly sessionUnreadMaxBytes: number;
+    readonly streamKeepAliveMs: number;
+  };
+}
+
+/** The two halves of HTTP+SSE, the transport of 2024-11-05. */
+export interface SseDoor {
+  /** `GET /sse` opens a stream and says where to post. */
+  readonly stream: Route;
+  /** A POST that names a session: its answer goes to that session's stream and nowhere else. */
+  readonly post: Route;
+  /** Resolves when every request that was accepted has been answered. */
+  settled(): Promise<void>;
+}
+
+/** A session lives as long as its stream. */
+class SseTransport implements Transport {
+  onclose?: () => void;
+  onerror?: (error: Error) => void;
+  onmessage?: (message: JSONRPCMessage) => void;
+  readonly #response: ServerResponse;
+  readonly #hold: (bytes: number) => void;
+  readonly #answered: () => void;
+  /** Requests without an answer. */
+  readonly open = new Set<string | number>();
+
+  constructor(response: ServerResponse, hold: (bytes: number) => void, answered: () => void) {
+    this.#response = response;
+    this.#hold = hold;
+    this.#answered = answered;
+  }
+
+  async start(): Promise<void> {
+    // It began with the response.
+  }
+
+  async send(message: JSONRPCMessage): Promise<void> {
+    this.write('message', JSON.stringify(message));
+    if (!('method' in message) && message.id !== undefined) this.settle(message.id);
+  }
+
+  async close(): Promise<void> {
+    this.#response.end();
+  }
+
+  write(event: string, text: string): void {
+    if (this.#response.closed) return;
+    this.#hold(text.length);
+    this.#response.write(`event: ${event}\ndata: ${text}\n\n`, () => this.#hold(-text.length));
+  }
+
+  beat(): void {
+    this.#response.write(': keep-alive\n\n');
+  }
+
+  unreadBytes(): number {
+    return this.#response.writableLength;
+  }
+
+  settle(id: string | number): void {
+    if (this.open.delete(id)) this.#answered();
+  }
+}
+
+/** Makes the door. Its sessions end with their streams; keep-alive comments find out those that are gone. */
+export function createSseDoor({ serve, newSessionId, limits }: SseDeps): SseDoor {
+  const sessions = new Map<string, SseTransport>();
+  let idle: (() => void) | null = null;
+  const openCount = (): number => [...sessions.values()].reduce((sum, { open }) => sum + open.size, 0);
+  const answered = (): void => {
+    if (idle !== null && openCount() === 0) idle();
+  };
+  setInterval(() => {
+    for (const session of sessions.values()) session.beat();
+  }, limits.streamKeepAliveMs).unref();
+
+  const stream: Route = {
+    GET: ({ response, becomeStream, hold, left }) => {
+      if (!becomeStream()) {
+        return refuseForNow(response, 503, 'Too many streams are open. Close some, or try again in a while.', 5);
+      }
+      response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform' });
+      const id = newSessionId();
+      const session = new SseTransport(response, hold, answered);
+      const handle = serve(session);
+      sessions.set(id, session);
+      session.write('endpoint', `/message?session_id=${id}`);
+      void left.then(() => {
+        sessions.delete(id);
+        session.open.clear();
+        answered();
+        // Takes what still waits out of the queues.
+        session.onclose?.();
+        void handle.close();
+      });
+    },
+  };
+
+  const post: Route = {
+    POST: ({ response, message: written, query }) => {
+      const ids = query.getAll('session_id');
+      const session = ids.length === 1 ? sessions.get(ids[0] ?? '') : undefined;
+      if (ids.length !== 1)
+        return refuse(response, 400, 'Name the session once: /message?session_id=ID, as GET /sse says.');
+      if (session === undefined) {
+        return refuse(response, 404, 'Session not found: its stream has ended. Open a new one with GET /sse.');
+      }
+      const message = mend(written);
+      const problem = structureProblem(message);
+      if (problem !== null) return sendJson(response, 400, invalidRequestReply(readableId(message), problem));
+      if (session.open.size >= limits.sessionOpenMax || session.unreadBytes() > limits.sessionUnreadMaxBytes) {
+        return refuseForNow(
+          response,
+          429,
+          'This session has too many answers outstanding. Read its stream, then go on.',
+        );
+      }
+      const valid = message as JSONRPCMessage;
+      if ('method' in valid && 'id' in valid) {
+        if (session.open.has(valid.id)) {
+          return sendJson(response, 400, invalidRequestReply(valid.id, 'a request with this id is still open'));
+        }
+        session.open.add(valid.id);
+      }
+      sendAccepted(response);
+      session.onmessage?.(valid);
+      // A cancelled request gets no answer.
+      if ('method' in valid && valid.method === 'notifications/cancelled') {
+        const cancelled = valid.params?.['requestId'];
+        if (typeof cancelled === 'string' || typeof cancelled === 'number') session.settle(cancelled);
+      }
+    },
+  };
+
+  return {
+    stream,
+    post,
+    settled: async () => {
+      if (openCount() > 0) await new Promise<void>((resolve) => (idle = resolve));
+    },
+  };
+}
