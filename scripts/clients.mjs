@@ -1,0 +1,20 @@
+// Installs other people's clients, which test/e2e/clients.test.ts and npm run conformance drive: npm run clients
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+const CLIENTS = join(import.meta.dirname, '../clients');
+
+function run(command, args) {
+  const { status, error } = spawnSync(command, args, { cwd: CLIENTS, stdio: 'inherit' });
+  if (status === 0) return;
+  process.stderr.write(`${command} ${args.join(' ')} failed${error === undefined ? '' : `: ${error.message}`}.\n`);
+  process.exit(1);
+}
+
+run('npm', ['ci', '--no-audit', '--no-fund']);
+if (spawnSync('python3', ['-m', 'venv', '--help']).status === 0) {
+  run('python3', ['-m', 'venv', '.venv']);
+  run('.venv/bin/pip', ['install', '--quiet', '--disable-pip-version-check', '-r', 'requirements.txt']);
+} else {
+  process.stderr.write('There is no python3 with venv here: the Python client is left out.\n');
+}

@@ -1,0 +1,68 @@
+// Real clients of other people, each a process of its own.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import { promisify } from 'node:util';
+
+import { startHttp, temporaryFolder } from '../support/processes.ts';
+
+const CLIENTS = join(import.meta.dirname, '../../clients');
+const LAUNCHER = join(import.meta.dirname, '../../bin/mimir.js');
+const PYTHON = join(CLIENTS, '.venv/bin/python');
+const INSPECTOR = join(CLIENTS, 'node_modules/.bin/inspector');
+const withoutClients = existsSync(join(CLIENTS, 'node_modules'))
+  ? false
+  : 'the clients are not installed: npm run clients';
+const withoutPython = existsSync(PYTHON) ? false : 'the Python client is not installed: npm run clients, with python3';
+
+const run = async (command: string, args: readonly string[]): Promise<string> =>
+  (await promisify(execFile)(command, args, { cwd: CLIENTS, timeout: 30_000 })).stdout;
+
+const EXPECTED = { tools: 16, action: 'created', keys: ['a'], same: true, refused: true };
+
+/** Client and arguments; `URL` and `STDIO` stand for the server. */
+const RUNS: readonly (readonly string[])[] = [
+  ['v1.mjs', 'stdio', 'STDIO'],
+  ['v1.mjs', 'http', 'URL/mcp'],
+  ['v1.mjs', 'sse', 'URL/sse'],
+  ['v2.mjs', 'legacy', 'stdio', 'STDIO'],
+  ['v2.mjs', 'auto', 'stdio', 'STDIO'],
+  ['v2.mjs', 'modern', 'stdio', 'STDIO'],
+  ['v2.mjs', 'legacy', 'http', 'URL/mcp'],
+  ['v2.mjs', 'auto', 'http', 'URL/mcp'],
+  ['v2.mjs', 'modern', 'http', 'URL/mcp'],
+  ['client.py', 'stdio', process.execPath, 'STDIO'],
+  ['client.py', 'http', 'URL/mcp'],
+  ['client.py', 'sse', 'URL/sse'],
+];
+
+for (const [file = '', ...args] of RUNS) {
+  const isPython = file.endsWith('.py');
+  test(`${file} ${args[0]} ${args[1]}`, { skip: isPython ? withoutPython : withoutClients }, async (t) => {
+    const db = join(temporaryFolder(t), 'm.db');
+    const overHttp = args.some((arg) => arg.startsWith('URL'));
+    const server = overHttp ? await startHttp(['--db', db]) : null;
+    const resolved = args.flatMap((arg) =>
+      arg === 'STDIO' ? [LAUNCHER, '--db', db] : [arg.replace('URL', `http://127.0.0.1:${server?.port}`)],
+    );
+    const printed = await run(isPython ? PYTHON : process.execPath, [file, ...resolved]);
+    assert.deepEqual(JSON.parse(printed), EXPECTED);
+    server?.child.kill('SIGTERM');
+    if (server !== null) assert.equal(await server.ended, 0);
+  });
+}
+
+test('the Inspector finds nothing to object to in the list, in any era', { skip: withoutClients }, async (t) => {
+  const server = await startHttp(['--db', join(temporaryFolder(t), 'm.db')]);
+  const target = [INSPECTOR, '--cli', `http://127.0.0.1:${server.port}/mcp`, '--transport', 'http'];
+  for (const era of ['legacy', 'auto', 'modern']) {
+    // It exits with 6 when a schema is one that some client cannot read.
+    const args = ['--protocol-era', era, '--method', 'tools/list', '--strict', '--format', 'json'];
+    const listed = JSON.parse(await run(process.execPath, [...target, ...args])) as { result: { tools: unknown[] } };
+    assert.equal(listed.result.tools.length, EXPECTED.tools);
+  }
+  server.child.kill('SIGTERM');
+  await server.ended;
+});
