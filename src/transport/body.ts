@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { LIMITS } from '../limits.ts';
-import { parseErrorReply } from '../mcp/dispatch.ts';
+import { parseErrorReply, refusal } from '../mcp/dispatch.ts';
 import { JSON_TYPE, refuse, refuseForNow, sendJson } from './reply.ts';
 
 /** How much of a body that is too large is still read (and dropped), so that the client gets to read why: times the limit. */
@@ -35,12 +35,16 @@ export function readJson(
   if (!isJson(headers['content-type'])) {
     return refuse(response, 415, 'Expected a request with `Content-Type: application/json`.');
   }
+  const announced = Number(headers['content-length'] ?? 0);
   const tooLarge = (): void => {
     const why = `A request may have at most ${maxBytes} bytes; its largest field, \`body_json\`, at most ${LIMITS.bodyJsonMaxBytes}.`;
-    refuse(response, 413, why);
-    request.resume();
+    if (headers.expect !== undefined || announced > DROPPED_MAX * maxBytes) return refuse(response, 413, why);
+    // Answered at once, ended after the last byte: whoever still sends would meet a closed connection, and never read why.
+    const text = refusal(null, -32600, why);
+    response.writeHead(413, { 'content-type': JSON_TYPE, 'content-length': Buffer.byteLength(text) });
+    response.write(text);
+    request.on('end', () => response.end()).resume();
   };
-  const announced = Number(headers['content-length'] ?? 0);
   if (announced > DROPPED_MAX * maxBytes) response.shouldKeepAlive = false;
   if (announced > maxBytes) return tooLarge();
   if (budget.held + announced > budget.max) {

@@ -3,19 +3,20 @@ import { LIMITS } from '../limits.ts';
 import { dispatch, type Served } from '../mcp/dispatch.ts';
 import { OrderedLane } from '../mcp/lane.ts';
 import { serveConnection, toolServer } from '../mcp/server.ts';
-import { createStreamable } from '../mcp/streamable.ts';
+import { createStreamable, type SessionLimits } from '../mcp/streamable.ts';
 import type { HttpDoor, Route } from './http.ts';
 import { messageRoute } from './message.ts';
-import { createSseDoor } from './sse.ts';
+import { createSseDoor, type SseLimits } from './sse.ts';
 import { webRoute } from './web.ts';
 
 /** Bytes of a session id: 128 bits cannot be guessed. */
 const SESSION_ID_BYTES = 16;
 
-/** The MCP doors of an HTTP server, by path, over one table. */
+/** The MCP doors of an HTTP server, by path, over one table. Tests hand in smaller limits. */
 export function mcpDoors(
   served: Served,
   randomBytes: (count: number) => Uint8Array,
+  limits: SessionLimits & SseLimits = LIMITS,
 ): Required<Pick<HttpDoor, 'routes' | 'drain'>> {
   const newSessionId = (): string => Buffer.from(randomBytes(SESSION_ID_BYTES)).toString('hex');
   const sse = createSseDoor({
@@ -24,14 +25,14 @@ export function mcpDoors(
       return serveConnection(transport, () => toolServer(served, lane), served.onBug);
     },
     newSessionId,
-    limits: LIMITS,
+    limits,
   });
   const streamable = createStreamable({
     makeServer: () => toolServer(served),
     newSessionId,
     nowMs: monotonicMs,
     onBug: served.onBug,
-    limits: LIMITS,
+    limits,
   });
   const plain = messageRoute((message, signal) => dispatch(message, served, signal));
   const message: Route = {

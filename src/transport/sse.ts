@@ -6,17 +6,20 @@ import { mend, readableId, structureProblem } from '../mcp/mend.ts';
 import type { Route } from './http.ts';
 import { refuse, refuseForNow, sendAccepted, sendJson } from './reply.ts';
 
+/** The bounds of its sessions. */
+export interface SseLimits {
+  readonly sessionOpenMax: number;
+  readonly sessionUnreadMaxBytes: number;
+  readonly streamKeepAliveMs: number;
+}
+
 /** What it works with. */
 export interface SseDeps {
   /** Puts a server behind the stream. */
   readonly serve: (transport: Transport) => { close(): Promise<void> };
   /** Cannot be guessed, safe in a URL. */
   readonly newSessionId: () => string;
-  readonly limits: {
-    readonly sessionOpenMax: number;
-    readonly sessionUnreadMaxBytes: number;
-    readonly streamKeepAliveMs: number;
-  };
+  readonly limits: SseLimits;
 }
 
 /** The two halves of HTTP+SSE, the transport of 2024-11-05. */
@@ -51,18 +54,23 @@ class SseTransport implements Transport {
   }
 
   async send(message: JSONRPCMessage): Promise<void> {
-    this.write('message', JSON.stringify(message));
-    if (!('method' in message) && message.id !== undefined) this.settle(message.id);
+    this.write('message', JSON.stringify(message), () => {
+      if (!('method' in message) && message.id !== undefined) this.settle(message.id);
+    });
   }
 
   async close(): Promise<void> {
     this.#response.end();
   }
 
-  write(event: string, text: string): void {
+  /** `left` is called when the socket has taken it. */
+  write(event: string, text: string, left?: () => void): void {
     if (this.#response.closed) return;
     this.#hold(text.length);
-    this.#response.write(`event: ${event}\ndata: ${text}\n\n`, () => this.#hold(-text.length));
+    this.#response.write(`event: ${event}\ndata: ${text}\n\n`, () => {
+      this.#hold(-text.length);
+      left?.();
+    });
   }
 
   beat(): void {

@@ -1,0 +1,268 @@
+// Sessions and streams: who gets which answer, when a session ends, and what happens when there is too much of anything.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { createConnection } from 'node:net';
+import test, { type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { LIMITS } from '../../src/limits.ts';
+import { mcpDoors } from '../../src/transport/doors.ts';
+import { listen, type HttpServer } from '../../src/transport/http.ts';
+import type { Caller, ToolTable } from '../../src/tools/types.ts';
+import { mcpPost, openSse } from '../support/mcp.ts';
+import { callText, http, until } from '../support/processes.ts';
+
+const PING = '{"jsonrpc":"2.0","id":1,"method":"ping"}';
+const INITIALIZE = {
+  jsonrpc: '2.0',
+  id: 0,
+  method: 'initialize',
+  params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } },
+};
+const VERSION = { 'mcp-protocol-version': '2025-11-25' };
+
+/** A server of this process whose tools wait until they are told, or answer much. */
+async function house(t: TestContext, limits: Partial<Record<keyof typeof LIMITS, number>> = {}) {
+  const calls: { readonly name: string; readonly caller: Caller; readonly finish: () => void }[] = [];
+  const table: ToolTable = {
+    list: [],
+    access: () => 'read',
+    call: async (name, _, caller) => {
+      if (name === 'wait') await new Promise<void>((resolve) => calls.push({ name, caller, finish: resolve }));
+      const text = name === 'much' ? 'x'.repeat(1_000_000) : 'done';
+      return { json: '{"name":"x"}', text, isError: false };
+    },
+  };
+  const caller: Caller = { principal: { kind: 'owner' }, client: 'http' };
+  const all = { ...LIMITS, timeoutCheckMs: 20, ...limits };
+  const onBug = (error: unknown): string => assert.fail(String(error));
+  const doors = mcpDoors({ table, caller, version: '1', onBug }, randomBytes, all);
+  const admission = { host: '127.0.0.1', allowedHosts: [], allowedOrigins: [], token: null };
+  const server = await listen({ admission, port: 0, ready: () => true, onBug, ...doors }, all);
+  t.after(() => server.close());
+  const begin = async (): Promise<string> => {
+    const { headers } = await mcpPost(server.port, JSON.stringify(INITIALIZE));
+    return String(headers['mcp-session-id']);
+  };
+  const ping = async (session: string): Promise<number> =>
+    (await mcpPost(server.port, PING, { 'mcp-session-id': session, ...VERSION })).status;
+  return { server, port: server.port, calls, begin, ping };
+}
+
+/** A raw request whose connection can be cut at any moment. */
+function raw(server: HttpServer, method: string, headers: Readonly<Record<string, string>>, body = '') {
+  const socket = createConnection(server.port, '127.0.0.1').on('error', () => undefined);
+  let text = '';
+  socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  const lines = Object.entries({
+    host: 'localhost',
+    accept: 'application/json, text/event-stream',
+    'content-type': 'application/json',
+    'content-length': String(body.length),
+    ...headers,
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.write(`${method} /mcp HTTP/1.1\r\n${lines.join('')}\r\n${body}`);
+  return { socket, text: () => text };
+}
+
+test('a session lives from initialize to DELETE, and an ended one answers 404', async (t) => {
+  const { port, begin, ping } = await house(t);
+  const [one, other] = [await begin(), await begin()];
+  assert.match(one, /^[0-9a-f]{32}$/);
+  assert.equal(await ping(one), 200);
+  const ended = await http(port, { path: '/mcp', method: 'DELETE', headers: { 'mcp-session-id': one } });
+  assert.equal(ended.status, 200);
+  assert.deepEqual([await ping(one), await ping(other)], [404, 200]);
+  const nameless = await http(port, { path: '/mcp', method: 'GET', headers: { accept: 'text/event-stream' } });
+  assert.equal(nameless.status, 400);
+});
+
+test('idle sessions end, and those in use do not', async (t) => {
+  const { server, begin, ping } = await house(t, { sessionIdleMs: 150 });
+  const [idle, listening] = [await begin(), await begin()];
+  const stream = raw(server, 'GET', { 'mcp-session-id': listening, ...VERSION });
+  await until(() => (stream.text().includes('200 OK') ? true : undefined));
+  await sleep(500);
+  assert.deepEqual([await ping(idle), await ping(listening)], [404, 200]);
+  stream.socket.destroy();
+  await sleep(500);
+  assert.equal(await ping(listening), 404);
+});
+
+test('when there are too many sessions the idlest ends, and with all in use a new one is told to wait', async (t) => {
+  const { server, port, begin, ping } = await house(t, { sessionsMax: 2 });
+  const [first, second] = [await begin(), await begin()];
+  assert.equal(await ping(first), 200);
+  const third = await begin();
+  assert.deepEqual([await ping(first), await ping(second), await ping(third)], [200, 404, 200]);
+  const streams = [first, third].map((id) => raw(server, 'GET', { 'mcp-session-id': id, ...VERSION }));
+  for (const { text } of streams) await until(() => (text().includes('200 OK') ? true : undefined));
+  const refused = await mcpPost(port, JSON.stringify(INITIALIZE));
+  assert.deepEqual([refused.status, refused.headers['retry-after']], [503, '5']);
+  for (const { socket } of streams) socket.destroy();
+});
+
+test('an answer that was missed is sent again to its own session, and to no other', async (t) => {
+  const { server, port, calls, begin } = await house(t);
+  const [mine, foreign] = [await begin(), await begin()];
+  const broken = raw(server, 'POST', { 'mcp-session-id': mine, ...VERSION }, callText(7, 'wait', {}));
+  const id = await until(() => /id: (\S+)\ndata: \n/.exec(broken.text())?.[1]);
+  await until(() => calls[0]);
+  broken.socket.destroy();
+  await sleep(30);
+  calls[0]?.finish();
+  await sleep(30);
+  const theirs = raw(server, 'GET', { 'mcp-session-id': foreign, 'last-event-id': id, ...VERSION });
+  await until(() => (theirs.text().includes('400 Bad Request') ? true : undefined));
+  assert.doesNotMatch(theirs.text(), /done/);
+  const again = raw(server, 'GET', { 'mcp-session-id': mine, 'last-event-id': id, ...VERSION });
+  await until(() => (/"id":7.*|"text":"done".*"id":7/.test(again.text()) ? true : undefined));
+  for (const { socket } of [theirs, again]) socket.destroy();
+  assert.equal((await mcpPost(port, PING)).status, 200);
+});
+
+test('a cancelled call of a session stops, and its stream ends', async (t) => {
+  const { server, port, calls, begin } = await house(t);
+  const session = { 'mcp-session-id': await begin(), ...VERSION };
+  const waiting = raw(server, 'POST', session, callText(7, 'wait', {}));
+  const call = await until(() => calls[0]);
+  await mcpPost(port, '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}', session);
+  assert.equal(call.caller.signal?.aborted, true);
+  await until(() => (waiting.text().endsWith('0\r\n\r\n') ? true : undefined));
+  waiting.socket.destroy();
+});
+
+for (const path of ['/mcp', '/message']) {
+  test(`a client of ${path} that goes away takes its call out of the queue`, async (t) => {
+    const { server, calls } = await house(t);
+    const socket = createConnection(server.port, '127.0.0.1').on('error', () => undefined);
+    const body = callText(1, 'wait', {});
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nhost: localhost\r\naccept: application/json, text/event-stream\r\n` +
+        `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    const call = await until(() => calls[0]);
+    assert.equal(call.caller.signal?.aborted, false);
+    socket.destroy();
+    await until(() => (call.caller.signal?.aborted === true ? true : undefined));
+  });
+}
+
+test('HTTP+SSE: an answer goes to its own stream and to no other, and a POST is answered 202', async (t) => {
+  const { port, calls } = await house(t);
+  const [mine, other] = [await openSse(port), await openSse(port)];
+  assert.match(mine.endpoint, /^\/message\?session_id=[0-9a-f]{32}$/);
+  for (const session of [mine, other]) assert.equal((await session.ask(INITIALIZE)).error, undefined);
+  const before = other.text();
+  const answer = await mine.ask(JSON.parse(callText('only mine', 'quick', {})) as object);
+  assert.equal(answer.id, 'only mine');
+  assert.equal(other.text(), before);
+  const alias = mine.endpoint.replace('/message', '/messages');
+  assert.equal((await http(port, { path: alias, body: PING })).status, 202);
+  for (const path of ['/message?session_id=', '/message?session_id=nobody', '/messages']) {
+    assert.ok([400, 404].includes((await http(port, { path, body: PING })).status), path);
+  }
+  await mine.post(callText('left behind', 'wait', {}));
+  const call = await until(() => calls[0]);
+  mine.close();
+  await until(() => (call.caller.signal?.aborted === true ? true : undefined));
+  assert.equal((await http(port, { path: mine.endpoint, body: PING })).status, 404);
+  other.close();
+});
+
+test('a session of HTTP+SSE with too many open requests is told to read first, and goes on when they are answered', async (t) => {
+  const { port, calls } = await house(t, { sessionOpenMax: 2 });
+  const session = await openSse(port);
+  await session.ask(INITIALIZE);
+  for (const id of [1, 2]) assert.equal((await session.post(callText(id, 'wait', {}))).status, 202);
+  const refused = await session.post(callText(3, 'quick', {}));
+  assert.deepEqual([refused.status, refused.headers['retry-after']], [429, '1']);
+  for (const { finish } of calls) finish();
+  await until(() => (session.text().includes('"id":2') ? true : undefined));
+  assert.equal((await session.ask(JSON.parse(callText(3, 'quick', {})) as object)).id, 3);
+  session.close();
+});
+
+test('streams are bounded, and there is room again when one closes', async (t) => {
+  const { port } = await house(t, { streamsMax: 1 });
+  const session = await openSse(port);
+  const refused = await http(port, { path: '/sse', method: 'GET' });
+  assert.deepEqual([refused.status, refused.headers['retry-after']], [503, '5']);
+  assert.equal((await http(port, { body: PING })).status, 200, 'requests still find room');
+  session.close();
+  await sleep(50);
+  (await openSse(port)).close();
+});
+
+test('a flood on one connection is answered 429 above the limit, and the connection can be used again', async (t) => {
+  const { server, calls } = await house(t, { connectionInFlightMax: 4 });
+  const socket = createConnection(server.port, '127.0.0.1');
+  let text = '';
+  socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  const send = (body: string): boolean =>
+    socket.write(
+      `POST /message HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+  for (let id = 0; id < 50; id++) send(callText(id, 'wait', {}));
+  await until(() => (calls.length === 4 ? true : undefined));
+  await sleep(50);
+  assert.equal(calls.length, 4);
+  for (const { finish } of calls) finish();
+  await until(() => (text.split('HTTP/1.1 ').length === 51 ? true : undefined));
+  assert.deepEqual([text.split('HTTP/1.1 200').length - 1, text.split('HTTP/1.1 429').length - 1], [4, 46]);
+  assert.match(text, /retry-after: 1/);
+  send(PING);
+  await until(() => (text.includes('"result":{}') ? true : undefined));
+  socket.destroy();
+});
+
+test('requests at once are bounded over all connections', async (t) => {
+  const { port, calls } = await house(t, { httpInFlightMax: 2 });
+  const waiting = [1, 2].map((id) => http(port, { body: callText(id, 'wait', {}) }));
+  await until(() => (calls.length === 2 ? true : undefined));
+  const refused = await http(port, { body: PING });
+  assert.deepEqual([refused.status, refused.headers['retry-after']], [503, '1']);
+  for (const { finish } of calls) finish();
+  for (const { status } of await Promise.all(waiting)) assert.equal(status, 200);
+  assert.equal((await http(port, { body: PING })).status, 200);
+});
+
+test('a reader that stops reading is cut off, and nobody else notices', async (t) => {
+  const { server, port } = await house(t, { answerStallMs: 200, connectionInFlightMax: 1_000 });
+  const socket = createConnection(server.port, '127.0.0.1').on('error', () => undefined);
+  socket.pause();
+  const body = callText(1, 'much', {});
+  const closed = new Promise<void>((resolve) => socket.on('close', () => resolve()));
+  const one = `POST /message HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+  socket.write(one.repeat(40));
+  await sleep(1_000);
+  assert.equal((await http(port, { body: PING })).status, 200);
+  socket.resume();
+  await closed;
+  assert.ok(socket.bytesRead < 30 * 1_000_000, `${socket.bytesRead} bytes were kept for it`);
+});
+
+test('a client that closes its half has gone: nothing else would tell a dead one from a waiting one', async (t) => {
+  const { server, calls } = await house(t);
+  const socket = createConnection({ port: server.port, host: '127.0.0.1', allowHalfOpen: true });
+  const body = callText(1, 'wait', {});
+  socket.end(
+    `POST /message HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  );
+  const call = await until(() => calls[0]);
+  await until(() => (call.caller.signal?.aborted === true ? true : undefined));
+  socket.destroy();
+});
+
+test('closing answers what is running behind streams, then ends them', async (t) => {
+  const { server, port, calls } = await house(t);
+  const session = await openSse(port);
+  await session.ask(INITIALIZE);
+  await session.post(callText('last', 'wait', {}));
+  const call = await until(() => calls[0]);
+  const closed = server.close();
+  await sleep(50);
+  call.finish();
+  await until(() => (session.text().includes('"id":"last"') ? true : undefined));
+  await closed;
+});
