@@ -25,6 +25,9 @@ export interface ToolDeps {
   readonly facts: ServerFacts;
 }
 
+/** The JSON text of an object; with another `text` for the model where that can leave out what stands there twice. */
+export type Rendered = string | { readonly json: string; readonly text: string };
+
 /** Everything that is true of one tool. */
 export interface ToolBlock<S extends z.ZodObject> {
   readonly name: string;
@@ -35,8 +38,7 @@ export interface ToolBlock<S extends z.ZodObject> {
   readonly annotations: ToolAnnotations;
   readonly profile: Profile;
   readonly operation: OperationName;
-  /** Answers the JSON text of an object. */
-  readonly run: (args: z.output<S>, caller: Caller, deps: ToolDeps) => Promise<string>;
+  readonly run: (args: z.output<S>, caller: Caller, deps: ToolDeps) => Promise<Rendered>;
 }
 
 /** A tool as the table keeps it: its input type is inside. */
@@ -45,7 +47,7 @@ export interface Tool {
   readonly profile: Profile;
   readonly operation: OperationName;
   /** Reads the arguments and runs; rejects with a `MimirError` that says what is wrong. */
-  readonly run: (args: unknown, caller: Caller, deps: ToolDeps) => Promise<string>;
+  readonly run: (args: unknown, caller: Caller, deps: ToolDeps) => Promise<Rendered>;
 }
 
 /** Declares a tool. Its JSON Schema is made here, once. */

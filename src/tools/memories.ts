@@ -203,6 +203,9 @@ export const context = defineTool({
   run: async ({ categories = [], limit, workspace_hash: workspace }, caller, { execute, usage, clock }) => {
     const gathered = await execute('context', scopeOf(caller, workspace), { categories, limit }, optionsOf(caller));
     const markdown = renderContext(gathered, usage, clock.nowMs());
-    return JSON.stringify({ markdown, total_chars: Buffer.byteLength(markdown) });
+    const quoted = JSON.stringify(markdown);
+    const text = `{"markdown":${quoted},"total_chars":${Buffer.byteLength(markdown)}}`;
+    // Some adapters of the original read `context`. A model that reads the text need not see it twice.
+    return { json: `${text.slice(0, -1)},"context":${quoted}}`, text };
   },
 });

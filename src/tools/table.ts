@@ -50,8 +50,10 @@ export function createTable(deps: TableDeps): ToolTable {
       const tool = byName.get(name);
       if (tool === undefined) throw unknownTool(name);
       try {
-        const json = await tool.run(args, caller, deps);
-        return { json, text: json, isError: false };
+        const rendered = await tool.run(args, caller, deps);
+        return typeof rendered === 'string'
+          ? { json: rendered, text: rendered, isError: false }
+          : { ...rendered, isError: false };
       } catch (error) {
         if (error instanceof MimirError && error.code !== 'bug') return failure(error);
         throw bugOf(error, deps);

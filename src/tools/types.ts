@@ -20,7 +20,7 @@ export interface ToolListing {
 
 /**
  * What a tool call answers. `json` is the structured answer as JSON text (always an object), so that a door can send it
- * without parsing it; `text` is what a model reads: the same JSON, or for an error a sentence with its mend.
+ * without parsing it; `text` is what a model reads: the same JSON (without what stands in it twice), or for an error a sentence with its mend.
  */
 export interface ToolAnswer {
   readonly json: string;
