@@ -152,9 +152,9 @@ export function readCommand(argv: readonly string[], environment: Environment = 
     throw usage(`${named} There are serve, keygen, help and version.`);
   }
 
-  const transport = values.transport ?? 'stdio';
-  if (transport === 'sse') throw usage('--transport sse is not there yet.', 'Use --transport http and POST /message.');
-  if (transport !== 'stdio' && transport !== 'http') throw usage('--transport must be stdio or http.');
+  // The original opens GET /sse for this word only; here it is always open beside the others.
+  const transport = values.transport === 'sse' ? 'http' : (values.transport ?? 'stdio');
+  if (transport !== 'stdio' && transport !== 'http') throw usage('--transport must be stdio, http or sse.');
   if (values['workspace-token'] !== undefined) {
     throw usage(
       '--workspace-token is not there yet: it would bind nothing.',
@@ -253,7 +253,7 @@ Usage: mimir [serve] [flags]      serve over stdio (default) or HTTP
        mimir --version | --help
 
   --db FILE               the store (MIMIR_DB_PATH; ~/.mimir/data/mimir.db)
-  --transport stdio|http  how clients reach it (stdio)
+  --transport stdio|http  how clients reach it (stdio); sse is the same as http
   --port N                HTTP port (8767); 0 takes a free one
   --web-bind ADDRESS      HTTP address (127.0.0.1); others need a token
   --mcp-token TOKEN       demand this bearer token (MIMIR_TOKEN)

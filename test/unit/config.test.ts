@@ -26,6 +26,7 @@ test('flags work before and after the word, and the word may be left out', () =>
     assert.equal(serve(args).port, 1);
   }
   assert.ok(Object.isFrozen(serve([])));
+  assert.equal(serve(['--transport', 'sse']).transport, 'http');
 });
 
 test('the store is named by the flag, the variable, the home folder, in this order', () => {
@@ -52,8 +53,7 @@ const REFUSED: readonly [args: readonly string[], says: RegExp, environment?: Re
   [[], /MIMIR_POOL_MAX_SIZE must be a whole number from 1 to 1024/, { MIMIR_POOL_MAX_SIZE: '1025' }],
   [[], /MIMIR_POOL_MAX_SIZE must be/, { MIMIR_POOL_MAX_SIZE: '4 ' }],
   [[], /MIMIR_BUSY_TIMEOUT_MS must be a whole number from 0 to 600000/, { MIMIR_BUSY_TIMEOUT_MS: '1.5' }],
-  [['--transport', 'sse'], /sse is not there yet.*--transport http/],
-  [['--transport', 'grpc'], /must be stdio or http/],
+  [['--transport', 'grpc'], /--transport must be stdio, http or sse/],
   [['--workspace-token', 'x'], /--workspace-token.*--mcp-token/],
   [['--allow-origin', '*'], /--allow-origin must be an origin/],
   [['--allow-origin', 'https://a.example/path'], /--allow-origin must be an origin/],

@@ -74,3 +74,15 @@ test('the tables in ARCHITECTURE.md are those of the schema', () => {
   const named = rows.flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`(\w+)`/g)].map(([, name = '']) => name));
   assert.deepEqual(named.toSorted(), tables.toSorted());
 });
+
+test('every setting to paste can be read, and none of it starts the npm package of somebody else', () => {
+  const clients = read('docs/clients.md');
+  const blocks = [...clients.matchAll(/```json\n([\s\S]*?)```/g)].map(([, text = '']) => text);
+  assert.ok(blocks.length > 10, 'there are settings');
+  for (const text of [...blocks, read('.mcp.json')]) {
+    const [servers] = Object.values(JSON.parse(text) as Record<string, { mimir: Record<string, unknown> }>);
+    const { command, args, url, httpUrl, serverUrl } = servers?.mimir ?? {};
+    if (command === undefined) assert.equal(url ?? httpUrl ?? serverUrl, 'http://127.0.0.1:8767/mcp');
+    else assert.deepEqual([command, args], ['npx', ['-y', 'mimir-memory']]);
+  }
+});
