@@ -3,15 +3,25 @@ import { connect, type Socket } from 'node:net';
 /** An HTTP answer, as far as the test looks at it. */
 export interface Answer {
   readonly status: number;
+  /** The status line and the headers. */
+  readonly head: string;
   readonly body: Buffer;
 }
 
+/** Whoever can be asked, one request after the other. */
+export interface Talker {
+  request(bytes: Buffer): Promise<Answer>;
+  close(): void;
+}
+
 const HEADER_END = '\r\n\r\n';
+const CHUNKED = /\r\ntransfer-encoding: *chunked/i;
+const LAST_CHUNK = '\r\n0\r\n\r\n';
 const LENGTH = /\r\ncontent-length: *(\d+)/i;
 
 /** A whole HTTP request. It is built before the clock starts, so that the client's own work is not measured. */
-export function httpRequest(path: string, body: string): Buffer {
-  const head = `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAccept: application/json\r\n`;
+export function httpRequest(path: string, body: string, headers = 'Accept: application/json\r\n'): Buffer {
+  const head = `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n${headers}`;
   return Buffer.from(`${head}Content-Length: ${Buffer.byteLength(body)}${HEADER_END}${body}`);
 }
 
@@ -19,7 +29,7 @@ export function httpRequest(path: string, body: string): Buffer {
  * One HTTP/1.1 client over a bare socket, one request at a time. The client shares the processors with the server that
  * it measures; an HTTP library would take half as much time again as the server's own HTTP side.
  */
-export class Connection {
+export class Connection implements Talker {
   readonly #host: string;
   readonly #port: number;
   readonly #fresh: boolean;
@@ -27,6 +37,9 @@ export class Connection {
   #waiting: { resolve: (answer: Answer) => void; reject: (error: Error) => void } | undefined;
   #head: Buffer | undefined;
   #status = 0;
+  #headText = '';
+  /** An answer in chunks, as far as it has come. */
+  #chunked: Buffer | undefined;
   #chunks: Buffer[] = [];
   #missing = 0;
 
@@ -57,6 +70,7 @@ export class Connection {
   #open(): Socket {
     const socket = connect({ host: this.#host, port: this.#port, noDelay: true });
     this.#head = undefined;
+    this.#chunked = undefined;
     const ended = (error: Error): void => {
       if (this.#socket !== socket) return;
       this.#socket = undefined;
@@ -71,6 +85,7 @@ export class Connection {
   }
 
   #take(chunk: Buffer): void {
+    if (this.#chunked !== undefined) return this.#takeChunked(Buffer.concat([this.#chunked, chunk]));
     if (this.#missing > 0) {
       this.#chunks.push(chunk);
       this.#missing -= chunk.length;
@@ -83,12 +98,14 @@ export class Connection {
       }
       this.#head = undefined;
       const head = seen.toString('latin1', 0, end);
+      this.#headText = head;
+      this.#status = Number(head.slice(9, 12));
+      if (CHUNKED.test(head)) return this.#takeChunked(seen.subarray(end + HEADER_END.length - 2));
       const length = LENGTH.exec(head)?.[1];
       if (length === undefined) {
         this.#end(new Error('an answer without Content-Length'));
         return;
       }
-      this.#status = Number(head.slice(9, 12));
       const body = seen.subarray(end + HEADER_END.length);
       this.#chunks = [body];
       this.#missing = Number(length) - body.length;
@@ -97,9 +114,26 @@ export class Connection {
     else if (this.#missing < 0) this.#end(new Error('an answer longer than its Content-Length'));
   }
 
+  /** `seen` begins with the line end before the first chunk's size. */
+  #takeChunked(seen: Buffer): void {
+    this.#chunked = seen;
+    if (seen.toString('latin1', Math.max(0, seen.length - LAST_CHUNK.length)) !== LAST_CHUNK) return;
+    this.#chunked = undefined;
+    this.#chunks = [];
+    for (let at = 2; at < seen.length;) {
+      const lineEnd = seen.indexOf('\r\n', at);
+      const size = Number.parseInt(seen.toString('latin1', at, lineEnd), 16);
+      if (!(size > 0)) break;
+      this.#chunks.push(seen.subarray(lineEnd + 2, lineEnd + 2 + size));
+      at = lineEnd + 2 + size + 2;
+    }
+    this.#finish();
+  }
+
   #finish(): void {
     const answer = {
       status: this.#status,
+      head: this.#headText,
       body: this.#chunks.length === 1 ? (this.#chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#chunks),
     };
     this.#chunks = [];
@@ -141,7 +175,7 @@ export interface Lane {
 const FAILURES_IN_A_ROW_MAX = 3;
 
 /** Runs a lane to its end: the next request leaves when the answer to the last one is complete. */
-export async function drive(connection: Connection, lane: Lane): Promise<void> {
+export async function drive(connection: Talker, lane: Lane): Promise<void> {
   let failures = 0;
   for (let bytes = lane.next(); bytes !== undefined; bytes = lane.next()) {
     const from = performance.now();

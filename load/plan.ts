@@ -1,8 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { DOORS, type DoorName } from './doors.ts';
 
 /** What one load test does. {@link planOf} fills in what nobody asked for. */
 export interface Plan {
+  /** The way to the server that the clients take, each with a session of its own. */
+  readonly door: DoorName;
   readonly clients: number;
   /** Per client and round. */
   readonly writes: number;
@@ -38,6 +41,7 @@ export const HELP = `npm run load [-- FLAGS]
 
 Starts the real server on a fresh file and proves under load: no lock error, no other error, no lost write, no deadlock.
 
+  --door D               message (plain JSON-RPC), mcp (Streamable HTTP), sse, or stdio (a server for each client)
   --clients N            keep-alive HTTP clients (16; MIMIR_LOADTEST_CLIENTS)
   --writes N             remember calls of each client in a round (25; MIMIR_LOADTEST_WRITES)
   --reads N              recall and context calls of each client in a round (75; MIMIR_LOADTEST_READS)
@@ -66,6 +70,7 @@ const PROCESSES_DURATION_MS = 5_000;
 export function planOf(wanted: Partial<Plan> = {}): Plan {
   const processes = wanted.processes ?? 0;
   const plan = {
+    door: 'message' as const,
     clients: 16,
     writes: 25,
     reads: 75,
@@ -108,6 +113,7 @@ export function parseWish(args: readonly string[], env: NodeJS.ProcessEnv): Wish
   const text = { type: 'string' } as const;
   const flag = { type: 'boolean', default: false } as const;
   const options = {
+    door: text,
     clients: text,
     writes: text,
     reads: text,
@@ -148,7 +154,13 @@ export function parseWish(args: readonly string[], env: NodeJS.ProcessEnv): Wish
     throw new UsageError('--rounds does not go with --duration or --processes, which run one round of a given length.');
   if (values.kill && (duration ?? processes) !== undefined)
     throw new UsageError('--kill does not go with --duration or --processes: the server would be dead for most of it.');
+  const door = doorOf(values.door);
+  if (door !== 'message' && values.fresh)
+    throw new UsageError('--fresh goes with --door message only: a session outlives a connection.');
+  if (door === 'stdio' && values.kill)
+    throw new UsageError('--kill does not go with --door stdio: it kills the HTTP server.');
   const plan = planOf({
+    door,
     ...(clients !== undefined && { clients }),
     ...(writes !== undefined && { writes }),
     ...(reads !== undefined && { reads }),
@@ -169,6 +181,12 @@ export function parseWish(args: readonly string[], env: NodeJS.ProcessEnv): Wish
   if (plan.preloadCategory === 'loadtest')
     throw new UsageError('The category `loadtest` is the one whose rows are counted: name another one.');
   return { help: values.help, json: values.json, plan };
+}
+
+function doorOf(name = 'message'): DoorName {
+  const door = DOORS.find((known) => known === name);
+  if (door === undefined) throw new UsageError(`--door is ${JSON.stringify(name)}: give one of ${DOORS.join(', ')}.`);
+  return door;
 }
 
 function parse<O extends NonNullable<Parameters<typeof parseArgs>[0]>['options']>(args: readonly string[], options: O) {

@@ -135,8 +135,9 @@ function columns(rows: readonly (readonly string[])[]): string[] {
 }
 
 function trafficLine(plan: Plan): string {
-  const { clients, writes, reads, rounds } = plan;
-  const each = `${clients} clients, each ${writes} remember, ${reads} recall, ${reads} context`;
+  const { clients, door, writes, reads, rounds } = plan;
+  const through = door === 'message' ? '' : ` through ${door}`;
+  const each = `${clients} clients${through}, each ${writes} remember, ${reads} recall, ${reads} context`;
   const flags = [
     plan.original && "the original's traffic",
     plan.fresh && 'a new connection for each call',

@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
-import { Connection, drive, httpRequest, type Answer } from './client.ts';
+import { Connection, drive, httpRequest, type Answer, type Talker } from './client.ts';
+import { openDoor, type Door } from './doors.ts';
 import { Ledger, rowsBefore, type Persisted } from './ledger.ts';
 import type { Plan } from './plan.ts';
 import { StdioWriter } from './processes.ts';
@@ -19,6 +20,7 @@ import {
   Script,
   Tally,
   type Flow,
+  type Frame,
   type Operation,
   type Step,
 } from './traffic.ts';
@@ -62,7 +64,7 @@ class Run {
   readonly #checks: Check[] = [];
   readonly #random;
   readonly #started = performance.now();
-  #connections: Connection[] = [];
+  #connections: Talker[] = [];
   #flow: Flow | undefined;
   #expired = false;
   /** What is going on, for a deadline that has to say what did not end. */
@@ -150,7 +152,7 @@ class Run {
     await this.#initialize();
     const connection = this.#connect(this.#server.port);
     for (const script of this.#scripts) {
-      const step = this.#plan.original ? undefined : script.wide();
+      const step = this.#plan.original ? undefined : script.wide((message) => httpRequest('/message', message));
       // The row may be one that was never acknowledged; what counts is that the recall is answered.
       if (step !== undefined) this.#expectAnswer(await connection.request(step.bytes));
     }
@@ -162,6 +164,14 @@ class Run {
     const connection = new Connection(port, this.#plan.fresh);
     this.#connections.push(connection);
     return connection;
+  }
+
+  /** A door of its own for each client. */
+  async #openDoors(port: number): Promise<Door[]> {
+    const { door, fresh, server } = this.#plan;
+    const doors = await Promise.all(this.#scripts.map(() => openDoor(door, { port, fresh, server, db: this.#db })));
+    this.#connections.push(...doors.map(({ talker }) => talker));
+    return doors;
   }
 
   async #initialize(): Promise<void> {
@@ -240,9 +250,11 @@ class Run {
     const killAt = plan.kill
       ? between(this.#random, Math.ceil(plan.clients * perClient * 0.3), Math.ceil(plan.clients * perClient * 0.7))
       : undefined;
-    const scripts = this.#scripts.map((script) =>
-      plan.durationMs > 0 ? endless(script) : [...script.round(round)].values(),
-    );
+    const doors = await this.#openDoors(server.port);
+    const scripts = this.#scripts.map((script, i) => {
+      const frame = doors[i]?.frame ?? Buffer.from;
+      return plan.durationMs > 0 ? endless(script, frame) : [...script.round(round, frame)].values();
+    });
     const from = performance.now();
     let answers = 0;
     const flow: Flow = {
@@ -256,7 +268,7 @@ class Run {
     };
     this.#flow = flow;
     const lanes = scripts.map((steps) => new ClientLane(steps, flow, this.#tally, this.#ledger));
-    const connections = lanes.map(() => this.#connect(server.port));
+    const connections = doors.map(({ talker }) => talker);
     this.#clientsRunning = lanes.length;
     const driven = lanes.map(async (lane, i) => {
       const connection = connections[i];
@@ -275,7 +287,7 @@ class Run {
     }
     const floorPerS = plan.kill ? undefined : await this.#floor(floor, lanes, perClient);
     this.#rounds.push(roundOf(lanes, wallS, floorPerS));
-    if (!plan.kill && !plan.original) await this.#wide(connections);
+    if (!plan.kill && !plan.original) await this.#wide(doors);
     for (const connection of connections) connection.close();
     this.#connections = [];
   }
@@ -294,12 +306,12 @@ class Run {
   }
 
   /** Once per client, outside the timing, one after the other: a row of its own must be among the first thousand. */
-  async #wide(connections: readonly Connection[]): Promise<void> {
+  async #wide(doors: readonly Door[]): Promise<void> {
     for (const [i, script] of this.#scripts.entries()) {
-      const step: Step | undefined = script.wide();
-      const connection = connections[i];
-      if (step === undefined || connection === undefined) continue;
-      const answer = await connection.request(step.bytes);
+      const door = doors[i];
+      const step: Step | undefined = door && script.wide(door.frame);
+      if (step === undefined || door === undefined) continue;
+      const answer = await door.talker.request(step.bytes);
       judge(step, answer.status, answer.body, this.#tally, this.#ledger, true);
     }
   }
@@ -427,8 +439,8 @@ class Run {
 }
 
 /** A client's rounds without a pause between them, for as long as it is asked. */
-function* endless(script: Script): Generator<Step, void, undefined> {
-  for (let round = 0; ; round++) yield* script.round(round);
+function* endless(script: Script, frame: Frame): Generator<Step, void, undefined> {
+  for (let round = 0; ; round++) yield* script.round(round, frame);
 }
 
 function roundOf(lanes: readonly ClientLane[], wallS: number, floorPerS: number | undefined): Round {

@@ -20,6 +20,9 @@ export interface Row {
   readonly mark: string;
 }
 
+/** Makes the bytes of a message as a door wants them. */
+export type Frame = (message: string) => Buffer;
+
 /** One request. */
 export interface Step {
   readonly operation: Operation;
@@ -70,7 +73,7 @@ export class Script {
   }
 
   /** One round's requests, in order. */
-  *round(round: number): Generator<Step, void, undefined> {
+  *round(round: number, frame: Frame): Generator<Step, void, undefined> {
     const { writes, reads, original, kill } = this.#plan;
     // Rows of a round that was killed may never have been sent; nothing can be asked of them.
     if (kill) this.#rows.length = this.#written = 0;
@@ -78,37 +81,38 @@ export class Script {
     for (let i = 0; i < Math.max(writes, reads); i++) {
       if (i < writes) {
         const row = makeRow(this.#random, `${prefix}-w${i}`, !original);
-        yield this.#step('remember', row, (id) => rememberCall(id, CATEGORY, row));
+        yield this.#step(frame, 'remember', row, (id) => rememberCall(id, CATEGORY, row));
         this.#rows[this.#written++ % ROWS_KEPT] = row;
         // Without a category: the mark alone must be enough.
-        if (!original) yield this.#step('read_back', row, (id) => toolCall(id, 'mimir_recall', { query: row.mark }));
+        if (!original)
+          yield this.#step(frame, 'read_back', row, (id) => toolCall(id, 'mimir_recall', { query: row.mark }));
       }
       if (i < reads) {
-        yield this.#recall();
-        yield this.#step('context', undefined, (id) => toolCall(id, 'mimir_context', {}));
+        yield this.#recall(frame);
+        yield this.#step(frame, 'context', undefined, (id) => toolCall(id, 'mimir_context', {}));
       }
     }
   }
 
-  #recall(): Step {
+  #recall(frame: Frame): Step {
     if (this.#plan.original) {
-      return this.#step('recall', undefined, (id) =>
+      return this.#step(frame, 'recall', undefined, (id) =>
         toolCall(id, 'mimir_recall', { query: 'client', category: CATEGORY, limit: 10 }),
       );
     }
     const row = this.#someRow();
     const query = drawQuery(this.#random, row?.text ?? drawText(this.#random)).join(' ');
-    return this.#step('recall', row, (id) => toolCall(id, 'mimir_recall', { query }));
+    return this.#step(frame, 'recall', row, (id) => toolCall(id, 'mimir_recall', { query }));
   }
 
   /**
    * The request that must bring back one row among a thousand. It asks for the row's rarest words: in a large store two
    * frequent ones stand in more rows than that, and nobody could say which thousand are right.
    */
-  wide(): Step | undefined {
+  wide(frame: Frame): Step | undefined {
     const row = this.#someRow();
     if (row === undefined) return undefined;
-    return this.#step('recall', row, (id) =>
+    return this.#step(frame, 'recall', row, (id) =>
       toolCall(id, 'mimir_recall', { query: rarestWords(row.text, 3).join(' '), limit: 1_000 }),
     );
   }
@@ -117,9 +121,9 @@ export class Script {
     return this.#rows[Math.floor(this.#random() * this.#rows.length)];
   }
 
-  #step(operation: Operation, row: Row | undefined, body: (id: number) => string): Step {
+  #step(frame: Frame, operation: Operation, row: Row | undefined, body: (id: number) => string): Step {
     const id = this.#plan.original ? 1 : ++this.#id;
-    return { operation, id, row, bytes: httpRequest('/message', body(id)) };
+    return { operation, id, row, bytes: frame(body(id)) };
   }
 }
 
