@@ -23,6 +23,8 @@ export const LIMITS = {
   /** Different terms of one query that are looked up; FTS5 expressions are trees of limited depth. */
   queryTermsMax: 64,
   recallLimitMax: 1_000,
+  /** Memories that `resources/list` shows: a person picks from them. */
+  resourcesListed: 50,
   offsetMax: 10_000,
   timelineLimitMax: 1_000,
   traverseDepthMax: 64,

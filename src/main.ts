@@ -9,6 +9,7 @@ import { LIMITS } from './limits.ts';
 import { print, printError, stderrLog, type Log } from './log.ts';
 import { OWNER } from './memory/scope.ts';
 import { openPool, type Pool } from './pool/pool.ts';
+import { createOffers, type Offers } from './tools/offers.ts';
 import { createTable } from './tools/table.ts';
 import type { Caller, ToolTable } from './tools/types.ts';
 
@@ -75,20 +76,21 @@ async function serve(config: Config): Promise<void> {
     clock: systemClock,
     log,
   });
-  const table = createTable({
+  const deps = {
     execute: pool.execute,
     usage: pool.usage,
     clock: systemClock,
     facts: { dbPath: config.dbPath, encrypted: config.keyFile !== null, version: version() },
-    onBug,
-  });
-  const served: Served = { table, pool, log, stopped, onBug: onStrayBug };
+  };
+  const table = createTable({ ...deps, onBug });
+  const served: Served = { table, offers: createOffers(deps), pool, log, stopped, onBug: onStrayBug };
   if (config.transport === 'http') await serveHttp(config, served);
   else await serveStandardInput(config, served);
 }
 
 interface Served {
   readonly table: ToolTable;
+  readonly offers: Offers;
   readonly pool: Pool;
   readonly log: Log;
   /** Resolves at the first SIGTERM or SIGINT. */
@@ -127,7 +129,7 @@ function sayWithoutEffect(config: Config, log: Log): void {
   log.banner(`mimir: no effect yet: ${config.withoutEffect.map((flag) => `--${flag}`).join(' ')}`);
 }
 
-async function serveStandardInput(config: Config, { table, pool, log, stopped, onBug }: Served): Promise<void> {
+async function serveStandardInput(config: Config, { table, offers, pool, log, stopped, onBug }: Served): Promise<void> {
   const [{ StdioTransport, openStandardOutput }, { serveConnection, toolServer }, { OrderedLane }] = await Promise.all([
     import('./transport/stdio.ts'),
     import('./mcp/server.ts'),
@@ -137,7 +139,7 @@ async function serveStandardInput(config: Config, { table, pool, log, stopped, o
   const transport = new StdioTransport(process.stdin, openStandardOutput());
   const caller: Caller = { principal: OWNER, client: 'stdio' };
   const lane = new OrderedLane();
-  const behind = { table, caller, version: version(), onBug };
+  const behind = { table, offers, caller, version: version(), onBug };
   serveConnection(transport, () => toolServer(behind, lane), onBug);
   log.banner('mimir: MCP server ready');
   sayWithoutEffect(config, log);
@@ -147,10 +149,10 @@ async function serveStandardInput(config: Config, { table, pool, log, stopped, o
   process.exit(0);
 }
 
-async function serveHttp(config: Config, { table, pool, log, stopped, onBug }: Served): Promise<void> {
+async function serveHttp(config: Config, { table, offers, pool, log, stopped, onBug }: Served): Promise<void> {
   const [{ listen }, { mcpDoors }] = await Promise.all([import('./transport/http.ts'), import('./transport/doors.ts')]);
   const caller: Caller = { principal: OWNER, client: 'http' };
-  const doors = mcpDoors({ table, caller, version: version(), onBug }, systemClock.randomBytes);
+  const doors = mcpDoors({ table, offers, caller, version: version(), onBug }, systemClock.randomBytes);
   const { host, allowedHosts, allowedOrigins, token } = config;
   let server;
   try {

@@ -1,4 +1,5 @@
 import { MimirError } from '../errors.ts';
+import type { Offers } from '../tools/offers.ts';
 import type { Caller, ToolTable } from '../tools/types.ts';
 
 /** Who this server is, and what it tells a client at the start. */
@@ -54,7 +55,8 @@ export function toolCallProblem(params: unknown): string | null {
 
 /** What a JSON-RPC error says of something that the tool table threw. What is not a `MimirError` is ours to answer for. */
 export function protocolError(thrown: unknown, onBug: Served['onBug']): { code: number; message: string } {
-  if (!(thrown instanceof MimirError)) return { code: -32603, message: `Internal error, incident ${onBug(thrown)}.` };
+  const isNoted = thrown instanceof MimirError && (thrown.code !== 'bug' || thrown.facts?.['incident'] !== undefined);
+  if (!isNoted) return { code: -32603, message: `Internal error, incident ${onBug(thrown)}.` };
   const { kind, message, hint } = thrown;
   return {
     code: kind === 'invalid' || kind === 'refused' ? -32602 : -32603,
@@ -71,6 +73,8 @@ function idOf(message: Message): string | number | undefined {
 /** What stands behind every door. */
 export interface Served {
   readonly table: ToolTable;
+  /** Resources and prompts; a server without them does not declare any. Plain JSON-RPC has tools only. */
+  readonly offers?: Offers;
   readonly caller: Caller;
   readonly version: string;
   /** Notes an error that is ours and answers the id of the incident. */

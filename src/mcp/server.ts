@@ -2,6 +2,8 @@ import { ProtocolError, Server } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/server';
 
+import type { Offers } from '../tools/offers.ts';
+import type { Caller } from '../tools/types.ts';
 import { errorReply, INSTRUCTIONS, protocolError, SERVER_NAME, type Served } from './dispatch.ts';
 import { OrderedLane } from './lane.ts';
 import { callProblem, mend, writtenArguments } from './mend.ts';
@@ -11,23 +13,26 @@ const LIST_TTL_MS = 60 * 60 * 1_000;
 
 /** The SDK's server over the tool table, in whatever revision it is connected with. It serves one connection, session or request. */
 export function toolServer(served: Served, lane?: OrderedLane): Server {
-  const { table, caller } = served;
+  const { table, caller, offers } = served;
   const server = new Server(
     { name: SERVER_NAME, version: served.version },
     {
-      capabilities: { tools: { listChanged: false } },
+      capabilities: { tools: { listChanged: false }, ...(offers !== undefined && { resources: {}, prompts: {} }) },
       instructions: INSTRUCTIONS,
-      cacheHints: { 'tools/list': { ttlMs: LIST_TTL_MS, cacheScope: 'public' } },
+      cacheHints: {
+        'tools/list': { ttlMs: LIST_TTL_MS, cacheScope: 'public' },
+        'prompts/list': { ttlMs: LIST_TTL_MS, cacheScope: 'public' },
+        'resources/templates/list': { ttlMs: LIST_TTL_MS, cacheScope: 'public' },
+      },
     },
   );
   const tools = table.list.map((tool) => ({ ...tool }));
   server.setRequestHandler('tools/list', async () => ({ tools }));
   server.setRequestHandler('tools/call', async (request, context) => {
     const { name } = request.params;
-    const { signal } = context.mcpReq;
-    const client = clientName(server) ?? caller.client;
     const args = writtenArguments(request.params.arguments);
-    const call = async () => await table.call(name, args, { ...caller, client, signal });
+    const from = callerOf(server, caller, context.mcpReq.signal);
+    const call = async () => await table.call(name, args, from);
     try {
       const answer = await (lane === undefined ? call() : lane.run(table.access(name) ?? 'read', call));
       return {
@@ -36,11 +41,49 @@ export function toolServer(served: Served, lane?: OrderedLane): Server {
         ...(answer.isError && { isError: true }),
       };
     } catch (thrown) {
-      const { code, message } = protocolError(thrown, served.onBug);
-      throw new ProtocolError(code, message);
+      throw sdkError(thrown, served);
     }
   });
+  if (offers !== undefined) addOffers(server, offers, served);
   return server;
+}
+
+function addOffers(server: Server, offers: Offers, served: Served): void {
+  const { caller } = served;
+  const orError = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (thrown) {
+      throw sdkError(thrown, served);
+    }
+  };
+  server.setRequestHandler('resources/list', async (_, { mcpReq: { signal } }) => {
+    return { resources: [...(await orError(offers.resources(callerOf(server, caller, signal))))] };
+  });
+  server.setRequestHandler('resources/templates/list', async () => ({ resourceTemplates: [...offers.templates] }));
+  server.setRequestHandler('resources/read', async ({ params: { uri } }, { mcpReq: { signal } }) => {
+    const text = await orError(offers.read(uri, callerOf(server, caller, signal)));
+    return { contents: [{ uri, mimeType: 'application/json', text }] };
+  });
+  server.setRequestHandler('prompts/list', async () => ({
+    prompts: offers.prompts.map(({ arguments: args, ...prompt }) => ({
+      ...prompt,
+      ...(args !== undefined && { arguments: [...args] }),
+    })),
+  }));
+  server.setRequestHandler('prompts/get', async ({ params }, { mcpReq: { signal } }) => {
+    const text = await orError(offers.prompt(params.name, params.arguments ?? {}, callerOf(server, caller, signal)));
+    return { messages: [{ role: 'user' as const, content: { type: 'text' as const, text } }] };
+  });
+}
+
+function callerOf(server: Server, caller: Caller, signal: AbortSignal): Caller {
+  return { ...caller, client: clientName(server) ?? caller.client, signal };
+}
+
+function sdkError(thrown: unknown, { onBug }: Served): ProtocolError {
+  const { code, message } = protocolError(thrown, onBug);
+  return new ProtocolError(code, message);
 }
 
 /**

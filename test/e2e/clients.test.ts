@@ -22,6 +22,15 @@ const run = async (command: string, args: readonly string[]): Promise<string> =>
 
 const EXPECTED = { tools: 16, action: 'created', keys: ['a'], same: true, refused: true };
 
+const OFFERS = {
+  resources: ['client/a'],
+  read: 'a',
+  templates: ['mimir://entity/{id}'],
+  prompts: ['what_do_you_know', 'brief_me', 'wrap_up'],
+  told: true,
+  missing: -32602,
+};
+
 /** Client and arguments; `URL` and `STDIO` stand for the server. */
 const RUNS: readonly (readonly string[])[] = [
   ['v1.mjs', 'stdio', 'STDIO'],
@@ -48,7 +57,7 @@ for (const [file = '', ...args] of RUNS) {
       arg === 'STDIO' ? [LAUNCHER, '--db', db] : [arg.replace('URL', `http://127.0.0.1:${server?.port}`)],
     );
     const printed = await run(isPython ? PYTHON : process.execPath, [file, ...resolved]);
-    assert.deepEqual(JSON.parse(printed), EXPECTED);
+    assert.deepEqual(JSON.parse(printed), isPython ? EXPECTED : { ...EXPECTED, ...OFFERS });
     server?.child.kill('SIGTERM');
     if (server !== null) assert.equal(await server.ended, 0);
   });
