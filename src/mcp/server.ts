@@ -50,11 +50,11 @@ export function toolServer(served: Served, lane?: OrderedLane): Server {
 
 function addOffers(server: Server, offers: Offers, served: Served): void {
   const { caller } = served;
-  const orError = async <T>(work: Promise<T>): Promise<T> => {
+  const orError = async <T>(work: Promise<T>, facts?: object): Promise<T> => {
     try {
       return await work;
     } catch (thrown) {
-      throw sdkError(thrown, served);
+      throw sdkError(thrown, served, facts);
     }
   };
   server.setRequestHandler('resources/list', async (_, { mcpReq: { signal } }) => {
@@ -62,7 +62,7 @@ function addOffers(server: Server, offers: Offers, served: Served): void {
   });
   server.setRequestHandler('resources/templates/list', async () => ({ resourceTemplates: [...offers.templates] }));
   server.setRequestHandler('resources/read', async ({ params: { uri } }, { mcpReq: { signal } }) => {
-    const text = await orError(offers.read(uri, callerOf(server, caller, signal)));
+    const text = await orError(offers.read(uri, callerOf(server, caller, signal)), { uri });
     return { contents: [{ uri, mimeType: 'application/json', text }] };
   });
   server.setRequestHandler('prompts/list', async () => ({
@@ -81,9 +81,9 @@ function callerOf(server: Server, caller: Caller, signal: AbortSignal): Caller {
   return { ...caller, client: clientName(server) ?? caller.client, signal };
 }
 
-function sdkError(thrown: unknown, { onBug }: Served): ProtocolError {
+function sdkError(thrown: unknown, { onBug }: Served, facts?: object): ProtocolError {
   const { code, message } = protocolError(thrown, onBug);
-  return new ProtocolError(code, message);
+  return new ProtocolError(code, message, facts);
 }
 
 /**

@@ -51,7 +51,11 @@ test('a client that pipes its lines and closes gets every answer, in every revis
       [0, 1, 2],
     );
     assert.equal(answers[0]?.result?.['protocolVersion'], agreed);
-    assert.deepEqual(answers[0]?.result?.['capabilities'], { tools: { listChanged: false } });
+    assert.deepEqual(answers[0]?.result?.['capabilities'], {
+      tools: { listChanged: false },
+      resources: {},
+      prompts: {},
+    });
     assert.ok(answers[2]?.result?.['structuredContent']);
   }
 });
