@@ -14,35 +14,37 @@ if (!existsSync(SUITE)) {
   process.exit(1);
 }
 const folder = mkdtempSync(join(tmpdir(), 'mimir-conformance-'));
-const server = spawn(
-  process.execPath,
-  [join(ROOT, 'bin/mimir.js'), 'serve', '--transport', 'http', '--port', '0', '--db', join(folder, 'm.db')],
-  { stdio: ['ignore', 'ignore', 'pipe'] },
-);
-let printed = '';
-const url = await new Promise((resolve, reject) => {
-  server.stderr.on('data', (chunk) => {
-    printed += chunk;
-    const found = /MCP clients connect to (\S+)/.exec(printed)?.[1];
-    if (found !== undefined) resolve(found);
-  });
-  server.on('exit', () => reject(new Error(`the server ended: ${printed}`)));
-});
-
+const db = join(folder, 'm.db');
 let failed = false;
-for (const revision of REVISIONS) {
-  const baseline = join(ROOT, `test/conformance/official/${revision}.yml`);
-  const args = ['server', '--url', url, '--requirements', revision, '--expected-failures', baseline, '-o', folder];
-  const run = spawn(process.execPath, [SUITE, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let text = '';
-  run.stdout.on('data', (chunk) => (text += chunk));
-  const code = await new Promise((resolve) => run.on('close', resolve));
-  failed ||= code !== 0;
-  process.stdout.write(`== ${revision}\n${text.slice(Math.max(0, text.indexOf('=== SUMMARY ===')))}\n`);
-}
-server.removeAllListeners('exit');
-const ended = new Promise((resolve) => server.on('exit', resolve));
-server.kill('SIGTERM');
-await ended;
+// The real server must fail exactly what its file says; the fixture server, on the same transports, nothing.
+await run('the real server', ['bin/mimir.js', 'serve', '--transport', 'http', '--port', '0', '--db', db], true);
+await run('the fixture server', ['test/conformance/official/fixture.ts'], false);
 rmSync(folder, { recursive: true, force: true });
 process.exit(failed ? 1 : 0);
+
+async function run(name, command, hasBaseline) {
+  const server = spawn(process.execPath, command, { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] });
+  const ended = new Promise((resolve) => server.on('exit', resolve));
+  let printed = '';
+  const url = await new Promise((resolve, reject) => {
+    server.stderr.on('data', (chunk) => {
+      printed += chunk;
+      const found = /MCP clients connect to (\S+)/.exec(printed)?.[1];
+      if (found !== undefined) resolve(found);
+    });
+    void ended.then(() => reject(new Error(`the server ended: ${printed}`)));
+  });
+  for (const revision of REVISIONS) {
+    const baseline = join(ROOT, `test/conformance/official/${revision}.yml`);
+    const args = ['server', '--url', url, '--requirements', revision, '-o', folder];
+    if (hasBaseline) args.push('--expected-failures', baseline);
+    const suite = spawn(process.execPath, [SUITE, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let text = '';
+    suite.stdout.on('data', (chunk) => (text += chunk));
+    const code = await new Promise((resolve) => suite.on('close', resolve));
+    failed ||= code !== 0;
+    process.stdout.write(`== ${name}, ${revision}\n${text.slice(Math.max(0, text.indexOf('=== SUMMARY ===')))}\n`);
+  }
+  server.kill('SIGTERM');
+  await ended;
+}
