@@ -36,7 +36,7 @@ export function mcpDoors(
   });
   const plain = messageRoute((message, signal) => dispatch(message, served, signal));
   const message: Route = {
-    POST: (visit) => (visit.query.has('session_id') ? sse.post : plain).POST?.(visit),
+    POST: (visit) => (visit.query.includes('session_id=') ? sse.post : plain).POST?.(visit),
   };
   return {
     routes: { '/mcp': webRoute(streamable.fetch), '/message': message, '/messages': sse.post, '/sse': sse.stream },

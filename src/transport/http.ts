@@ -13,13 +13,14 @@ import { JSON_TYPE, refuse, refuseForNow, sendJson } from './reply.ts';
 export interface Visit {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly query: URLSearchParams;
+  /** What stands behind the question mark. */
+  readonly query: string;
   /** The JSON of a POST; undefined otherwise. */
   readonly message: unknown;
   /** A signal that fires when the client goes away before its answer has left. */
   readonly gone: () => AbortSignal;
   /** Resolves when the response has closed, for whatever reason. */
-  readonly left: Promise<void>;
+  readonly left: () => Promise<void>;
   /** Counts so many bytes of answers as held in memory (fewer when negative) until the response closes. */
   readonly hold: (bytes: number) => void;
   /** Says that this exchange may stay open for as long as the client likes; false when there are too many such already. */
@@ -107,7 +108,7 @@ export async function listen(door: HttpDoor, limits: HttpLimits = LIMITS): Promi
   let closing = false;
   let drained: (() => void) | null = null;
 
-  const take = (request: IncomingMessage, response: ServerResponse, route: Route, query: URLSearchParams): void => {
+  const take = (request: IncomingMessage, response: ServerResponse, route: Route, query: string): void => {
     const { method = '' } = request;
     const handler = method === 'GET' || method === 'POST' || method === 'DELETE' ? route[method] : undefined;
     if (handler === undefined) {
@@ -133,16 +134,17 @@ export async function listen(door: HttpDoor, limits: HttpLimits = LIMITS): Promi
       accepted -= 1;
       if (accepted === 0) drained?.();
     };
-    const left = new Promise<void>((resolve) => {
-      response.on('close', () => {
-        running.delete(open);
-        bySocket.set(socket, (bySocket.get(socket) ?? 1) - 1);
-        budget.held -= held;
-        held = 0;
-        leave();
-        kind = 'arriving';
-        resolve();
-      });
+    let aborter: AbortController | undefined;
+    const whenLeft: (() => void)[] = [];
+    response.on('close', () => {
+      running.delete(open);
+      bySocket.set(socket, (bySocket.get(socket) ?? 1) - 1);
+      budget.held -= held;
+      held = 0;
+      leave();
+      kind = 'arriving';
+      if (!response.writableFinished) aborter?.abort();
+      for (const tell of whenLeft) tell();
     });
     const visit = (message: unknown): void => {
       kind = 'accepted';
@@ -152,14 +154,10 @@ export async function listen(door: HttpDoor, limits: HttpLimits = LIMITS): Promi
         response,
         query,
         message,
-        left,
-        gone: () => {
-          const controller = new AbortController();
-          response.on('close', () => {
-            if (!response.writableFinished) controller.abort();
-          });
-          return controller.signal;
+        left: async () => {
+          if (!response.closed) await new Promise<void>((resolve) => whenLeft.push(resolve));
         },
+        gone: () => (aborter ??= new AbortController()).signal,
         hold: (bytes) => {
           if (response.closed) return;
           held += bytes;
@@ -211,7 +209,7 @@ export async function listen(door: HttpDoor, limits: HttpLimits = LIMITS): Promi
     const route = Object.hasOwn(door.routes, path) ? door.routes[path] : undefined;
     if (route !== undefined) {
       if (!carriesToken(headers)) return sendJson(response, 401, UNAUTHORIZED, { 'www-authenticate': 'Bearer' });
-      if (!closing) return take(request, response, route, new URLSearchParams(query));
+      if (!closing) return take(request, response, route, query);
       return refuseForNow(response, 503, 'The server is stopping. Send it again when it is back.', 2);
     }
     if (path !== '/healthz' && path !== '/readyz') {

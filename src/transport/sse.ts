@@ -109,7 +109,7 @@ export function createSseDoor({ serve, newSessionId, limits }: SseDeps): SseDoor
       const handle = serve(session);
       sessions.set(id, session);
       session.write('endpoint', `/message?session_id=${id}`);
-      void left.then(() => {
+      void left().then(() => {
         sessions.delete(id);
         session.open.clear();
         answered();
@@ -122,7 +122,7 @@ export function createSseDoor({ serve, newSessionId, limits }: SseDeps): SseDoor
 
   const post: Route = {
     POST: ({ response, message: written, query }) => {
-      const ids = query.getAll('session_id');
+      const ids = new URLSearchParams(query).getAll('session_id');
       const session = ids.length === 1 ? sessions.get(ids[0] ?? '') : undefined;
       if (ids.length !== 1)
         return refuse(response, 400, 'Name the session once: /message?session_id=ID, as GET /sse says.');

@@ -16,7 +16,7 @@ export function webRoute(handler: WebHandler): Route {
     if ((request.method === 'GET' || isListen(message)) && !visit.becomeStream()) {
       return refuseForNow(response, 503, 'Too many streams are open. Close some, or try again in a while.', 5);
     }
-    const answer = await handler(webRequest(request, gone()), message, left);
+    const answer = await handler(webRequest(request, gone()), message, left());
     response.writeHead(answer.status, Object.fromEntries(answer.headers));
     if (answer.body === null) return void response.end();
     response.flushHeaders();
