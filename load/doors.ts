@@ -23,7 +23,8 @@ export interface DoorTarget {
   readonly db: string;
 }
 
-const INITIALIZE = JSON.stringify({
+/** The first message of every client. */
+export const INITIALIZE = JSON.stringify({
   jsonrpc: '2.0',
   id: 0,
   method: 'initialize',
@@ -142,7 +143,19 @@ async function openSse(port: number): Promise<Door> {
 }
 
 async function openStdio({ server, db }: DoorTarget): Promise<Door> {
-  const child: Child = startStdio(server, db);
+  const child = startStdio(server, db);
+  const talker = stdioTalker(child);
+  await talker.request(line(INITIALIZE));
+  return { frame: line, talker };
+}
+
+/** A message as stdio wants it. */
+export function line(message: string): Buffer {
+  return Buffer.from(`${message}\n`);
+}
+
+/** Asks a server over its pipes; closing hangs up. */
+export function stdioTalker(child: Child): Talker {
   const turn = new Turn();
   let pending = '';
   child.process.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -152,12 +165,12 @@ async function openStdio({ server, db }: DoorTarget): Promise<Door> {
       pending = pending.slice(end + 1);
     }
   });
-  void child.ended.then(() => turn.fail(new Error(`a stdio server ended: ${child.stderr.trim()}`)));
-  const frame = (message: string): Buffer => Buffer.from(`${message}\n`);
-  const talker: Talker = {
+  void child.ended.then((code) => {
+    const how = code === null ? 'a signal' : `code ${code}`;
+    turn.fail(new Error(`a stdio server ended with ${how}: ${child.stderr.trim()}`));
+  });
+  return {
     request: async (bytes) => await turn.take(() => child.process.stdin?.write(bytes)),
     close: () => void child.hangUp(),
   };
-  await talker.request(frame(INITIALIZE));
-  return { frame, talker };
 }

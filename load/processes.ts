@@ -1,3 +1,5 @@
+import type { Talker } from './client.ts';
+import { INITIALIZE, line, stdioTalker } from './doors.ts';
 import { CATEGORY, type Ledger } from './ledger.ts';
 import type { Plan } from './plan.ts';
 import { START_MS, startStdio, type Child, type Memory } from './server.ts';
@@ -10,13 +12,12 @@ export class StdioWriter {
   /** What it used at most, seen before it ended. */
   memory: Memory | undefined;
   readonly #child: Child;
+  readonly #talker: Talker;
   readonly #name: string;
   readonly #random: Random;
   readonly #words: boolean;
   readonly #tally: Tally;
   readonly #ledger: Ledger;
-  #pending = '';
-  #waiting: { resolve: (line: string) => void; reject: (error: Error) => void } | undefined;
   #id = 0;
 
   constructor(plan: Plan, db: string, number: number, tally: Tally, ledger: Ledger) {
@@ -26,42 +27,15 @@ export class StdioWriter {
     this.#tally = tally;
     this.#ledger = ledger;
     this.#child = startStdio(plan.server, db);
-    this.#child.process.stdout?.setEncoding('utf8').on('data', (text: string) => this.#take(text));
-    void this.#child.ended.then((code) =>
-      this.#waiting?.reject(
-        new Error(
-          `a stdio server ended with ${code === null ? 'a signal' : `code ${code}`}: ${this.#child.stderr.trim()}`,
-        ),
-      ),
-    );
-  }
-
-  #take(text: string): void {
-    this.#pending += text;
-    for (let end = this.#pending.indexOf('\n'); end >= 0; end = this.#pending.indexOf('\n')) {
-      const line = this.#pending.slice(0, end);
-      this.#pending = this.#pending.slice(end + 1);
-      this.#waiting?.resolve(line);
-    }
-  }
-
-  async #ask(line: string): Promise<unknown> {
-    const answer = await new Promise<string>((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-      this.#child.process.stdin?.write(`${line}\n`);
-    });
-    this.#waiting = undefined;
-    return JSON.parse(answer);
+    this.#talker = stdioTalker(this.#child);
   }
 
   /** Says hello and writes one row, which opens the store: starting is not what is compared. */
   async start(): Promise<void> {
     const timer = setTimeout(() => this.#child.process.kill('SIGKILL'), START_MS);
     timer.unref();
-    const clientInfo = { name: 'mimir-load', version: '1' };
-    const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo };
-    await this.#ask(JSON.stringify({ jsonrpc: '2.0', id: ++this.#id, method: 'initialize', params }));
-    this.#child.process.stdin?.write(`${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })}\n`);
+    await this.#talker.request(line(INITIALIZE));
+    this.#child.process.stdin?.write(line(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })));
     await this.#write(`${this.#name}-first`);
     clearTimeout(timer);
   }
@@ -83,7 +57,8 @@ export class StdioWriter {
   async #write(key: string): Promise<void> {
     const row = makeRow(this.#random, key, this.#words);
     this.#ledger.issue(row.key, row.hash);
-    const reply = await this.#ask(rememberCall(++this.#id, CATEGORY, row));
+    const { body } = await this.#talker.request(line(rememberCall(++this.#id, CATEGORY, row)));
+    const reply: unknown = JSON.parse(body.toString());
     const error = errorIn(reply);
     if (error !== undefined) this.#tally.error(error);
     else

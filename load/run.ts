@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { Connection, drive, httpRequest, type Answer, type Talker } from './client.ts';
-import { openDoor, type Door } from './doors.ts';
+import { INITIALIZE, openDoor, type Door } from './doors.ts';
 import { Ledger, rowsBefore, type Persisted } from './ledger.ts';
 import type { Plan } from './plan.ts';
 import { StdioWriter } from './processes.ts';
@@ -175,15 +175,8 @@ class Run {
   }
 
   async #initialize(): Promise<void> {
-    const params = {
-      protocolVersion: '2025-06-18',
-      capabilities: {},
-      clientInfo: { name: 'mimir-load', version: '1' },
-    };
     const connection = this.#connect(this.#server?.port ?? 0);
-    const answer = await connection.request(
-      httpRequest('/message', JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params })),
-    );
+    const answer = await connection.request(httpRequest('/message', INITIALIZE));
     if (answer.status !== 200)
       throw new Error(`initialize was answered with HTTP ${answer.status}: ${answer.body.toString('utf8', 0, 300)}`);
     connection.close();

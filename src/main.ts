@@ -130,17 +130,15 @@ function sayWithoutEffect(config: Config, log: Log): void {
 }
 
 async function serveStandardInput(config: Config, { table, offers, pool, log, stopped, onBug }: Served): Promise<void> {
-  const [{ StdioTransport, openStandardOutput }, { serveConnection, toolServer }, { OrderedLane }] = await Promise.all([
+  const [{ StdioTransport, openStandardOutput }, { serveConnection, toolServers }] = await Promise.all([
     import('./transport/stdio.ts'),
     import('./mcp/server.ts'),
-    import('./mcp/lane.ts'),
   ]);
   log.banner(`mimir: using database at ${config.dbPath}`);
   const transport = new StdioTransport(process.stdin, openStandardOutput());
   const caller: Caller = { principal: OWNER, client: 'stdio' };
-  const lane = new OrderedLane();
   const behind = { table, offers, caller, version: version(), onBug };
-  serveConnection(transport, () => toolServer(behind, lane), onBug);
+  serveConnection(transport, toolServers(behind), onBug);
   log.banner('mimir: MCP server ready');
   sayWithoutEffect(config, log);
   void stopped.then(() => transport.stopReading());

@@ -12,7 +12,9 @@ export function structureProblem(message: unknown): string | null {
   }
   if ('method' in message) {
     if (typeof message['method'] !== 'string') return 'method must be text';
-    return 'params' in message && !isObject(message['params']) ? 'params must be an object' : null;
+    const { params } = message;
+    // `params: null` is the same as none, and mended later.
+    return params === undefined || params === null || isObject(params) ? null : 'params must be an object';
   }
   return 'result' in message || 'error' in message ? null : 'method is missing';
 }
@@ -22,6 +24,18 @@ export function readableId(message: unknown): string | number | null {
   if (!isObject(message)) return null;
   const { id } = message;
   return typeof id === 'string' || typeof id === 'number' ? id : null;
+}
+
+/** The method of a message that may be none. */
+export function methodOf(message: unknown): unknown {
+  return isObject(message) ? message['method'] : undefined;
+}
+
+/** The id of the request that this message cancels; null for any other message. A cancelled request gets no answer. */
+export function cancelledRequest(message: unknown): string | number | null {
+  if (!isObject(message) || message['method'] !== 'notifications/cancelled') return null;
+  const { params } = message;
+  return isObject(params) ? readableId({ id: params['requestId'] }) : null;
 }
 
 /** What the SDK would answer with a list of schema faults, in one sentence: the id and that sentence; or null. */

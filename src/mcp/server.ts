@@ -3,7 +3,7 @@ import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/server';
 
 import type { Offers } from '../tools/offers.ts';
-import type { Caller } from '../tools/types.ts';
+import type { Caller, ToolListing } from '../tools/types.ts';
 import { errorReply, INSTRUCTIONS, protocolError, SERVER_NAME, type Served } from './dispatch.ts';
 import { OrderedLane } from './lane.ts';
 import { callProblem, mend, writtenArguments } from './mend.ts';
@@ -11,8 +11,20 @@ import { callProblem, mend, writtenArguments } from './mend.ts';
 /** Lists change with a release only: a client may keep them for an hour. */
 const LIST_TTL_MS = 60 * 60 * 1_000;
 
-/** The SDK's server over the tool table, in whatever revision it is connected with. It serves one connection, session or request. */
-export function toolServer(served: Served, lane?: OrderedLane): Server {
+/** Makes a server for one connection, session or request; with a lane, calls keep the order in which they came. */
+export type MakeServer = (lane?: OrderedLane) => Server;
+
+/** The SDK's servers over one tool table, whose list they share; each speaks the revision that its client opens with. */
+export function toolServers(served: Served): MakeServer {
+  const tools = served.table.list.map((tool) => ({ ...tool }));
+  return (lane) => toolServer(served, tools, lane);
+}
+
+function toolServer(
+  served: Served,
+  tools: { -readonly [K in keyof ToolListing]: ToolListing[K] }[],
+  lane?: OrderedLane,
+): Server {
   const { table, caller, offers } = served;
   const server = new Server(
     { name: SERVER_NAME, version: served.version },
@@ -26,7 +38,6 @@ export function toolServer(served: Served, lane?: OrderedLane): Server {
       },
     },
   );
-  const tools = table.list.map((tool) => ({ ...tool }));
   server.setRequestHandler('tools/list', async () => ({ tools }));
   server.setRequestHandler('tools/call', async (request, context) => {
     const { name } = request.params;
@@ -92,10 +103,11 @@ function sdkError(thrown: unknown, { onBug }: Served, facts?: object): ProtocolE
  */
 export function serveConnection(
   transport: Transport,
-  makeServer: () => Server,
+  makeServer: MakeServer,
   onBug: Served['onBug'],
 ): { close(): Promise<void> } {
-  const handle = serveStdio(makeServer, { transport, onerror: () => undefined });
+  const lane = new OrderedLane();
+  const handle = serveStdio(() => makeServer(lane), { transport, onerror: () => undefined });
   const deliver = transport.onmessage?.bind(transport);
   transport.onmessage = (message) => {
     try {

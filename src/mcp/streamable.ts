@@ -7,7 +7,7 @@ import {
 
 import { refusal } from './dispatch.ts';
 import { EventLog } from './events.ts';
-import { callProblem, mend } from './mend.ts';
+import { callProblem, cancelledRequest, mend, methodOf } from './mend.ts';
 
 /** The bounds of the sessions. */
 export interface SessionLimits {
@@ -36,8 +36,6 @@ export interface Streamable {
    * then the session counts as in use.
    */
   fetch(request: Request, body: unknown, left: Promise<void>): Promise<Response>;
-  /** How many sessions there are. */
-  sessionCount(): number;
   /** Ends all sessions and streams. */
   close(): Promise<void>;
 }
@@ -181,7 +179,6 @@ export function createStreamable(deps: StreamableDeps): Streamable {
 
   return {
     fetch,
-    sessionCount: () => sessions.size,
     close: async () => {
       clearInterval(timer);
       for (const id of sessions.keys()) end(id);
@@ -198,17 +195,6 @@ function tooMany(why: string): Response {
   return json(503, refusal(null, -32000, why), { 'retry-after': '5' });
 }
 
-function methodOf(message: unknown): unknown {
-  return typeof message === 'object' && message !== null && 'method' in message ? message.method : undefined;
-}
-
 function isInitialize(body: unknown): boolean {
   return (Array.isArray(body) ? body : [body]).some((message) => methodOf(message) === 'initialize');
-}
-
-function cancelledRequest(body: unknown): string | number | null {
-  if (methodOf(body) !== 'notifications/cancelled') return null;
-  const { params } = body as { params?: { requestId?: unknown } };
-  const id = params?.requestId;
-  return typeof id === 'string' || typeof id === 'number' ? id : null;
 }

@@ -1,8 +1,7 @@
 import { monotonicMs } from '../clock.ts';
 import { LIMITS } from '../limits.ts';
 import { dispatch, type Served } from '../mcp/dispatch.ts';
-import { OrderedLane } from '../mcp/lane.ts';
-import { serveConnection, toolServer } from '../mcp/server.ts';
+import { serveConnection, toolServers } from '../mcp/server.ts';
 import { createStreamable, type SessionLimits } from '../mcp/streamable.ts';
 import type { HttpDoor, Route } from './http.ts';
 import { messageRoute } from './message.ts';
@@ -19,16 +18,14 @@ export function mcpDoors(
   limits: SessionLimits & SseLimits = LIMITS,
 ): Required<Pick<HttpDoor, 'routes' | 'drain'>> {
   const newSessionId = (): string => Buffer.from(randomBytes(SESSION_ID_BYTES)).toString('hex');
+  const makeServer = toolServers(served);
   const sse = createSseDoor({
-    serve: (transport) => {
-      const lane = new OrderedLane();
-      return serveConnection(transport, () => toolServer(served, lane), served.onBug);
-    },
+    serve: (transport) => serveConnection(transport, makeServer, served.onBug),
     newSessionId,
     limits,
   });
   const streamable = createStreamable({
-    makeServer: () => toolServer(served),
+    makeServer: () => makeServer(),
     newSessionId,
     nowMs: monotonicMs,
     onBug: served.onBug,
@@ -41,7 +38,7 @@ export function mcpDoors(
   return {
     routes: { '/mcp': webRoute(streamable.fetch), '/message': message, '/messages': sse.post, '/sse': sse.stream },
     drain: async () => {
-      await sse.settled();
+      await sse.drain();
       await streamable.close();
     },
   };

@@ -23,7 +23,7 @@ export interface Visit {
   readonly left: () => Promise<void>;
   /** Counts so many bytes of answers as held in memory (fewer when negative) until the response closes. */
   readonly hold: (bytes: number) => void;
-  /** Says that this exchange may stay open for as long as the client likes; false when there are too many such already. */
+  /** Says that this exchange may stay open for as long as the client likes. False: there are too many such, and it was answered so. */
   readonly becomeStream: () => boolean;
 }
 
@@ -164,7 +164,10 @@ export async function listen(door: HttpDoor, limits: HttpLimits = LIMITS): Promi
           budget.held += bytes;
         },
         becomeStream: () => {
-          if (streams >= limits.streamsMax) return false;
+          if (streams >= limits.streamsMax) {
+            refuseForNow(response, 503, 'Too many streams are open. Close some, or try again in a while.', 5);
+            return false;
+          }
           leave();
           kind = 'stream';
           streams += 1;

@@ -2,7 +2,7 @@ import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/server';
 import type { ServerResponse } from 'node:http';
 
 import { invalidRequestReply } from '../mcp/dispatch.ts';
-import { mend, readableId, structureProblem } from '../mcp/mend.ts';
+import { cancelledRequest, readableId, structureProblem } from '../mcp/mend.ts';
 import type { Route } from './http.ts';
 import { refuse, refuseForNow, sendAccepted, sendJson } from './reply.ts';
 
@@ -28,8 +28,8 @@ export interface SseDoor {
   readonly stream: Route;
   /** A POST that names a session: its answer goes to that session's stream and nowhere else. */
   readonly post: Route;
-  /** Resolves when every request that was accepted has been answered. */
-  settled(): Promise<void>;
+  /** Waits until every request that was accepted has been answered; called once, at the end. */
+  drain(): Promise<void>;
 }
 
 /** A session lives as long as its stream. */
@@ -94,15 +94,13 @@ export function createSseDoor({ serve, newSessionId, limits }: SseDeps): SseDoor
   const answered = (): void => {
     if (idle !== null && openCount() === 0) idle();
   };
-  setInterval(() => {
+  const beats = setInterval(() => {
     for (const session of sessions.values()) session.beat();
   }, limits.streamKeepAliveMs).unref();
 
   const stream: Route = {
     GET: ({ response, becomeStream, hold, left }) => {
-      if (!becomeStream()) {
-        return refuseForNow(response, 503, 'Too many streams are open. Close some, or try again in a while.', 5);
-      }
+      if (!becomeStream()) return;
       response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform' });
       const id = newSessionId();
       const session = new SseTransport(response, hold, answered);
@@ -121,7 +119,7 @@ export function createSseDoor({ serve, newSessionId, limits }: SseDeps): SseDoor
   };
 
   const post: Route = {
-    POST: ({ response, message: written, query }) => {
+    POST: ({ response, message, query }) => {
       const ids = new URLSearchParams(query).getAll('session_id');
       const session = ids.length === 1 ? sessions.get(ids[0] ?? '') : undefined;
       if (ids.length !== 1)
@@ -129,7 +127,6 @@ export function createSseDoor({ serve, newSessionId, limits }: SseDeps): SseDoor
       if (session === undefined) {
         return refuse(response, 404, 'Session not found: its stream has ended. Open a new one with GET /sse.');
       }
-      const message = mend(written);
       const problem = structureProblem(message);
       if (problem !== null) return sendJson(response, 400, invalidRequestReply(readableId(message), problem));
       if (session.open.size >= limits.sessionOpenMax || session.unreadBytes() > limits.sessionUnreadMaxBytes) {
@@ -148,18 +145,16 @@ export function createSseDoor({ serve, newSessionId, limits }: SseDeps): SseDoor
       }
       sendAccepted(response);
       session.onmessage?.(valid);
-      // A cancelled request gets no answer.
-      if ('method' in valid && valid.method === 'notifications/cancelled') {
-        const cancelled = valid.params?.['requestId'];
-        if (typeof cancelled === 'string' || typeof cancelled === 'number') session.settle(cancelled);
-      }
+      const cancelled = cancelledRequest(valid);
+      if (cancelled !== null) session.settle(cancelled);
     },
   };
 
   return {
     stream,
     post,
-    settled: async () => {
+    drain: async () => {
+      clearInterval(beats);
       if (openCount() > 0) await new Promise<void>((resolve) => (idle = resolve));
     },
   };

@@ -7,7 +7,7 @@ import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/server';
 
 import { LIMITS } from '../limits.ts';
 import { invalidRequestReply, parseErrorReply } from '../mcp/dispatch.ts';
-import { readableId, structureProblem } from '../mcp/mend.ts';
+import { cancelledRequest, readableId, structureProblem } from '../mcp/mend.ts';
 
 const NEWLINE = 10;
 /** Answered at once, whatever is still running before them; later answers wait for these as for any other. */
@@ -231,9 +231,6 @@ export class StdioTransport implements Transport {
     } catch {
       return this.#refuse(parseErrorReply('the line is not JSON'));
     }
-    if (typeof message === 'object' && message !== null && 'params' in message && message.params === null) {
-      delete message.params;
-    }
     const problem = structureProblem(message);
     if (problem !== null) return this.#refuse(invalidRequestReply(readableId(message), problem));
     const valid = message as JSONRPCMessage;
@@ -245,9 +242,7 @@ export class StdioTransport implements Transport {
     }
     this.onmessage?.(valid);
     // A cancelled request gets no answer, so nothing may wait for one.
-    if ('method' in valid && valid.method === 'notifications/cancelled') {
-      const cancelled = valid.params?.['requestId'];
-      if ((typeof cancelled === 'string' || typeof cancelled === 'number') && this.#forget(cancelled)) this.#flush();
-    }
+    const cancelled = cancelledRequest(valid);
+    if (cancelled !== null && this.#forget(cancelled)) this.#flush();
   }
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
+import { methodOf } from '../mcp/mend.ts';
 import type { Route, Visit } from './http.ts';
-import { refuseForNow } from './reply.ts';
 
 /** What answers a request in the web's own terms. `left` resolves when the response has closed. */
 export type WebHandler = (request: Request, body: unknown, left: Promise<void>) => Promise<Response>;
@@ -13,9 +13,7 @@ const LISTEN = 'subscriptions/listen';
 export function webRoute(handler: WebHandler): Route {
   const take = async (visit: Visit): Promise<void> => {
     const { request, response, message, gone, hold, left } = visit;
-    if ((request.method === 'GET' || isListen(message)) && !visit.becomeStream()) {
-      return refuseForNow(response, 503, 'Too many streams are open. Close some, or try again in a while.', 5);
-    }
+    if ((request.method === 'GET' || methodOf(message) === LISTEN) && !visit.becomeStream()) return;
     const answer = await handler(webRequest(request, gone()), message, left());
     response.writeHead(answer.status, Object.fromEntries(answer.headers));
     if (answer.body === null) return void response.end();
@@ -23,10 +21,6 @@ export function webRoute(handler: WebHandler): Route {
     await pump(answer.body, response, hold);
   };
   return { GET: take, POST: take, DELETE: take };
-}
-
-function isListen(message: unknown): boolean {
-  return typeof message === 'object' && message !== null && 'method' in message && message.method === LISTEN;
 }
 
 function webRequest(request: IncomingMessage, signal: AbortSignal): Request {
