@@ -87,7 +87,9 @@ export const LIMITS = {
   /** Requests that run at once over HTTP; above, 503. A connection may have one, or as many as connectionInFlightMax. */
   httpInFlightMax: 2_048,
   /** Requests of one connection that run at once (pipelined; clients do not do that): above, 429. */
-  connectionInFlightMax: 128,
+  connectionInFlightMax: 16,
+  /** Those and the refusals in line behind them, about 5 KiB each: above, the connection is cut. On all connections at once: 160 MiB. */
+  connectionUnansweredMax: 32,
   /** Streams (SSE) that stay open: half of the connections, so that requests always find one. */
   streamsMax: 512,
   /** A comment on every open stream this often: proxies cut silent connections after 30 to 60 s. */

