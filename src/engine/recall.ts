@@ -1,6 +1,6 @@
 import { LIMITS } from '../limits.ts';
 import { previewItem } from '../memory/item.ts';
-import { rank } from '../memory/rank.ts';
+import { NAMED_SCORE, rank } from '../memory/rank.ts';
 import { strengthNow } from '../memory/retention.ts';
 import { analyseQuery } from '../memory/text.ts';
 import type { Filters, Scope } from '../memory/types.ts';
@@ -44,13 +44,8 @@ export const recall = reads<RecallInput, RecallOutput>('scan', async (tx, scope,
   const wanted = Math.min(CHUNK_MAX, input.offset + input.limit);
   if (input.query.trim() === '') await fill(page, wanted, (at, count) => tx.recent(scope, input.filters, count, at));
   else {
-    const bodies = await search(tx, scope, input);
-    await fill(
-      page,
-      wanted,
-      (at, count) => (at < bodies.length ? tx.items(scope, bodies.slice(at, at + count)) : []),
-      bodies.length,
-    );
+    const found = await search(tx, scope, input);
+    await fill(page, wanted, (_, count) => tx.items(scope, found.take(count)), found.left);
   }
   const hits = page.hits();
   if (hits.length > 0) return { hits: packHits(hits), ...(page.cut && { nextOffset: input.offset + hits.length }) };
@@ -66,29 +61,43 @@ export async function emptiness(tx: Reader, scope: Scope): Promise<Emptiness> {
 }
 
 /** Numbers of the bodies that answer a query, best first. */
-async function search(tx: Reader, scope: Scope, input: RecallInput): Promise<number[]> {
+interface Found {
+  readonly left: number;
+  take(count: number): number[];
+}
+
+async function search(tx: Reader, scope: Scope, input: RecallInput): Promise<Found> {
   const { terms, keyText } = analyseQuery(input.query.slice(0, LIMITS.queryMaxChars), LIMITS.queryTermsMax);
   const count = Math.min(LIMITS.candidatesMax, Math.max(LIMITS.candidatesMin, (input.limit + input.offset) * 2));
   const statistics = await tx.termStatistics(terms);
   const candidates = await tx.candidates(scope, { terms, keyText }, input.filters, count);
   const ranked = rank(candidates, terms, statistics);
-  const bodies = ranked.map(({ body }) => body);
+  const bodiesOf = (some: readonly { readonly body: number }[]): number[] => some.map(({ body }) => body);
+  const { left } = ranked;
   const weight = input.trustWeight ?? 0;
-  if (weight <= 0 || ranked.length < 2) return bodies;
+  if (weight <= 0) return { left, take: (some) => bodiesOf(ranked.take(some)) };
 
   // Trust is known of fetched rows only, so it reorders the rows that could reach the page, not all candidates.
-  const reach = Math.min(bodies.length, Math.max(50, (input.limit + input.offset) * 2));
-  const named = new Set(candidates.filter(({ keyIsQuery }) => keyIsQuery).map(({ body }) => body));
+  const head = ranked.take(Math.max(50, (input.limit + input.offset) * 2));
   const trust = new Map<number, number>();
-  const head = bodies.slice(0, reach);
-  for (const body of head) {
+  for (const { body } of head) {
     const [item] = await tx.items(scope, [body]);
     if (item !== undefined) trust.set(body, item.verified ? 1 : Math.min(1, Math.max(0, item.certainty)));
   }
-  const best = Math.max(...ranked.map(({ score }) => score), Number.MIN_VALUE);
-  const value = new Map(ranked.map(({ body, score }) => [body, score / best + weight * (trust.get(body) ?? 0)]));
-  head.sort((a, b) => Number(named.has(b)) - Number(named.has(a)) || (value.get(b) ?? 0) - (value.get(a) ?? 0));
-  return [...head, ...bodies.slice(reach)];
+  const named = head.filter(({ score }) => score >= NAMED_SCORE);
+  const others = head.slice(named.length);
+  const best = others[0]?.score ?? 0;
+  const value = ({ body, score }: { body: number; score: number }): number =>
+    score / Math.max(best, Number.MIN_VALUE) + weight * (trust.get(body) ?? 0);
+  others.sort((a, b) => value(b) - value(a));
+  const first = bodiesOf([...named, ...others]);
+  return {
+    left,
+    take: (some) => {
+      const taken = first.splice(0, some);
+      return [...taken, ...bodiesOf(ranked.take(some - taken.length))];
+    },
+  };
 }
 
 /** Fetches rows in order until the page is full or there are none left. */

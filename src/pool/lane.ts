@@ -23,6 +23,8 @@ export interface LaneOwner {
   /** Usage notes to send along with the next writes. */
   takeUsage(): readonly UseNote[];
   usageFlushed(stored: boolean): void;
+  /** A batch of writes has ended, and its clients are about to be told. */
+  wrote(): void;
   /** Which of these operations are in the log. */
   committed(ids: readonly string[]): Promise<ReadonlySet<string>>;
   threadDied(role: string): void;
@@ -211,6 +213,7 @@ export class ThreadLane {
         return;
       case 'done': {
         const answers = message.answers ?? this.#prepared ?? [];
+        this.#owner.wrote();
         const out = this.#out;
         this.#out = [];
         if (this.#usageOut) this.#owner.usageFlushed(message.usageStored);
@@ -253,6 +256,7 @@ export class ThreadLane {
 
   async #settleAfterDeath(out: readonly Waiting[], prepared: readonly Answer[] | null): Promise<void> {
     let committed: ReadonlySet<string>;
+    this.#owner.wrote();
     try {
       committed = await this.#owner.committed(out.filter((one) => one.access === 'write').map((one) => one.call.id));
     } catch {

@@ -101,14 +101,19 @@ function serve(store: StoreReader, writer: StoreWriter | null): void {
     if (writer.othersWrote) await new Promise((resolve) => setTimeout(resolve, 1 + 2 * Math.random()));
   };
 
+  let warming = false;
   const warmUp = (): void => {
-    if (writer === null) return;
+    if (warming || !store.cold) return;
+    warming = true;
     busy = busy.then(() => {
+      warming = false;
       try {
-        if (writer.warmUp()) setImmediate(warmUp);
+        store.warmUp();
       } catch {
-        // Without the counts terms are looked up in the index, and fewer look-alikes are found; both only cost time.
+        // Without what is kept in memory the index on disk answers, and fewer look-alikes are found; both only cost time.
+        return;
       }
+      setImmediate(warmUp);
     });
   };
 
@@ -121,6 +126,7 @@ function serve(store: StoreReader, writer: StoreWriter | null): void {
       }
       if (message.access === 'read' || writer === null) {
         await readAll(store, message.calls);
+        warmUp();
         return;
       }
       await writeAll(writer, message);
@@ -134,7 +140,7 @@ function serve(store: StoreReader, writer: StoreWriter | null): void {
 const options: OpenOptions = { ...settings, clock: systemClock };
 try {
   const writer = settings.role === 'writer' ? openWriter(options) : null;
-  serve(writer ?? openReader(options), writer);
+  serve(writer ?? openReader(options, 'searches'), writer);
 } catch (thrown) {
   send({ kind: 'cannot_open', error: errorToData(thrown) });
 }

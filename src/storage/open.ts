@@ -15,9 +15,17 @@ import {
 import { Derived } from './sqlite/derived.ts';
 import { connect, isBusy, Statements, translate, translated, type Connection } from './sqlite/driver.ts';
 import { FREQUENCIES_BYTES, TermFrequencies } from './sqlite/frequencies.ts';
+import { LiveRows } from './sqlite/live.ts';
+import { RamIndex } from './sqlite/ram-index.ts';
 import { sqliteReader } from './sqlite/reader.ts';
 import { migrate } from './sqlite/schema.ts';
-import { ItemCache, TermArena, type Session } from './sqlite/session.ts';
+import {
+  ItemCache,
+  ITEMS_SEARCHED_MAX_BYTES,
+  ITEMS_SHOWN_MAX_BYTES,
+  TermArena,
+  type Session,
+} from './sqlite/session.ts';
 import { verify } from './sqlite/verify.ts';
 import type { Reader, Writer } from './store.ts';
 
@@ -44,8 +52,16 @@ export function makeSharedMemory(): SharedArrayBuffer {
 export interface StoreReader {
   /** Runs with one snapshot of the store. Calls must not overlap. */
   snapshot<T>(run: (tx: Reader) => Promise<T>): Promise<T>;
+  /** As `snapshot`, in the one that is open already; it stays open until `release`. */
+  share<T>(run: (tx: Reader) => Promise<T>): Promise<T>;
+  /** Ends the snapshot that `share` has left open, if any. */
+  release(): void;
   /** Whether the log has an operation with this id, that is, whether it was committed. */
   committed(operationId: string): boolean;
+  /** True when there is something left to fill in memory. */
+  readonly cold: boolean;
+  /** Fills what the connection keeps in memory, one step at a time. */
+  warmUp(): void;
   close(): void;
 }
 
@@ -57,8 +73,6 @@ export interface StoreWriter extends StoreReader {
   transaction<T>(meta: { id: string; kind: string; scope: Scope }, run: (tx: Writer) => Promise<T>): Promise<T>;
   /** True when the commit before found that another process had written: a pause lets the other one in. */
   readonly othersWrote: boolean;
-  /** Fills what the writer keeps in memory, one step at a time; false when nothing is left. */
-  warmUp(): boolean;
   /** Empties the write-ahead log when it is above its limit; answers its length in bytes. */
   checkpoint(): number;
   /** Problems found in chain, indexes and references; empty when all is well. */
@@ -101,14 +115,15 @@ function retrying<T>(busyTimeoutMs: number, run: () => T): T {
   }
 }
 
-function makeSession(db: Connection, options: OpenOptions, role: 'reads' | 'writes'): Session {
+function makeSession(db: Connection, options: OpenOptions, role: 'reads' | 'searches' | 'writes'): Session {
   db.exec('CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, text, col)');
   return {
     sql: new Statements(db),
-    items: new ItemCache(),
+    items: new ItemCache(role === 'searches' ? ITEMS_SEARCHED_MAX_BYTES : ITEMS_SHOWN_MAX_BYTES),
     terms: new TermArena(),
     indexSize: null,
-    browses: role === 'reads' ? new Map() : null,
+    browses: role === 'writes' ? null : new Map(),
+    ram: role === 'searches' ? new RamIndex() : null,
     frequencies: options.shared === undefined ? null : new TermFrequencies(options.shared),
     nowMs: 0,
   };
@@ -118,25 +133,58 @@ function reading(session: Session, clock: Clock): StoreReader {
   const tx = sqliteReader(session);
   const { db } = session.sql;
   let seenVersion = -1;
+  let open = false;
+  const begin = (): void => {
+    session.indexSize = null;
+    session.sql.run('BEGIN');
+    open = true;
+    // Changes with every commit of another connection, in this process or elsewhere; reading it starts the snapshot.
+    const version = session.sql.get<{ data_version: number }>('PRAGMA data_version')?.data_version ?? -1;
+    if (version === seenVersion) return;
+    session.browses?.clear();
+    session.ram?.catchUp(session.sql);
+    seenVersion = version;
+  };
+  const release = (): void => {
+    open = false;
+    if (db.inTransaction) session.sql.run('COMMIT');
+  };
+  const share: StoreReader['share'] = async (run) => {
+    session.nowMs = clock.nowMs();
+    try {
+      if (!open) begin();
+      return await run(tx);
+    } catch (thrown) {
+      release();
+      throw translate(thrown);
+    }
+  };
   return {
     snapshot: async (run) => {
-      session.nowMs = clock.nowMs();
-      session.indexSize = null;
       try {
-        session.sql.run('BEGIN');
-        // Changes with every commit of another connection, in this process or elsewhere; reading it starts the snapshot.
-        const version = session.sql.get<{ data_version: number }>('PRAGMA data_version')?.data_version ?? -1;
-        if (version !== seenVersion) session.browses?.clear();
-        seenVersion = version;
-        return await run(tx);
-      } catch (thrown) {
-        throw translate(thrown);
+        return await share(run);
       } finally {
-        if (db.inTransaction) session.sql.run('COMMIT');
+        release();
       }
+    },
+    share,
+    release: () => {
+      if (open) release();
     },
     committed: (operationId) =>
       translated(() => session.sql.get('SELECT 1 FROM operations WHERE id = ?', operationId) !== undefined),
+    get cold() {
+      return session.ram?.cold === true;
+    },
+    warmUp: () =>
+      translated(() => {
+        try {
+          if (!open) begin();
+          session.ram?.warmUp(session.sql);
+        } finally {
+          release();
+        }
+      }),
     close: () => db.close(),
   };
 }
@@ -185,15 +233,15 @@ function migrateOrExplain(db: Connection, options: OpenOptions): void {
   }
 }
 
-/** Opens a reading connection. The store must have been prepared. */
-export function openReader(options: OpenOptions): StoreReader {
+/** Opens a reading connection; one that `searches` keeps the live rows in memory. The store must have been prepared. */
+export function openReader(options: OpenOptions, role: 'reads' | 'searches' = 'reads'): StoreReader {
   // Not opened read-only: the last connection to close must be able to fold the log into the file.
   const db = connect({ path: options.path, key: options.key });
   try {
     return retrying(options.busyTimeoutMs, () => {
       firstRead(db, options.key !== null);
       set(db);
-      const session = makeSession(db, options, 'reads');
+      const session = makeSession(db, options, role);
       db.pragma('query_only = ON');
       return reading(session, options.clock);
     });
@@ -222,6 +270,7 @@ export function openWriter(options: OpenOptions): StoreWriter {
     session,
     clock: options.clock,
     derived,
+    rows: new LiveRows(derived),
     busyTimeoutMs: options.busyTimeoutMs,
     seenSeq: -1,
     othersWrote: false,
@@ -242,20 +291,20 @@ export function openWriter(options: OpenOptions): StoreWriter {
     get othersWrote() {
       return context.othersWrote;
     },
-    warmUp: () => {
-      if (derived.warm) return false;
+    get cold() {
+      return !context.rows.warm;
+    },
+    warmUp: () =>
       translated(() => {
         // One snapshot for the log and the rows: what comes after it arrives as changes.
         db.exec('BEGIN');
         try {
           follow(context);
-          derived.warmUp(session);
+          context.rows.warmUp(session.sql);
         } finally {
           db.exec('COMMIT');
         }
-      });
-      return !derived.warm;
-    },
+      }),
     checkpoint: () =>
       translated(() => {
         const pageBytes = Number(db.pragma('page_size', { simple: true }));

@@ -106,6 +106,7 @@ test('a thread that dies is replaced, and its calls get the true answer', async 
     takeUsage: () => [],
     usageFlushed: () => undefined,
     committed: async (ids) => new Set(ids.filter((id) => log.committed(id))),
+    wrote: () => undefined,
     threadDied: () => (deaths += 1),
   };
   const { path: dbPath, key, busyTimeoutMs, shared } = options;

@@ -44,7 +44,7 @@ function open(folder: string, clock: Clock): { writer: StoreWriter; path: string
   const options = { path, key: null, clock, busyTimeoutMs: 100, shared: makeSharedMemory() };
   prepareStore(options);
   const writer = openWriter(options);
-  while (writer.warmUp());
+  while (writer.cold) writer.warmUp();
   return { writer, path };
 }
 
@@ -77,7 +77,7 @@ const spot = (p: { workspace: string; category: string; key: string }): string =
 async function scores(tx: Reader, query: string): Promise<[string, number][]> {
   const { terms, keyText } = analyseQuery(query, 64);
   const statistics = await tx.termStatistics(terms);
-  const ranked = rank(await tx.candidates(scopeOf(null), { terms, keyText }, {}, 200), terms, statistics);
+  const ranked = rank(await tx.candidates(scopeOf(null), { terms, keyText }, {}, 200), terms, statistics).take(200);
   const items = await tx.items(
     scopeOf(null),
     ranked.map((one) => one.body),

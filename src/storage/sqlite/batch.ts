@@ -7,8 +7,9 @@ import { canonical } from '../../memory/canonical.ts';
 import type { Scope } from '../../memory/types.ts';
 import type { Writer } from '../store.ts';
 import { GENESIS, operationDigest, operationHash } from './chain.ts';
-import { changesOfOthers, type Derived, type IndexChange } from './derived.ts';
+import type { Derived } from './derived.ts';
 import { isBusy, translate } from './driver.ts';
+import type { LiveChange, LiveRows } from './live.ts';
 import { SCHEMA_VERSION } from './schema.ts';
 import type { Session } from './session.ts';
 import { addUsage, recordChange, sqliteWriter, type RunningOperation } from './writer.ts';
@@ -46,6 +47,8 @@ export interface BatchContext {
   readonly session: Session;
   readonly clock: Clock;
   readonly derived: Derived;
+  /** Keeps `derived` filled. */
+  readonly rows: LiveRows;
   readonly busyTimeoutMs: number;
   /** Sequence number that `derived` has seen; -1 before the first batch. */
   seenSeq: number;
@@ -92,14 +95,10 @@ function begin(context: BatchContext): Head {
 
 /** Reads where the log stands, and takes over what other processes added since we looked. Must run in a transaction. */
 export function follow(context: BatchContext): Head {
-  const { session, derived } = context;
+  const { session, rows } = context;
   const head = readHead(session);
   context.othersWrote = context.seenSeq >= 0 && head.seq !== context.seenSeq;
-  if (context.othersWrote) {
-    const changes = changesOfOthers(session, context.seenSeq, head.seq);
-    if (changes === null) derived.reset();
-    else derived.committed(changes);
-  }
+  if (context.othersWrote) rows.follow(session.sql, context.seenSeq, head.seq);
   context.seenSeq = head.seq;
   return head;
 }
@@ -151,18 +150,18 @@ async function runJob(
   context: BatchContext,
   head: Head,
   job: WriteJob,
-): Promise<{ value: unknown; head: Head; indexChanges: IndexChange[] }> {
+): Promise<{ value: unknown; head: Head; liveChanges: LiveChange[] }> {
   const { session: s, clock, derived } = context;
   // The log never goes back in time, whatever the clock does.
   s.nowMs = Math.max(clock.nowMs(), head.atMs);
-  const operation: RunningOperation = { seq: head.seq + 1, changes: [], indexChanges: [] };
+  const operation: RunningOperation = { seq: head.seq + 1, changes: [], liveChanges: [] };
   if (job.idempotencyKey !== undefined) {
     const first = firstAnswer(s, job);
-    if (first !== undefined) return { value: first.value, head, indexChanges: [] };
+    if (first !== undefined) return { value: first.value, head, liveChanges: [] };
   }
   const value = await job.run(sqliteWriter(s, clock, derived, operation));
   if (job.idempotencyKey !== undefined) keepAnswer(s, job, value);
-  if (operation.changes.length === 0) return { value, head, indexChanges: operation.indexChanges };
+  if (operation.changes.length === 0) return { value, head, liveChanges: operation.liveChanges };
 
   // The row comes before its own change: who acted is payload, so that it can be erased without breaking the chain.
   s.sql.run(
@@ -192,7 +191,7 @@ async function runJob(
   const digest = operationDigest(operation.changes.map((change) => change.digest));
   const hash = operationHash(head.hash, { seq: operation.seq, id: job.id, atMs: s.nowMs, kind: job.kind }, digest);
   s.sql.run('UPDATE operations SET digest = ?, hash = ? WHERE seq = ?', digest, hash, operation.seq);
-  return { value, head: { seq: operation.seq, hash, atMs: s.nowMs }, indexChanges: operation.indexChanges };
+  return { value, head: { seq: operation.seq, hash, atMs: s.nowMs }, liveChanges: operation.liveChanges };
 }
 
 /** What a batch is told besides its jobs. */
@@ -231,7 +230,7 @@ export async function runBatch(
       const error = translate(thrown);
       return { outcomes: jobs.map((_, i) => outcomes[i] ?? { ok: false, error }), usageStored: false };
     }
-    const indexChanges: IndexChange[] = [];
+    const liveChanges: LiveChange[] = [];
     const ran: number[] = [];
     let lost = false;
     for (const [i, job] of jobs.entries()) {
@@ -242,7 +241,7 @@ export async function runBatch(
         const done = await runJob(context, head, job);
         sql.run('RELEASE job');
         head = done.head;
-        indexChanges.push(...done.indexChanges);
+        liveChanges.push(...done.liveChanges);
         outcomes[i] = { ok: true, value: done.value };
         ran.push(i);
       } catch (thrown) {
@@ -272,7 +271,7 @@ export async function runBatch(
       return { outcomes: await runAlone(context, jobs, settled, translate(thrown)), usageStored };
     }
     context.seenSeq = head.seq;
-    context.derived.committed(indexChanges);
+    context.rows.committed(liveChanges);
     return { outcomes: settled, usageStored };
   }
 }
@@ -299,7 +298,7 @@ async function runInOwnTransaction(context: BatchContext, job: WriteJob, cause: 
     const done = await runJob(context, head, job);
     db.exec('COMMIT');
     context.seenSeq = done.head.seq;
-    context.derived.committed(done.indexChanges);
+    context.rows.committed(done.liveChanges);
     return { ok: true, value: done.value };
   } catch (thrown) {
     rollBack(context);

@@ -177,20 +177,26 @@ function toItem(s: Session, scope: Scope, hit: HitRow): Item | undefined {
 
 /** See `Reader.items`. */
 export function items(s: Session, scope: Scope, bodies: readonly number[]): Item[] {
+  // Which entity a body belongs to never changes; ranking has mostly just read it.
+  const owners = bodies.map(
+    (body) =>
+      s.terms.ownerOf(body) ?? s.sql.get<{ entity: number }>('SELECT entity FROM body WHERE id = ?', body)?.entity ?? 0,
+  );
+  const hits = new Map<number, HitRow>();
+  for (const hit of s.sql.all<HitRow & { body: number }>(hitsSql(owners.length), ...owners)) hits.set(hit.body, hit);
   const found: Item[] = [];
   for (const body of bodies) {
-    // Which entity a body belongs to never changes; ranking has mostly just read it.
-    const owner =
-      s.terms.ownerOf(body) ?? s.sql.get<{ entity: number }>('SELECT entity FROM body WHERE id = ?', body)?.entity;
-    const hit = s.sql.get<HitRow>(
-      `SELECT ${HIT_COLUMNS} FROM entity e LEFT JOIN usage u ON u.entity = e.row WHERE e.row = ? AND e.body = ?`,
-      owner ?? 0,
-      body,
-    );
+    const hit = hits.get(body);
     const item = hit === undefined ? undefined : toItem(s, scope, hit);
     if (item !== undefined) found.push(item);
   }
   return found;
+}
+
+/** One statement for all hits of a page: ten of their own took twice as long. */
+function hitsSql(count: number): string {
+  const places = Array<string>(count).fill('?').join();
+  return `SELECT e.body, ${HIT_COLUMNS} FROM entity e LEFT JOIN usage u ON u.entity = e.row WHERE e.row IN (${places})`;
 }
 
 /** See `Reader.recent`. */

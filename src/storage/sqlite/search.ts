@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { LIMITS } from '../../limits.ts';
+import { hash32 } from '../../memory/similarity.ts';
 import type { Candidate, Filters, Scope, TermStatistics } from '../../memory/types.ts';
 import type { TextQuery } from '../store.ts';
 import type { Session } from './session.ts';
@@ -59,6 +60,11 @@ function frequencyInIndex(s: Session, term: string): number {
 
 /** See `Reader.termStatistics`. */
 export function termStatistics(s: Session, terms: readonly string[]): TermStatistics {
+  const postings = s.ram?.postings;
+  if (postings) {
+    const { rows, meanLength } = postings;
+    return { rows, meanLength, frequencies: terms.map((term) => postings.frequency(hash32(term) | 0)) };
+  }
   const { rows, tokens } = indexSize(s);
   const counted = s.frequencies?.complete === true ? s.frequencies : null;
   return {
@@ -184,10 +190,37 @@ const FEW_ROWS = 500;
 
 /** See `Reader.candidates`. */
 export function candidates(s: Session, scope: Scope, query: TextQuery, filters: Filters, count: number): Candidate[] {
+  const { keyText } = query;
   const narrow = narrowing(scope, filters);
-  const indexes: IndexName[] = filters.includeArchived === true ? ['text', 'text_past'] : ['text'];
-  const bodies = new Set<number>();
+  const postings = filters.includeArchived === true ? null : (s.ram?.postings ?? null);
+  const inMemory = narrow.conditions.length === 0 ? postings : null;
+  const bodies = new Set(
+    inMemory === null
+      ? matchingOnDisk(s, narrow, query, filters, count)
+      : inMemory.best(Int32Array.from(query.terms, hash32), count, {
+          workspace: scope.workspace ?? undefined,
+          category: filters.category,
+        }),
+  );
   const named = new Set<number>();
+  const mayBeNamed = keyText !== '' && keyText.length <= LIMITS.nameMaxBytes && postings?.hasKey(keyText) !== false;
+  if (mayBeNamed) {
+    for (const body of namedBodies(s, scope, keyText, filters, count)) {
+      bodies.add(body);
+      named.add(body);
+    }
+  }
+  const proposed: Candidate[] = [];
+  for (const body of bodies) {
+    const candidate = toCandidate(s, body, named.has(body));
+    if (candidate !== undefined) proposed.push(candidate);
+  }
+  return proposed;
+}
+
+function matchingOnDisk(s: Session, narrow: Narrowing, query: TextQuery, filters: Filters, count: number): number[] {
+  const indexes: IndexName[] = filters.includeArchived === true ? ['text', 'text_past'] : ['text'];
+  const bodies: number[] = [];
   const { frequencies } = termStatistics(s, query.terms);
   for (const index of indexes) {
     // A filter that the counts know nothing of may leave little of a term, so then every term is asked for.
@@ -200,18 +233,7 @@ export function candidates(s: Session, scope: Scope, query: TextQuery, filters: 
     let found = few ? search(s, index, match, narrow, 2 * FEW_ROWS, true) : [];
     // More than was counted: another process wrote them, and an unscored beginning would be the oldest rows.
     if (!few || found.length === 2 * FEW_ROWS) found = search(s, index, match, narrow, count);
-    for (const body of found) bodies.add(body);
+    bodies.push(...found);
   }
-  if (query.keyText !== '' && query.keyText.length <= LIMITS.nameMaxBytes) {
-    for (const body of namedBodies(s, scope, query.keyText, filters, count)) {
-      bodies.add(body);
-      named.add(body);
-    }
-  }
-  const proposed: Candidate[] = [];
-  for (const body of bodies) {
-    const candidate = toCandidate(s, body, named.has(body));
-    if (candidate !== undefined) proposed.push(candidate);
-  }
-  return proposed;
+  return bodies;
 }

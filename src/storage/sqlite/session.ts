@@ -1,6 +1,7 @@
 import type { Item } from '../store.ts';
 import type { Statements } from './driver.ts';
 import type { TermFrequencies } from './frequencies.ts';
+import type { RamIndex } from './ram-index.ts';
 
 /** What the functions of one connection share. */
 export interface Session {
@@ -9,6 +10,8 @@ export interface Session {
   readonly terms: TermArena;
   /** Counts of terms kept by the writer of this process; asked only while they are complete. */
   readonly frequencies: TermFrequencies | null;
+  /** The live rows in memory; only on connections that search much. */
+  readonly ram: RamIndex | null;
   /** Size of the text index in this snapshot, once it was read; kept on reading connections only. */
   indexSize: { readonly rows: number; readonly tokens: number } | null;
   /** Answers of browses, kept until somebody else commits; none on the writing connection, whose own commits would not show. */
@@ -24,13 +27,20 @@ export interface CachedItem extends Omit<Item, 'usage'> {
   readonly agentId: string;
 }
 
-/** Bytes of finished items that one connection keeps: with 16 connections this stays below 64 MiB (measured: larger ones did not speed up). */
-const ITEM_CACHE_MAX_BYTES = 4 * 1024 * 1024;
+/** Bytes of finished items that a connection keeps which searches: with fewer most hits of 10,000 rows are made anew. */
+export const ITEMS_SEARCHED_MAX_BYTES = 24 * 1024 * 1024;
+/** The same for the other connections, which mostly show the newest rows. */
+export const ITEMS_SHOWN_MAX_BYTES = 4 * 1024 * 1024;
 
 /** Finished items by version number. A version never changes, so nothing is ever invalidated; the oldest entries leave. */
 export class ItemCache {
+  readonly #maxBytes: number;
   #items = new Map<number, CachedItem>();
   #bytes = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
 
   get(version: number): CachedItem | undefined {
     return this.#items.get(version);
@@ -40,15 +50,16 @@ export class ItemCache {
     this.#items.set(item.version, item);
     this.#bytes += weight(item);
     for (const [version, old] of this.#items) {
-      if (this.#bytes <= ITEM_CACHE_MAX_BYTES) break;
+      if (this.#bytes <= this.#maxBytes) break;
       this.#items.delete(version);
       this.#bytes -= weight(old);
     }
   }
 }
 
+/** Most texts take one byte a character in memory, some two. */
 function weight(item: CachedItem): number {
-  return item.json.length * 2 + item.twin.length * 2 + 400;
+  return Math.ceil((item.json.length + item.twin.length) * 1.2) + 400;
 }
 
 /** Words of the arena, 4 MiB: the term lists of about 20,000 bodies of 50 words. */

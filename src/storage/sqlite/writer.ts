@@ -10,8 +10,9 @@ import { packTokens, termList } from '../../memory/text.ts';
 import type { Entity, EntityFields, EntityPatch, NewEntity, Scope, SimilarEntity } from '../../memory/types.ts';
 import type { Writer } from '../store.ts';
 import { changeDigest } from './chain.ts';
-import { proposals, type Derived, type IndexChange } from './derived.ts';
+import type { Derived } from './derived.ts';
 import { entityAtRow } from './entities.ts';
+import { wordsOf, type LiveChange } from './live.ts';
 import { payloadOf, type ChangeKind } from './payloads.ts';
 import { sqliteReader } from './reader.ts';
 import { indexBody, scopeTokens, unindexBody } from './search.ts';
@@ -22,7 +23,24 @@ import { openState } from './state.ts';
 export interface RunningOperation {
   readonly seq: number;
   readonly changes: { kind: ChangeKind; row: number; salt: Uint8Array; digest: Uint8Array }[];
-  readonly indexChanges: IndexChange[];
+  readonly liveChanges: LiveChange[];
+}
+
+/** A body as the text index knows it. */
+interface IndexedBody {
+  readonly id: number;
+  readonly tokens: string;
+  readonly terms: Int32Array;
+}
+
+type Identity = Pick<Entity, 'workspace' | 'category' | 'key'>;
+
+function liveChange(
+  { workspace, category, key }: Identity,
+  { id, tokens, terms }: IndexedBody,
+  by: 1 | -1,
+): LiveChange {
+  return { body: id, tokens, terms, workspace, category, key, by };
 }
 
 /** Notes that the running operation touched a row. Must be called after the row stands as it will be verified. */
@@ -64,16 +82,17 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
     findable: { bodyJson: string; key: string; tags: readonly string[]; category: string },
   ) => {
     const { tokens } = packTokens(findable);
+    const terms = termList(tokens);
     const hash = createHash('sha256').update(canonicalJson(findable.bodyJson), 'utf8').digest();
     const id = s.sql.run(
       'INSERT INTO body(entity, terms, tokens, hash, json) VALUES (?, ?, ?, ?, ?)',
       entity,
-      new Uint8Array(termList(tokens).buffer),
+      new Uint8Array(terms.buffer),
       tokens,
       hash,
       findable.bodyJson,
     );
-    return { id, tokens };
+    return { id, tokens, terms };
   };
 
   const addVersion = (entity: number, body: number, fields: EntityFields): number => {
@@ -101,28 +120,21 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
     return id;
   };
 
-  const toIndex = (
-    entity: Pick<Entity, 'workspace' | 'category' | 'key'>,
-    archived: boolean,
-    body: number,
-    tokens: string,
-  ): void => {
-    indexBody(s, archived ? 'text_past' : 'text', body, tokens, scopeTokens(entity));
-    if (!archived) operation.indexChanges.push({ body, tokens, by: 1 });
+  const toIndex = (entity: Identity, archived: boolean, body: IndexedBody): void => {
+    indexBody(s, archived ? 'text_past' : 'text', body.id, body.tokens, scopeTokens(entity));
+    if (!archived) operation.liveChanges.push(liveChange(entity, body, 1));
   };
 
-  const fromIndex = (
-    entity: Pick<Entity, 'workspace' | 'category' | 'key'>,
-    archived: boolean,
-    body: number,
-    tokens: string,
-  ): void => {
-    unindexBody(s, archived ? 'text_past' : 'text', body, tokens, scopeTokens(entity));
-    if (!archived) operation.indexChanges.push({ body, tokens, by: -1 });
+  const fromIndex = (entity: Identity, archived: boolean, body: IndexedBody): void => {
+    unindexBody(s, archived ? 'text_past' : 'text', body.id, body.tokens, scopeTokens(entity));
+    if (!archived) operation.liveChanges.push(liveChange(entity, body, -1));
   };
 
-  const storedTokens = (body: number): string =>
-    s.sql.get<{ tokens: string }>('SELECT tokens FROM body WHERE id = ?', body)?.tokens ?? '';
+  const storedTerms = (id: number): IndexedBody => {
+    const row = s.sql.get<{ tokens: string; terms: Buffer }>('SELECT tokens, terms FROM body WHERE id = ?', id);
+    if (row === undefined) throw new Error('a body of an entity is not there');
+    return { id, tokens: row.tokens, terms: wordsOf(row.terms) };
+  };
 
   return Object.assign(sqliteReader(s), {
     newId: (prefix: string): string => prefix + Buffer.from(clock.randomBytes(6)).toString('hex'),
@@ -156,7 +168,7 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
         row,
         operation.seq,
       );
-      toIndex(entity, entity.archived, body.id, body.tokens);
+      toIndex(entity, entity.archived, body);
       record('entity', row);
       record('version', version);
       const made = entityAtRow(s, row);
@@ -173,18 +185,19 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
         name === 'tags' || name === 'bodyJson' ? !textChanged : next[name] === entity[name],
       );
       if (same) return false;
-      let body = { id: entity.body, tokens: '' };
+      let bodyId = entity.body;
       if (textChanged || next.archived !== entity.archived) {
-        const tokens = storedTokens(entity.body);
-        fromIndex(entity, entity.archived, entity.body, tokens);
-        body = textChanged ? addBody(entity.row, next) : { id: entity.body, tokens };
-        toIndex(entity, next.archived, body.id, body.tokens);
+        const old = storedTerms(entity.body);
+        fromIndex(entity, entity.archived, old);
+        const body = textChanged ? addBody(entity.row, next) : old;
+        toIndex(entity, next.archived, body);
+        bodyId = body.id;
       }
-      const version = addVersion(entity.row, body.id, next);
+      const version = addVersion(entity.row, bodyId, next);
       s.sql.run(
         `UPDATE entity SET version = ?, body = ?, type = ?, agent_id = ?, visibility = ?, topic_path = ?, archived = ?, always_on = ? WHERE row = ?`,
         version,
-        body.id,
+        bodyId,
         next.type,
         next.agentId,
         next.visibility,
@@ -201,7 +214,7 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
       if (entity.bodyJson.length > LIMITS.similarBodyMaxChars) return [];
       const grams = trigrams(entity.bodyJson);
       const alike: SimilarEntity[] = [];
-      for (const body of proposals(derived, storedTokens(entity.body), LIMITS.similarCandidatesMax + 1)) {
+      for (const body of derived.proposals(storedTerms(entity.body).tokens, LIMITS.similarCandidatesMax + 1)) {
         if (body === entity.body) continue;
         const row = s.sql.get<{ entity: number }>(
           `SELECT e.row AS entity FROM body b CROSS JOIN entity e ON e.row = b.entity

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import fc from 'fast-check';
+
+import { BestFirst, nthLargest } from '../../src/memory/order.ts';
+import { Postings } from '../../src/memory/postings.ts';
+import { rank } from '../../src/memory/rank.ts';
+import { hash32 } from '../../src/memory/similarity.ts';
+import { packTokens, termList } from '../../src/memory/text.ts';
+
+const words = fc.constantFrom('heron', 'staging', 'deploy', 'key', 'rollback', 'cache', 'owner', 'a:b', '東京');
+const text = fc.array(words, { minLength: 1, maxLength: 12 }).map((list) => list.join(' '));
+const row = fc.record({
+  text,
+  key: words,
+  category: fc.constantFrom('c', 'd'),
+  workspace: fc.constantFrom('', 'w'),
+  leaves: fc.boolean(),
+});
+
+function posted(body: number, { text: content, key, category, workspace }: Record<string, string | boolean>) {
+  const list = termList(
+    packTokens({
+      bodyJson: JSON.stringify(content),
+      key: String(key),
+      tags: [],
+      category: String(category),
+    }).tokens,
+  );
+  return { body, terms: list, key: String(key), category: String(category), workspace: String(workspace) };
+}
+
+test('the index in memory proposes exactly the rows with the best scores, after any rows have come and gone', () => {
+  fc.assert(
+    fc.property(
+      fc.array(row, { maxLength: 60 }),
+      fc.uniqueArray(words, { minLength: 1, maxLength: 4 }),
+      fc.integer({ min: 1, max: 20 }),
+      fc.option(fc.constantFrom('', 'w', 'nowhere'), { nil: undefined }),
+      fc.option(fc.constantFrom('c', 'nothing'), { nil: undefined }),
+      (rows, query, count, workspace, category) => {
+        const postings = new Postings();
+        const all = rows.map((one, i) => ({ ...posted(i + 1, one), leaves: one.leaves }));
+        for (const one of all) postings.add(one);
+        for (const one of all) if (one.leaves) postings.remove(one);
+        const live = all.filter((one) => !one.leaves);
+        const terms = query.flatMap((word) => termsOf(word));
+        const statistics = {
+          rows: live.length,
+          meanLength: Math.max(1, live.reduce((sum, one) => sum + one.terms.length - 4, 0) / Math.max(1, live.length)),
+          frequencies: terms.map((term) => live.filter((one) => one.terms.includes(hash32(term) | 0, 4)).length),
+        };
+        assert.equal(postings.rows, live.length);
+        assert.equal(Math.round(postings.meanLength * 1e6), Math.round(statistics.meanLength * 1e6));
+        assert.deepEqual(
+          terms.map((term) => postings.frequency(hash32(term) | 0)),
+          statistics.frequencies,
+        );
+        assert.deepEqual(
+          all.map((one) => postings.hasKey(one.key)),
+          all.map((one) => live.some((other) => other.key === one.key)),
+        );
+        const wanted = live
+          .filter((one) => workspace === undefined || one.workspace === workspace)
+          .filter((one) => category === undefined || one.category === category)
+          .map((one) => ({ body: one.body, words: one.terms, offset: 0, keyIsQuery: false }));
+        const found = postings.best(Int32Array.from(terms, hash32), count, { workspace, category });
+        const ranked = rank(wanted, terms, statistics)
+          .take(all.length)
+          .filter(({ score }) => score > 0);
+        const scoreOf = new Map(ranked.map(({ body, score }) => [body, score]));
+        assert.equal(found.length, Math.min(count, ranked.length));
+        assert.equal(new Set(found).size, found.length);
+        // Frequencies are kept as 32-bit floats there, so nearly equal scores may change places at the cut.
+        const least = ranked[found.length - 1]?.score ?? 0;
+        for (const body of found) assert.ok((scoreOf.get(body) ?? 0) > least - 1e-4, `${body}`);
+        assert.equal(postings.best(Int32Array.of(hash32('nowhere-at-all')), 5).length, 0);
+      },
+    ),
+  );
+});
+
+function termsOf(word: string): string[] {
+  return [
+    ...new Set(packTokens({ bodyJson: JSON.stringify(word), key: '', tags: [], category: '' }).tokens.split(/\s+/)),
+  ].filter((token) => token !== '');
+}
+
+test('an index of many rows grows past every block and table, and says when it is wasteful', () => {
+  const postings = new Postings();
+  const list = (i: number): Int32Array => Int32Array.of(3, 0, 0, 0, 7, hash32(`only ${i}`), hash32(`tenth ${i % 10}`));
+  const rowOf = (i: number) => ({ body: i, terms: list(i), workspace: '', category: '', key: `k${i}` });
+  for (let i = 1; i <= 20_000; i++) postings.add(rowOf(i));
+  assert.equal(postings.frequency(7), 20_000);
+  assert.equal(postings.frequency(hash32('tenth 3') | 0), 2_000);
+  assert.deepEqual(postings.best(Int32Array.of(hash32('only 12345')), 3), [12_345]);
+  const newest = postings.best(Int32Array.of(7), 4).toSorted((a, b) => a - b);
+  assert.deepEqual(newest, [19_997, 19_998, 19_999, 20_000]);
+  assert.equal(postings.wasteful, false);
+  for (let i = 1; i <= 15_000; i++) postings.remove(rowOf(i));
+  assert.equal(postings.wasteful, true);
+  assert.equal(postings.frequency(7), 5_000);
+  assert.equal(postings.best(Int32Array.of(7), 9_999).length, 5_000);
+});
+
+test('rows come out best first, newest first among equals, however many are taken at a time', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 50 }),
+      fc.integer({ min: 1, max: 60 }),
+      (scores, step) => {
+        const order = new BestFirst(Int32Array.from(scores.keys()), Float64Array.from(scores));
+        const taken = [];
+        while (order.left > 0) taken.push(...order.take(step));
+        const expected = [...scores.entries()].map(([body, score]) => ({ body, score }));
+        expected.sort((a, b) => b.score - a.score || b.body - a.body);
+        assert.deepEqual(taken, expected);
+      },
+    ),
+  );
+});
+
+test('the n-th largest is that of the sorted numbers', () => {
+  const numbers = fc.array(fc.double({ noNaN: true }), { minLength: 1, maxLength: 60 });
+  fc.assert(
+    fc.property(numbers, fc.nat(), (values, at) => {
+      const n = (at % values.length) + 1;
+      const sorted = Float64Array.from(values).toSorted().toReversed();
+      assert.equal(nthLargest(Float64Array.from(values), n), sorted[n - 1]);
+    }),
+  );
+});
