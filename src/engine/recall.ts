@@ -2,7 +2,7 @@ import { LIMITS } from '../limits.ts';
 import { previewItem } from '../memory/item.ts';
 import { NAMED_SCORE, rank } from '../memory/rank.ts';
 import { strengthNow } from '../memory/retention.ts';
-import { analyseQuery } from '../memory/text.ts';
+import { analyseQuery } from '../memory/query.ts';
 import type { Filters, Scope } from '../memory/types.ts';
 import type { Awaitable, Item, Reader } from '../storage/store.ts';
 import { hitOf, packHits, type Hit, type PackedHits } from './hits.ts';
@@ -15,6 +15,8 @@ export interface RecallInput {
   readonly filters: Filters;
   readonly limit: number;
   readonly offset: number;
+  /** What "yesterday" counts from, Unix milliseconds; absent: the clock. */
+  readonly nowMs?: number;
   /** Rows weaker than this are left out; 0 leaves out none. */
   readonly minDecay: number;
   /** How much a verified or certain row gains on a relevant one; absent: relevance alone. */
@@ -67,11 +69,12 @@ interface Found {
 }
 
 async function search(tx: Reader, scope: Scope, input: RecallInput): Promise<Found> {
-  const { terms, keyText } = analyseQuery(input.query.slice(0, LIMITS.queryMaxChars), LIMITS.queryTermsMax);
+  const text = input.query.slice(0, LIMITS.queryMaxChars);
+  const query = analyseQuery(text, LIMITS.queryTermsMax, input.nowMs ?? tx.nowMs);
   const count = Math.min(LIMITS.candidatesMax, Math.max(LIMITS.candidatesMin, (input.limit + input.offset) * 2));
-  const statistics = await tx.termStatistics(terms);
-  const candidates = await tx.candidates(scope, { terms, keyText }, input.filters, count);
-  const ranked = rank(candidates, terms, statistics);
+  const statistics = await tx.termStatistics(query.terms);
+  const candidates = await tx.candidates(scope, query, input.filters, count);
+  const ranked = rank(candidates, query, statistics);
   const bodiesOf = (some: readonly { readonly body: number }[]): number[] => some.map(({ body }) => body);
   const { left } = ranked;
   const weight = input.trustWeight ?? 0;

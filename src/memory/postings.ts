@@ -1,7 +1,8 @@
 import { nthLargest } from './order.ts';
-import { B, FIELD_WEIGHTS, inverseFrequency, K1 } from './rank.ts';
+import { FIELDS, LIST_HEAD } from './document.ts';
+import { B, inverseFrequency, K1 } from './rank.ts';
 
-/** A row as it enters: its number, its term list (see `termList`), and what narrow filters and exact keys ask for. */
+/** A row as it enters: its number, its term list (see `Packed`), and what narrow filters and exact keys ask for. */
 export interface PostedRow {
   readonly body: number;
   readonly terms: Int32Array;
@@ -84,19 +85,18 @@ export class Postings {
     if (this.#places.has(body)) return;
     if (this.#end === this.#bodies.length) this.#growRows();
     const place = this.#end++;
-    const fields = FIELD_WEIGHTS.length;
     this.#places.set(body, place);
     this.#bodies[place] = body;
-    this.#lengths[place] = terms.length - fields;
+    this.#lengths[place] = terms.length - LIST_HEAD;
     this.#workspaces[place] = this.#numberOf(workspace);
     this.#categories[place] = this.#numberOf(category);
     this.#alive[place] = 1;
     this.#rows += 1;
-    this.#tokens += terms.length - fields;
+    this.#tokens += terms.length - LIST_HEAD;
     this.#keys.set(key, (this.#keys.get(key) ?? 0) + 1);
-    let at = fields;
-    for (let field = 0; field < fields; field++) {
-      const weight = FIELD_WEIGHTS[field] ?? 0;
+    let at = LIST_HEAD;
+    for (let field = 0; field < FIELDS.length; field++) {
+      const weight = FIELDS[field]?.weight ?? 0;
       for (const last = at + (terms[field] ?? 0); at < last; at++) this.#post(terms[at] ?? 0, place, weight);
     }
   }
@@ -108,11 +108,11 @@ export class Postings {
     this.#places.delete(body);
     this.#alive[place] = 0;
     this.#rows -= 1;
-    this.#tokens -= terms.length - FIELD_WEIGHTS.length;
+    this.#tokens -= terms.length - LIST_HEAD;
     const others = (this.#keys.get(key) ?? 1) - 1;
     if (others > 0) this.#keys.set(key, others);
     else this.#keys.delete(key);
-    for (const term of new Set(terms.subarray(FIELD_WEIGHTS.length))) {
+    for (const term of new Set(terms.subarray(LIST_HEAD))) {
       const slot = this.#slotOf(term);
       this.#counts[slot] = Math.max(0, (this.#counts[slot] ?? 0) - 1);
     }

@@ -1,16 +1,53 @@
+import { dayMatch } from './dates.ts';
+import { FACTS, FIELDS, LIST_HEAD, TRAITS } from './document.ts';
 import { BestFirst } from './order.ts';
+import type { AnalysedQuery } from './query.ts';
 import { hash32 } from './similarity.ts';
+import { STOP_TOKENS } from './text.ts';
 import type { Candidate, TermStatistics } from './types.ts';
 
-/** What each field's occurrences count, in the order of `FIELDS`: body, key, tags, category. A key is chosen with care. */
-export const FIELD_WEIGHTS = [1, 1.5, 1.2, 0.5] as const;
-/** BM25's saturation and length constants: the customary values (Robertson and Zaragoza, 2009, section 3.4). */
+/** BM25's saturation and length constants (Robertson and Zaragoza, 2009), as they do best on chats and long answers alike. */
 export const K1 = 1.2;
 /** See {@link K1}. */
-export const B = 0.75;
+export const B = 0.7;
+
+/** What beside the words moves a row up or down; each is explained and measured in docs/retrieval.md. */
+export interface Weights {
+  /** Of two words that are neighbours in query and row, as a share of a word's worth. */
+  readonly pair: number;
+  /** Of the best row's score: what a whole session's match adds to its turns. */
+  readonly session: number;
+  /** Of the score of the turn two before: mostly what the same speaker said last. */
+  readonly lastSaid: number;
+  /** Factors. */
+  readonly speakerNamed: number;
+  readonly userSaid: number;
+  readonly tellsTime: number;
+  readonly tellsNumber: number;
+  /** Factor and share of the best score for a row of just the day that was asked for. */
+  readonly dayFactor: number;
+  readonly dayShare: number;
+}
+
+/** The weights in use. */
+export const WEIGHTS: Weights = {
+  pair: 0.4,
+  session: 0.6,
+  lastSaid: 0.15,
+  speakerNamed: 1.1,
+  userSaid: 2.5,
+  tellsTime: 1.5,
+  tellsNumber: 1.15,
+  dayFactor: 2.5,
+  dayShare: 0.25,
+};
 
 /** Added to the score of a row whose key is the query: more than any score by words. */
 export const NAMED_SCORE = 1_000_000;
+
+const SPEAKER = FIELDS.findIndex(({ name }) => name === 'speaker');
+const CONTEXT = FIELDS.findIndex(({ name }) => name === 'question_before');
+const STOP_HASHES: ReadonlySet<number> = new Set([...STOP_TOKENS].map((token) => hash32(token) | 0));
 
 /** Inverse document frequency, the form that never gets negative: ln(1 + (N - df + .5) / (df + .5)). */
 export function inverseFrequency(rows: number, frequency: number): number {
@@ -18,69 +55,185 @@ export function inverseFrequency(rows: number, frequency: number): number {
   return Math.log(1 + (rows - df + 0.5) / (df + 0.5));
 }
 
-/** What a query asks of each row, prepared once. */
-interface Asked {
+/** What a query asks of each row, prepared once, and what is found of one row at a time. */
+interface Scoring {
   /** Signed hashes of the terms, and what each is worth. */
   readonly hashes: Int32Array;
-  readonly weights: Float64Array;
+  readonly worth: Float64Array;
   /** One bit for each term: nearly all words of a row are none of the terms, and most of them can be told by one bit. */
   readonly bits: number;
   readonly meanLength: number;
-  /** Of the row that is being scored: occurrences of each term, weighted by field. */
+  /** By term and term: the place of a pair, or -1. */
+  readonly pairAt: Int16Array;
+  /** Of the row that is being scored: occurrences of each term, weighted by field; of those it states itself; of each pair. */
   readonly frequencies: Float64Array;
+  readonly stated: Float64Array;
+  readonly pairs: Float64Array;
+  speakerNamed: boolean;
 }
 
-function scoreOf(words: Int32Array, offset: number, asked: Asked): number {
-  const { hashes, weights, bits, meanLength, frequencies } = asked;
-  const first = offset + FIELD_WEIGHTS.length;
+function count(words: Int32Array, offset: number, scoring: Scoring): number {
+  const { hashes, bits, pairAt, frequencies, stated, pairs } = scoring;
+  const first = offset + LIST_HEAD;
+  const terms = hashes.length;
   let at = first;
   frequencies.fill(0);
-  for (let field = 0; field < FIELD_WEIGHTS.length; field++) {
-    const weight = FIELD_WEIGHTS[field] ?? 0;
+  stated.fill(0);
+  pairs.fill(0);
+  scoring.speakerNamed = false;
+  for (let field = 0; field < FIELDS.length; field++) {
+    const weight = FIELDS[field]?.weight ?? 0;
+    let before = -1;
     for (const end = at + (words[offset + field] ?? 0); at < end; at++) {
       const word = words[at] ?? 0;
-      if (((bits >>> word) & 1) === 0) continue;
-      for (let term = 0; term < hashes.length; term++) {
-        if (hashes[term] !== word) continue;
-        frequencies[term] = (frequencies[term] ?? 0) + weight;
-        break;
+      let term = -1;
+      if (((bits >>> word) & 1) === 1) {
+        term = terms - 1;
+        while (term >= 0 && hashes[term] !== word) term -= 1;
       }
+      if (term === -1) {
+        if (before !== -1 && !STOP_HASHES.has(word)) before = -1;
+        continue;
+      }
+      frequencies[term] = (frequencies[term] ?? 0) + weight;
+      if (field < CONTEXT) stated[term] = (stated[term] ?? 0) + weight;
+      if (field === SPEAKER) scoring.speakerNamed = true;
+      if (before !== -1) {
+        const pair = pairAt[before * terms + term] ?? -1;
+        if (pair !== -1) pairs[pair] = (pairs[pair] ?? 0) + weight;
+      }
+      before = term;
     }
   }
-  const norm = K1 * (1 - B + (B * (at - first)) / meanLength);
+  return at - first;
+}
+
+function bm25(frequencies: Float64Array, worth: Float64Array, norm: number, k1 = K1): number {
   let score = 0;
-  for (let term = 0; term < hashes.length; term++) {
-    const frequency = frequencies[term] ?? 0;
-    if (frequency > 0) score += ((weights[term] ?? 0) * frequency * (K1 + 1)) / (frequency + norm);
+  for (let i = 0; i < frequencies.length; i++) {
+    const frequency = frequencies[i] ?? 0;
+    if (frequency > 0) score += ((worth[i] ?? 0) * frequency * (k1 + 1)) / (frequency + norm);
   }
   return score;
 }
 
+/** One number for a place in a session. */
+function turnKey(session: number, turn: number): number {
+  return (session >>> 0) * 0x100000 + (turn & 0xfffff);
+}
+
+/** Saturation and length constants for whole sessions: long texts of which a word says less (the customary values). */
+const SESSION_K1 = 1.2;
+const SESSION_B = 0.75;
+
+/** What the candidates of each session say together, as far as they are candidates. */
+class SessionSums {
+  readonly #terms: number;
+  readonly #places = new Map<number, number>();
+  readonly #frequencies: Float64Array[] = [];
+  readonly #lengths: number[] = [];
+
+  constructor(terms: number) {
+    this.#terms = terms;
+  }
+
+  /** Adds a turn of so many tokens; answers the place of its session. */
+  add(session: number, stated: Float64Array, length: number): number {
+    let place = this.#places.get(session);
+    if (place === undefined) {
+      place = this.#lengths.length;
+      this.#places.set(session, place);
+      this.#frequencies.push(new Float64Array(this.#terms));
+      this.#lengths.push(0);
+    }
+    const sum = this.#frequencies[place];
+    if (sum !== undefined) for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] ?? 0) + (stated[i] ?? 0);
+    this.#lengths[place] = (this.#lengths[place] ?? 0) + length;
+    return place;
+  }
+
+  /** BM25 of each session, as a share of the best one's. A word that every session has tells none of them apart. */
+  shares(): number[] {
+    const count = this.#lengths.length;
+    const mean = this.#lengths.reduce((sum, length) => sum + length, 0) / Math.max(1, count);
+    const worth = new Float64Array(this.#terms).map((_, term) =>
+      inverseFrequency(count, this.#frequencies.filter((sum) => (sum[term] ?? 0) > 0).length),
+    );
+    const scores = this.#frequencies.map((sum, place) => {
+      const length = this.#lengths[place] ?? 0;
+      return bm25(sum, worth, SESSION_K1 * (1 - SESSION_B + (SESSION_B * length) / mean), SESSION_K1);
+    });
+    const best = Math.max(...scores, Number.MIN_VALUE);
+    return scores.map((score) => score / best);
+  }
+}
+
 /**
  * Orders candidates by BM25F over their stored terms: occurrences are merged over the fields with their weights before
- * saturation (Robertson, Zaragoza and Taylor, 2004). A row whose key is the query comes first. Total order: equal
- * scores by body number, newest first. Pure: the order of the input does not matter.
+ * saturation (Robertson, Zaragoza and Taylor, 2004). Neighbouring words and the whole session of a turn add to that; who
+ * said it, when, and whether it is the kind of text that answers such a question multiply it ({@link Weights}). A row whose
+ * key is the query comes first. Total order: equal scores by body number, newest first. Pure: the order of the input does
+ * not matter.
  */
 export function rank(
   candidates: readonly Candidate[],
-  terms: readonly string[],
+  query: AnalysedQuery,
   statistics: TermStatistics,
+  weights: Weights = WEIGHTS,
 ): BestFirst {
+  const { terms, pairs } = query;
   const hashes = Int32Array.from(terms, hash32);
-  const asked: Asked = {
+  const worth = Float64Array.from(terms, (_, i) => inverseFrequency(statistics.rows, statistics.frequencies[i] ?? 0));
+  const pairAt = new Int16Array(terms.length * terms.length).fill(-1);
+  for (const [i, [a, b]] of pairs.entries()) pairAt[a * terms.length + b] = pairAt[b * terms.length + a] = i;
+  const pairWorth = Float64Array.from(pairs, ([a, b]) => weights.pair * ((worth[a] ?? 0) + (worth[b] ?? 0)));
+  const scoring: Scoring = {
     hashes,
-    weights: Float64Array.from(terms, (_, i) => inverseFrequency(statistics.rows, statistics.frequencies[i] ?? 0)),
+    worth,
     bits: hashes.reduce((bits, hash) => bits | (1 << hash), 0),
     meanLength: statistics.meanLength,
-    frequencies: new Float64Array(hashes.length),
+    pairAt,
+    frequencies: new Float64Array(terms.length),
+    stated: new Float64Array(terms.length),
+    pairs: new Float64Array(pairs.length),
+    speakerNamed: false,
   };
   const bodies = new Int32Array(candidates.length);
   const scores = new Float64Array(candidates.length);
-  let i = 0;
-  for (const { body, words, offset, keyIsQuery } of candidates) {
+  const factors = new Float64Array(candidates.length);
+  const days = new Float64Array(candidates.length);
+  const sessionAt = new Int32Array(candidates.length).fill(-1);
+  const sessions = new SessionSums(terms.length);
+  const byTurn = new Map<number, number>();
+  let best = 0;
+  for (const [i, { body, words, offset }] of candidates.entries()) {
+    const length = count(words, offset, scoring);
+    const norm = K1 * (1 - B + (B * length) / statistics.meanLength);
+    const score = bm25(scoring.frequencies, worth, norm) + bm25(scoring.pairs, pairWorth, norm);
+    const session = words[offset + FACTS.session] ?? 0;
+    const traits = words[offset + FACTS.traits] ?? 0;
     bodies[i] = body;
-    scores[i] = scoreOf(words, offset, asked) + (keyIsQuery ? NAMED_SCORE : 0);
-    i += 1;
+    scores[i] = score;
+    best = Math.max(best, score);
+    let factor = scoring.speakerNamed ? weights.speakerNamed : 1;
+    if (query.firstPerson && (traits & TRAITS.user) !== 0) factor *= weights.userSaid;
+    if (query.asksWhen && (traits & TRAITS.time) !== 0) factor *= weights.tellsTime;
+    if (query.asksHowMany && (traits & TRAITS.number) !== 0) factor *= weights.tellsNumber;
+    factors[i] = factor;
+    const day = words[offset + FACTS.day] ?? 0;
+    for (const span of query.spans) days[i] = Math.max(days[i] ?? 0, dayMatch(day, span));
+    if (session === 0) continue;
+    sessionAt[i] = sessions.add(session, scoring.stated, length);
+    byTurn.set(turnKey(session, words[offset + FACTS.turn] ?? 0), score);
+  }
+  const sessionShare = sessions.shares();
+  for (const [i, { keyIsQuery, words, offset }] of candidates.entries()) {
+    const place = words[offset + FACTS.session] ?? 0;
+    const lastSaid = place === 0 ? 0 : (byTurn.get(turnKey(place, (words[offset + FACTS.turn] ?? 0) - 2)) ?? 0);
+    const session = sessionShare[sessionAt[i] ?? -1] ?? 0;
+    const day = days[i] ?? 0;
+    const own = ((scores[i] ?? 0) + weights.session * best * session + weights.lastSaid * lastSaid) * (factors[i] ?? 1);
+    scores[i] = own * (1 + weights.dayFactor * day) + weights.dayShare * best * day + (keyIsQuery ? NAMED_SCORE : 0);
   }
   return new BestFirst(bodies, scores);
 }

@@ -1,24 +1,20 @@
 import { stemmer } from 'stemmer';
 
-import { hash32 } from './similarity.ts';
-
 /** Changes whenever the same text would give other tokens; it stands in the file, and another number means a rebuild. */
-export const TOKENISER_VERSION = 1;
+export const TOKENISER_VERSION = 2;
 
 /** A longer run (a key, a base64 blob) is cut: nobody types more of it. */
 const TOKEN_MAX_CHARS = 64;
 
-/** English function words. They are indexed, but a query drops them while it has anything else. */
-const STOP_WORDS: ReadonlySet<string> = new Set(
-  (
-    'a about above after again against all am an and any are as at be because been before being below between both but by ' +
-    'can could did do does doing down during each few for from further had has have having he her here hers herself him ' +
-    'himself his how i if in into is it its itself just me more most my myself no nor not now of off on once only or other ' +
-    'our ours ourselves out over own same she should so some such than that the their theirs them themselves then there ' +
-    'these they this those through to too under until up us very was we were what when where which while who whom why will ' +
-    'with would you your yours yourself yourselves s t d ll m re ve don'
-  ).split(' '),
-);
+/** English function words. */
+const FUNCTION_WORDS = (
+  'a about above after again against all am an and any are as at be because been before being below between both but by ' +
+  'can could did do does doing down during each few for from further had has have having he her here hers herself him ' +
+  'himself his how i if in into is it its itself just me more most my myself no nor not now of off on once only or other ' +
+  'our ours ourselves out over own same she should so some such than that the their theirs them themselves then there ' +
+  'these they this those through to too under until up us very was we were what when where which while who whom why will ' +
+  'with would you your yours yourself yourselves s t nt d ll m re ve wo ca sha don'
+).split(' ');
 
 /** Runs of letters, digits and marks, held together by the joiners of identifiers, paths, versions and addresses. */
 const RUN = /[\p{L}\p{N}\p{M}_]+(?:[.'’\-/:@#+\\,]+[\p{L}\p{N}\p{M}_]+)*/gu;
@@ -32,6 +28,27 @@ const UNSPACED_RUNS =
   /([\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}ー\p{M}]+)/u;
 const SUB_WORDS = /\p{Lu}+(?=\p{Lu}\p{Ll})|\p{Lu}?[\p{Ll}\p{M}]+|\p{Lu}+|\p{N}+|[\p{L}\p{M}]+/gu;
 
+/** English forms that no suffix explains, and what they are forms of. */
+const IRREGULAR: ReadonlyMap<string, string> = new Map(
+  (
+    'went:go gone:go goes:go came:come ate:eat eaten:eat bought:buy brought:bring thought:think taught:teach caught:catch ' +
+    'sold:sell told:tell said:say paid:pay made:make took:take taken:take gave:give given:give got:get gotten:get saw:see ' +
+    'seen:see knew:know known:know grew:grow grown:grow flew:fly flown:fly drew:draw drawn:draw wrote:write written:write ' +
+    'drove:drive driven:drive rode:ride ridden:ride rose:rise spoke:speak spoken:speak broke:break broken:break chose:choose ' +
+    'chosen:choose froze:freeze stole:steal wore:wear worn:wear ran:run began:begin begun:begin swam:swim swum:swim sang:sing ' +
+    'sung:sing drank:drink drunk:drink won:win met:meet led:lead felt:feel kept:keep slept:sleep left:leave lost:lose ' +
+    'built:build sent:send spent:spend lent:lend held:hold heard:hear stood:stand understood:understand found:find fell:fall ' +
+    'fallen:fall forgot:forget forgotten:forget hid:hide hidden:hide shot:shoot sat:sit slid:slide threw:throw thrown:throw ' +
+    'children:child men:man women:woman people:person feet:foot teeth:tooth mice:mouse wives:wife lives:life knives:knife ' +
+    'better:good best:good worse:bad worst:bad mom:mother mum:mother dad:father'
+  )
+    .split(' ')
+    .map((pair) => {
+      const [form = '', base = ''] = pair.split(':');
+      return [form, base];
+    }),
+);
+
 const stems = new Map<string, string>();
 
 /** Porter's stem (M. F. Porter, 1980) of a lower-case English word; other scripts stay as they are. */
@@ -39,7 +56,7 @@ function stem(word: string): string {
   if (word.length < 3 || !PLAIN_WORD.test(word)) return word;
   let known = stems.get(word);
   if (known === undefined) {
-    known = stemmer(word);
+    known = stemmer(IRREGULAR.get(word) ?? word);
     // A bounded memo: the words of a store repeat, and stemming is most of the cost of tokenising.
     if (stems.size >= 20_000) stems.clear();
     stems.set(word, known);
@@ -61,6 +78,11 @@ function pushUnspaced(part: string, into: string[]): void {
   const characters = Array.from(part);
   if (characters.length === 1) into.push(part);
   for (let i = 0; i + 1 < characters.length; i++) into.push(`${characters[i]}${characters[i + 1]}`);
+}
+
+/** "won't" is no form of "win": the n of a clipped "not" goes with it. */
+function unclipped(run: string): string {
+  return run.replace(/n['’]t$/i, "'nt");
 }
 
 function pushPart(part: string, into: string[]): void {
@@ -92,7 +114,9 @@ export function tokenise(text: string): string[] {
       pushPart(run, tokens);
       continue;
     }
-    const parts = run.split(JOINERS).filter((part) => part !== '');
+    const parts = unclipped(run)
+      .split(JOINERS)
+      .filter((part) => part !== '');
     for (const part of parts) pushPart(part, tokens);
     if (parts.length > 1 && !/['’]/.test(run)) {
       const whole = fold(run);
@@ -102,92 +126,5 @@ export function tokenise(text: string): string[] {
   return tokens;
 }
 
-/** What a query asks for. */
-export interface AnalysedQuery {
-  /** Different tokens in order of appearance, without stop words unless there is nothing else. */
-  readonly terms: string[];
-  /** The query as a key would be written. */
-  readonly keyText: string;
-}
-
-/** Reads a query with the tokeniser that wrote the index. Operators, quotes and `*` are ordinary punctuation. */
-export function analyseQuery(text: string, termsMax: number): AnalysedQuery {
-  const all = [...new Set(tokenise(text))];
-  const telling = all.filter((token) => !STOP_WORDS.has(token));
-  return { terms: (telling.length > 0 ? telling : all).slice(0, termsMax), keyText: text.trim() };
-}
-
-/** The texts that make an entity findable. */
-export interface FindableText {
-  readonly bodyJson: string;
-  readonly key: string;
-  readonly tags: readonly string[];
-  readonly category: string;
-}
-
-/** The fields of a packed list, in their order. */
-export const FIELDS = ['body', 'key', 'tags', 'category'] as const;
-
-function collect(value: unknown, into: string[]): void {
-  // An explicit stack: a body may nest as deep as the limit allows, and more in files that others wrote.
-  const waiting: unknown[] = [value];
-  while (waiting.length > 0) {
-    const next = waiting.pop();
-    if (typeof next === 'string') into.push(next);
-    else if (typeof next === 'number' || typeof next === 'boolean') into.push(String(next));
-    else if (Array.isArray(next)) for (let i = next.length - 1; i >= 0; i--) waiting.push(next[i]);
-    else if (typeof next === 'object' && next !== null) {
-      const entries = Object.entries(next);
-      for (let i = entries.length - 1; i >= 0; i--) {
-        const entry = entries[i];
-        if (entry !== undefined) waiting.push(entry[1], entry[0]);
-      }
-    }
-  }
-}
-
-/** The text of a JSON body without its syntax: strings, numbers and member names, in order. */
-export function bodyText(bodyJson: string): string {
-  const texts: string[] = [];
-  try {
-    collect(JSON.parse(bodyJson), texts);
-  } catch {
-    // Files of others may hold bodies that are not JSON: then the text itself is what can be found.
-    return bodyJson;
-  }
-  return texts.join('\n');
-}
-
-/** A packed token list and its length in tokens. Each field stands on a line; every token has a space on both sides. */
-export function packTokens(entity: FindableText): { tokens: string; length: number } {
-  const fields = [
-    tokenise(bodyText(entity.bodyJson)),
-    tokenise(entity.key),
-    tokenise(entity.tags.join('\n')),
-    tokenise(entity.category),
-  ];
-  let length = 0;
-  for (const field of fields) length += field.length;
-  return { tokens: fields.map((field) => (field.length === 0 ? ' ' : ` ${field.join(' ')} `)).join('\n'), length };
-}
-
-/**
- * A packed list in the form that ranking reads: how many tokens each field has, in the order of {@link FIELDS}, then the
- * 32-bit hash of every token. Two different terms of one store share a hash with a chance of one in billions.
- * Signed, because the engine keeps signed 32-bit numbers without a box.
- */
-export function termList(packed: string): Int32Array {
-  const hashes: number[] = [];
-  const counts = packed.split('\n').map((line) => {
-    const tokens = line.split(' ').filter((token) => token !== '');
-    for (const token of tokens) hashes.push(hash32(token));
-    return tokens.length;
-  });
-  return Int32Array.from([...counts, ...hashes]);
-}
-
-/** The tokens of one field of a packed list. */
-export function unpackField(packed: string, field: (typeof FIELDS)[number]): string[] {
-  const line = packed.split('\n')[FIELDS.indexOf(field)] ?? '';
-  return line.split(' ').filter((token) => token !== '');
-}
+/** Tokens of function words, as {@link tokenise} makes them: indexed, but a query drops them while it has anything else. */
+export const STOP_TOKENS: ReadonlySet<string> = new Set(FUNCTION_WORDS.map(stem));

@@ -105,7 +105,7 @@ export interface Filters {
 /** One row that the text index proposes for a query. */
 export interface Candidate {
   readonly body: number;
-  /** Holds the body's term list, see `termList`, from `offset` on. */
+  /** Holds the body's term list, see `Packed` in `document.ts`, from `offset` on. */
   readonly words: Int32Array;
   readonly offset: number;
   /** True when the entity's key is the query, word for word. */

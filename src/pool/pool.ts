@@ -100,9 +100,15 @@ export function openPool(config: PoolConfig): Pool {
       busyTimeoutMs: config.busyTimeoutMs,
       shared,
     };
-    prepareStore({ ...wanted, folder: config.makeFolder ? 'make' : 'demand' });
+    const isCurrent = prepareStore({ ...wanted, folder: config.makeFolder ? 'make' : 'demand' });
     if (config.poolMax > 1) main = openReader(wanted);
     options = wanted;
+    if (!isCurrent) {
+      config.log.info('text_index_rebuild', { note: 'answers go on meanwhile' });
+      void writerLane()
+        .start()
+        .catch(() => undefined); // whoever calls next is told why it cannot open
+    }
     return wanted;
   };
 

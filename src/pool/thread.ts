@@ -108,7 +108,7 @@ function serve(store: StoreReader, writer: StoreWriter | null): void {
     busy = busy.then(() => {
       warming = false;
       try {
-        store.warmUp();
+        if (!store.warmUp()) return;
       } catch {
         // Without what is kept in memory the index on disk answers, and fewer look-alikes are found; both only cost time.
         return;

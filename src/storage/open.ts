@@ -1,10 +1,11 @@
-import type { Clock } from '../clock.ts';
+import { monotonicMs, type Clock } from '../clock.ts';
 import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { TOKENISER_VERSION } from '../memory/text.ts';
 import type { Scope } from '../memory/types.ts';
 import { makePrivateFile, prepareFile, removeFile } from './files.ts';
 import {
+  beginWrite,
   follow,
   runBatch,
   type BatchContext,
@@ -18,7 +19,8 @@ import { FREQUENCIES_BYTES, TermFrequencies } from './sqlite/frequencies.ts';
 import { LiveRows } from './sqlite/live.ts';
 import { RamIndex } from './sqlite/ram-index.ts';
 import { sqliteReader } from './sqlite/reader.ts';
-import { migrate } from './sqlite/schema.ts';
+import { Rebuild } from './sqlite/rebuild.ts';
+import { indexIsCurrent, migrate } from './sqlite/schema.ts';
 import {
   ItemCache,
   ITEMS_SEARCHED_MAX_BYTES,
@@ -60,8 +62,8 @@ export interface StoreReader {
   committed(operationId: string): boolean;
   /** True when there is something left to fill in memory. */
   readonly cold: boolean;
-  /** Fills what the connection keeps in memory, one step at a time. */
-  warmUp(): void;
+  /** Fills what the connection keeps in memory, one step at a time; false when there was nothing to do. */
+  warmUp(): boolean;
   close(): void;
 }
 
@@ -180,7 +182,7 @@ function reading(session: Session, clock: Clock): StoreReader {
       translated(() => {
         try {
           if (!open) begin();
-          session.ram?.warmUp(session.sql);
+          return session.ram?.warmUp(session.sql) === true;
         } finally {
           release();
         }
@@ -192,14 +194,15 @@ function reading(session: Session, clock: Clock): StoreReader {
 /**
  * Makes sure that the store is there and has the current schema: looks at the file, makes it when there is none, migrates.
  * Must be called once per process, before any other connection. Throws a `MimirError` and leaves a foreign file untouched.
+ * False: its text index is of an older form, and a writer's idle time must make it anew (`warmUp`).
  */
-export function prepareStore(options: OpenOptions & { readonly folder?: 'make' | 'demand' }): void {
+export function prepareStore(options: OpenOptions & { readonly folder?: 'make' | 'demand' }): boolean {
   prepareFile(options.path, options.key !== null, options.folder ?? 'demand');
   const db = connect({ path: options.path, key: options.key });
   try {
-    retrying(options.busyTimeoutMs, () => {
+    return retrying(options.busyTimeoutMs, () => {
       firstRead(db, options.key !== null);
-      migrateOrExplain(db, options);
+      return migrateOrExplain(db, options);
     });
   } catch (thrown) {
     throw translate(thrown);
@@ -208,7 +211,7 @@ export function prepareStore(options: OpenOptions & { readonly folder?: 'make' |
   }
 }
 
-function migrateOrExplain(db: Connection, options: OpenOptions): void {
+function migrateOrExplain(db: Connection, options: OpenOptions): boolean {
   // A stranger's file must stay as it is, so its mode is changed only after it was looked at.
   migrate(db, (version) => {
     const copy = `${options.path}.before-v${version + 1}`;
@@ -224,13 +227,14 @@ function migrateOrExplain(db: Connection, options: OpenOptions): void {
       hint: 'Put it on a local disk and name it with --db.',
     });
   }
-  const stored = db.prepare(`SELECT value FROM meta WHERE name = 'index_version'`).pluck().get();
-  if (stored !== TOKENISER_VERSION) {
+  const stored = Number(db.prepare(`SELECT value FROM meta WHERE name = 'index_version'`).pluck().get());
+  if (stored > TOKENISER_VERSION) {
     throw new MimirError(
       'newer_schema',
-      `The text index has version ${String(stored)}; this program writes ${TOKENISER_VERSION}.`,
+      `The text index has version ${stored}; this program writes ${TOKENISER_VERSION}.`,
     );
   }
+  return stored === TOKENISER_VERSION;
 }
 
 /** Opens a reading connection; one that `searches` keeps the live rows in memory. The store must have been prepared. */
@@ -275,6 +279,20 @@ export function openWriter(options: OpenOptions): StoreWriter {
     seenSeq: -1,
     othersWrote: false,
   };
+  let rebuild = indexIsCurrent(session.sql) ? null : new Rebuild();
+  const rebuildStep = (): boolean => {
+    if (rebuild === null) return false;
+    beginWrite(context);
+    try {
+      const changes = rebuild.step(session, monotonicMs);
+      db.exec('COMMIT');
+      if (changes === null) rebuild = null;
+      else context.rows.committed(changes);
+    } finally {
+      if (db.inTransaction) db.exec('ROLLBACK');
+    }
+    return true;
+  };
   return {
     ...reading(session, options.clock),
     batch: (jobs, batchOptions) => runBatch(context, jobs, batchOptions),
@@ -292,10 +310,11 @@ export function openWriter(options: OpenOptions): StoreWriter {
       return context.othersWrote;
     },
     get cold() {
-      return !context.rows.warm;
+      return !context.rows.warm || rebuild !== null;
     },
     warmUp: () =>
       translated(() => {
+        if (context.rows.warm) return rebuildStep();
         // One snapshot for the log and the rows: what comes after it arrives as changes.
         db.exec('BEGIN');
         try {
@@ -304,6 +323,7 @@ export function openWriter(options: OpenOptions): StoreWriter {
         } finally {
           db.exec('COMMIT');
         }
+        return true;
       }),
     checkpoint: () =>
       translated(() => {

@@ -3,6 +3,7 @@ import { LIMITS } from '../limits.ts';
 import type { Filters } from '../memory/types.ts';
 import { ADDS, defineTool, optionsOf, READS, REMOVES, scopeOf } from './define.ts';
 import { clamped, filter, flag, idempotencyKey, name, names, number, RULES, text, workspaceHash } from './fields.ts';
+import { invalidArgument } from './input.ts';
 import { emptyMembers, renderContext, renderEntity, renderRecall } from './render.ts';
 
 /** Stores or changes a memory. */
@@ -67,6 +68,12 @@ export const remember = defineTool({
   },
 });
 
+function momentOf(text: string): number {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw invalidArgument('recall', 'now', 'is no date', 'an ISO 8601 date, such as 2026-03-01');
+  return ms;
+}
+
 /** Finds memories. */
 export const recall = defineTool({
   name: 'mimir_recall',
@@ -97,6 +104,7 @@ export const recall = defineTool({
     trust_weight: number('Prefer verified and certain ones, 0 to 1.', [0, 1]).optional(),
     diversity_halving: number('No effect.', [0, 1]).optional(),
     workspace_hash: name('Only this workspace, "" too.').optional(),
+    now: filter('ISO date that "yesterday" counts from; default: now.'),
     agent_id: name('Only this agent, "" too.').optional(),
     always_on: flag('Only pinned (true) or others (false).').optional(),
   }),
@@ -123,6 +131,7 @@ export const recall = defineTool({
         offset,
         minDecay: args.min_decay,
         ...(args.trust_weight !== undefined && { trustWeight: args.trust_weight }),
+        ...(args.now !== undefined && { nowMs: momentOf(args.now) }),
         ...(previewCap >= 0 && { previewCap }),
       },
       optionsOf(caller),

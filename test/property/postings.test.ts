@@ -7,7 +7,8 @@ import { BestFirst, nthLargest } from '../../src/memory/order.ts';
 import { Postings } from '../../src/memory/postings.ts';
 import { rank } from '../../src/memory/rank.ts';
 import { hash32 } from '../../src/memory/similarity.ts';
-import { packTokens, termList } from '../../src/memory/text.ts';
+import { LIST_HEAD, packEntity } from '../../src/memory/document.ts';
+import { analyseQuery } from '../../src/memory/query.ts';
 
 const words = fc.constantFrom('heron', 'staging', 'deploy', 'key', 'rollback', 'cache', 'owner', 'a:b', '東京');
 const text = fc.array(words, { minLength: 1, maxLength: 12 }).map((list) => list.join(' '));
@@ -20,15 +21,13 @@ const row = fc.record({
 });
 
 function posted(body: number, { text: content, key, category, workspace }: Record<string, string | boolean>) {
-  const list = termList(
-    packTokens({
-      bodyJson: JSON.stringify(content),
-      key: String(key),
-      tags: [],
-      category: String(category),
-    }).tokens,
-  );
-  return { body, terms: list, key: String(key), category: String(category), workspace: String(workspace) };
+  const { terms } = packEntity({
+    bodyJson: JSON.stringify(content),
+    key: String(key),
+    tags: [],
+    category: String(category),
+  });
+  return { body, terms, key: String(key), category: String(category), workspace: String(workspace) };
 }
 
 test('the index in memory proposes exactly the rows with the best scores, after any rows have come and gone', () => {
@@ -45,11 +44,18 @@ test('the index in memory proposes exactly the rows with the best scores, after 
         for (const one of all) postings.add(one);
         for (const one of all) if (one.leaves) postings.remove(one);
         const live = all.filter((one) => !one.leaves);
-        const terms = query.flatMap((word) => termsOf(word));
+        // Pairs, sessions and dates only reorder; what is proposed are the best by words alone.
+        const asked = { ...analyseQuery(query.join(' '), 64, 0), pairs: [] };
+        const { terms } = asked;
         const statistics = {
           rows: live.length,
-          meanLength: Math.max(1, live.reduce((sum, one) => sum + one.terms.length - 4, 0) / Math.max(1, live.length)),
-          frequencies: terms.map((term) => live.filter((one) => one.terms.includes(hash32(term) | 0, 4)).length),
+          meanLength: Math.max(
+            1,
+            live.reduce((sum, one) => sum + one.terms.length - LIST_HEAD, 0) / Math.max(1, live.length),
+          ),
+          frequencies: terms.map(
+            (term) => live.filter((one) => one.terms.includes(hash32(term) | 0, LIST_HEAD)).length,
+          ),
         };
         assert.equal(postings.rows, live.length);
         assert.equal(Math.round(postings.meanLength * 1e6), Math.round(statistics.meanLength * 1e6));
@@ -66,7 +72,7 @@ test('the index in memory proposes exactly the rows with the best scores, after 
           .filter((one) => category === undefined || one.category === category)
           .map((one) => ({ body: one.body, words: one.terms, offset: 0, keyIsQuery: false }));
         const found = postings.best(Int32Array.from(terms, hash32), count, { workspace, category });
-        const ranked = rank(wanted, terms, statistics)
+        const ranked = rank(wanted, asked, statistics)
           .take(all.length)
           .filter(({ score }) => score > 0);
         const scoreOf = new Map(ranked.map(({ body, score }) => [body, score]));
@@ -81,15 +87,10 @@ test('the index in memory proposes exactly the rows with the best scores, after 
   );
 });
 
-function termsOf(word: string): string[] {
-  return [
-    ...new Set(packTokens({ bodyJson: JSON.stringify(word), key: '', tags: [], category: '' }).tokens.split(/\s+/)),
-  ].filter((token) => token !== '');
-}
-
 test('an index of many rows grows past every block and table, and says when it is wasteful', () => {
   const postings = new Postings();
-  const list = (i: number): Int32Array => Int32Array.of(3, 0, 0, 0, 7, hash32(`only ${i}`), hash32(`tenth ${i % 10}`));
+  const head = [3, ...Array<number>(LIST_HEAD - 1).fill(0)];
+  const list = (i: number): Int32Array => Int32Array.of(...head, 7, hash32(`only ${i}`), hash32(`tenth ${i % 10}`));
   const rowOf = (i: number) => ({ body: i, terms: list(i), workspace: '', category: '', key: `k${i}` });
   for (let i = 1; i <= 20_000; i++) postings.add(rowOf(i));
   assert.equal(postings.frequency(7), 20_000);

@@ -9,7 +9,7 @@ import type { Clock } from '../../src/clock.ts';
 import { OPERATIONS } from '../../src/engine/operations.ts';
 import { rank } from '../../src/memory/rank.ts';
 import { OWNER } from '../../src/memory/scope.ts';
-import { analyseQuery } from '../../src/memory/text.ts';
+import { analyseQuery } from '../../src/memory/query.ts';
 import type { Principal, Scope } from '../../src/memory/types.ts';
 import { makeSharedMemory, openReader, openWriter, prepareStore, type StoreWriter } from '../../src/storage/open.ts';
 import type { Reader } from '../../src/storage/store.ts';
@@ -75,9 +75,9 @@ const spot = (p: { workspace: string; category: string; key: string }): string =
   JSON.stringify([p.workspace, p.category, p.key]);
 
 async function scores(tx: Reader, query: string): Promise<[string, number][]> {
-  const { terms, keyText } = analyseQuery(query, 64);
-  const statistics = await tx.termStatistics(terms);
-  const ranked = rank(await tx.candidates(scopeOf(null), { terms, keyText }, {}, 200), terms, statistics).take(200);
+  const asked = analyseQuery(query, 64, tx.nowMs);
+  const statistics = await tx.termStatistics(asked.terms);
+  const ranked = rank(await tx.candidates(scopeOf(null), asked, {}, 200), asked, statistics).take(200);
   const items = await tx.items(
     scopeOf(null),
     ranked.map((one) => one.body),
@@ -200,7 +200,7 @@ test('a bound principal meets nothing of others through any reading function', a
   const seen = await writer.snapshot(async (tx) => {
     const all: unknown[] = [];
     for (const [workspace, word] of rows) {
-      const { terms, keyText } = analyseQuery(`${word} memory`, 64);
+      const { terms, keyText } = analyseQuery(`${word} memory`, 64, tx.nowMs);
       const found = await tx.candidates(bound, { terms, keyText }, { includeArchived: true }, 200);
       all.push(
         await tx.items(

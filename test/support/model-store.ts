@@ -4,7 +4,7 @@ import { canonicalJson } from '../../src/memory/canonical.ts';
 import { layerOf } from '../../src/memory/retention.ts';
 import { jaccard, trigrams } from '../../src/memory/similarity.ts';
 import { mayRead } from '../../src/memory/scope.ts';
-import { packTokens, termList } from '../../src/memory/text.ts';
+import { packEntity } from '../../src/memory/document.ts';
 import type {
   Entity,
   EntityPatch,
@@ -123,7 +123,7 @@ export class ModelStore implements Writer {
     return this.links.get(row) ?? [];
   }
   termStatistics(terms: readonly string[]) {
-    const packed = this.entities.filter((e) => !e.archived).map((e) => packTokens(e));
+    const packed = this.entities.filter((e) => !e.archived).map((e) => packEntity(e));
     const length = packed.reduce((sum, one) => sum + one.length, 0);
     return {
       rows: packed.length,
@@ -135,12 +135,12 @@ export class ModelStore implements Writer {
     return this.#live(scope, filters)
       .map((e) => ({
         body: e.body,
-        tokens: packTokens(e).tokens,
+        packed: packEntity(e),
         keyIsQuery: query.keyText !== '' && e.key === query.keyText,
       }))
-      .filter((c) => c.keyIsQuery || query.terms.some((term) => c.tokens.includes(` ${term} `)))
+      .filter((c) => c.keyIsQuery || query.terms.some((term) => c.packed.tokens.includes(` ${term} `)))
       .slice(0, count)
-      .map(({ body, tokens, keyIsQuery }) => ({ body, words: termList(tokens), offset: 0, keyIsQuery }));
+      .map(({ body, packed, keyIsQuery }) => ({ body, words: packed.terms, offset: 0, keyIsQuery }));
   }
   items(scope: Scope, bodies: readonly number[]): Item[] {
     return bodies.flatMap((body) =>

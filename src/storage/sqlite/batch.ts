@@ -84,7 +84,8 @@ function readHead(s: Session): Head {
   return row === undefined ? { seq: 0, hash: GENESIS, atMs: 0 } : { seq: row.seq, hash: row.hash, atMs: row.at_ms };
 }
 
-function begin(context: BatchContext): Head {
+/** Takes the write lock, checks that the schema is still ours, and takes over what others wrote. */
+export function beginWrite(context: BatchContext): Head {
   const { session } = context;
   takeWriteLock(session.sql.db, context.busyTimeoutMs, () => (context.clock.randomBytes(1)[0] ?? 0) / 255);
   const version = Number(session.sql.db.pragma('user_version', { simple: true }));
@@ -224,7 +225,7 @@ export async function runBatch(
     const started = performance.now();
     let head: Head;
     try {
-      head = begin(context);
+      head = beginWrite(context);
     } catch (thrown) {
       rollBack(context);
       const error = translate(thrown);
@@ -294,7 +295,7 @@ async function runAlone(
 async function runInOwnTransaction(context: BatchContext, job: WriteJob, cause: unknown): Promise<Outcome> {
   const db = context.session.sql.db;
   try {
-    const head = begin(context);
+    const head = beginWrite(context);
     const done = await runJob(context, head, job);
     db.exec('COMMIT');
     context.seenSeq = done.head.seq;

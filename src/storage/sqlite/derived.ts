@@ -1,5 +1,5 @@
 import { LIMITS } from '../../limits.ts';
-import { unpackField } from '../../memory/text.ts';
+import { ownTokens } from '../../memory/document.ts';
 import type { TermFrequencies } from './frequencies.ts';
 import type { LiveRow, LiveRowSink } from './live.ts';
 import { PairTable } from './pairs.ts';
@@ -21,7 +21,7 @@ export class Derived implements LiveRowSink {
 
   add({ body, tokens }: LiveRow): void {
     this.#frequencies?.count(tokens, 1);
-    this.#pairs.add(body, unpackField(tokens, 'body'));
+    this.#pairs.add(body, ownTokens(tokens));
   }
 
   remove({ tokens }: LiveRow): void {
@@ -34,6 +34,6 @@ export class Derived implements LiveRowSink {
 
   /** Bodies worth comparing with a new one of these tokens. */
   proposals(tokens: string, count: number = LIMITS.similarCandidatesMax): number[] {
-    return this.#pairs.nearest(unpackField(tokens, 'body'), count);
+    return this.#pairs.nearest(ownTokens(tokens), count);
   }
 }

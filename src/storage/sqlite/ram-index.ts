@@ -2,6 +2,7 @@ import { LIMITS } from '../../limits.ts';
 import { Postings } from '../../memory/postings.ts';
 import type { Statements } from './driver.ts';
 import { LiveRows } from './live.ts';
+import { indexIsCurrent } from './schema.ts';
 
 /**
  * The live rows of one reading connection, in memory: the first step of a search, a hundred times quicker than the index on
@@ -39,11 +40,16 @@ export class RamIndex {
     if (this.#postings.wasteful) this.#rows.reset();
   }
 
-  /** Reads the next rows; must run in a snapshot that was caught up with. */
-  warmUp(sql: Statements): void {
+  /**
+   * Reads the next rows; must run in a snapshot that was caught up with. False when there is nothing to do, also while lists
+   * of an older form are being made anew.
+   */
+  warmUp(sql: Statements): boolean {
+    if (!indexIsCurrent(sql)) return false;
     this.#rows.warmUp(sql);
-    if (this.#postings.bytes <= LIMITS.ramIndexMaxBytes) return;
+    if (this.#postings.bytes <= LIMITS.ramIndexMaxBytes) return true;
     this.#tooLarge = true;
     this.#rows.reset();
+    return false;
   }
 }

@@ -1,6 +1,6 @@
 import { MimirError } from '../../errors.ts';
 import { TOKENISER_VERSION } from '../../memory/text.ts';
-import type { Connection } from './driver.ts';
+import type { Connection, Statements } from './driver.ts';
 
 /** "MIMR": marks a file as ours; the original leaves it 0. */
 export const APPLICATION_ID = 0x4d494d52;
@@ -85,6 +85,17 @@ SELECT e.id, e.category, e.key, b.json AS body_json, v.status, v.type, v.tags, v
 FROM entity e JOIN version v ON v.id = e.version JOIN body b ON b.id = e.body LEFT JOIN usage u ON u.entity = e.row;
 `;
 
+const TURNS = `
+CREATE TABLE turn(
+  entity INTEGER PRIMARY KEY, session TEXT NOT NULL, category TEXT NOT NULL, workspace TEXT NOT NULL, turn REAL NOT NULL
+) STRICT;
+CREATE INDEX turn_session ON turn(session, category, workspace, turn);
+-- The body that its tokens took context from, so that they can be made again.
+ALTER TABLE body ADD COLUMN before INTEGER;
+-- Lists of the first form; they are made anew while the store answers (rebuild.ts).
+UPDATE body SET terms = x'';
+`;
+
 /** One step from a schema to the next. */
 export interface Migration {
   /** What `user_version` is after it. */
@@ -93,13 +104,21 @@ export interface Migration {
 }
 
 /** All steps in order. A released step is never edited: a change is a new step. */
-export const MIGRATIONS: readonly Migration[] = [{ version: 1, sql: FIRST }];
+export const MIGRATIONS: readonly Migration[] = [
+  { version: 1, sql: FIRST },
+  { version: 2, sql: TURNS },
+];
 
 /** The schema that this program writes. */
 export const SCHEMA_VERSION = MIGRATIONS[MIGRATIONS.length - 1]?.version ?? 0;
 
 /** What a file turned out to be. */
 export type FileKind = { readonly kind: 'empty' } | { readonly kind: 'ours'; readonly version: number };
+
+/** Whether the tokens of the file are those of this program; else they are being made anew (rebuild.ts). */
+export function indexIsCurrent(sql: Statements): boolean {
+  return sql.get<{ value: number }>(`SELECT value FROM meta WHERE name = 'index_version'`)?.value === TOKENISER_VERSION;
+}
 
 /** Looks at an open file. Throws for the original's, for a stranger's and for a newer one of ours; writes nothing. */
 export function inspect(db: Connection): FileKind {

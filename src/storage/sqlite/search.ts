@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { LIMITS } from '../../limits.ts';
+import { LIST_HEAD, packEntity } from '../../memory/document.ts';
 import { hash32 } from '../../memory/similarity.ts';
 import type { Candidate, Filters, Scope, TermStatistics } from '../../memory/types.ts';
 import type { TextQuery } from '../store.ts';
@@ -175,11 +176,24 @@ function namedBodies(s: Session, scope: Scope, key: string, filters: Filters, co
     .all(key, ...values, count) as number[];
 }
 
+/** The list of a body whose turn in the rebuilding of an older file has not come; it is not kept. */
+function listOf(s: Session, body: number): Int32Array {
+  const row = s.sql.get<{ json: string; key: string; category: string; tags: string }>(
+    `SELECT b.json, e.key, e.category, v.tags FROM body b CROSS JOIN entity e ON e.row = b.entity CROSS JOIN version v ON v.id = e.version
+     WHERE b.id = ?`,
+    body,
+  );
+  if (row === undefined) return new Int32Array(LIST_HEAD);
+  const { json, key, category, tags } = row;
+  return packEntity({ bodyJson: json, key, category, tags: JSON.parse(tags) as string[] }).terms;
+}
+
 function toCandidate(s: Session, body: number, keyIsQuery: boolean): Candidate | undefined {
   const known = s.terms.offsetOf(body);
   if (known !== undefined) return { body, words: s.terms.words, offset: known, keyIsQuery };
   const stored = s.sql.get<{ terms: Buffer; entity: number }>('SELECT terms, entity FROM body WHERE id = ?', body);
   if (stored === undefined) return undefined;
+  if (stored.terms.length === 0) return { body, words: listOf(s, body), offset: 0, keyIsQuery };
   const offset = s.terms.put(body, stored.entity, stored.terms);
   if (offset !== undefined) return { body, words: s.terms.words, offset, keyIsQuery };
   return { body, words: new Int32Array(new Uint8Array(stored.terms).buffer), offset: 0, keyIsQuery };

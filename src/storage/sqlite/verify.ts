@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { canonicalJson } from '../../memory/canonical.ts';
-import { packTokens } from '../../memory/text.ts';
+import { packEntity, readBody } from '../../memory/document.ts';
 import { changeDigest, GENESIS, operationDigest, operationHash } from './chain.ts';
 import { payloadOf, type ChangeKind } from './payloads.ts';
 import { termStatistics, type IndexName } from './search.ts';
@@ -55,7 +55,8 @@ function verifyBodies(s: Session, report: (problem: string) => void): number {
   let live = 0;
   const rows = s.sql.db
     .prepare(
-      `SELECT b.id, b.json, b.hash, b.tokens, e.key, e.category, e.archived, v.tags
+      `SELECT b.id, b.json, b.hash, b.tokens, e.key, e.category, e.archived, v.tags,
+         (SELECT p.json FROM body p WHERE p.id = b.before) AS before
        FROM entity e JOIN version v ON v.id = e.version JOIN body b ON b.id = e.body`,
     )
     .iterate() as IterableIterator<{
@@ -67,16 +68,18 @@ function verifyBodies(s: Session, report: (problem: string) => void): number {
     category: string;
     archived: number;
     tags: string;
+    before: string | null;
   }>;
   for (const row of rows) {
     if (row.archived === 0) live += 1;
     const hash = createHash('sha256').update(canonicalJson(row.json), 'utf8').digest();
     if (!hash.equals(row.hash)) report(`body ${row.id}: its text was changed afterwards`);
-    const { tokens } = packTokens({
+    const { tokens } = packEntity({
       bodyJson: row.json,
       key: row.key,
       tags: JSON.parse(row.tags) as string[],
       category: row.category,
+      before: row.before === null ? undefined : readBody(row.before).text,
     });
     if (tokens !== row.tokens) report(`body ${row.id}: its tokens are not those of its text`);
   }

@@ -6,7 +6,7 @@ import { LIMITS } from '../../limits.ts';
 import { canonicalJson } from '../../memory/canonical.ts';
 import { mayRead, mayWrite } from '../../memory/scope.ts';
 import { jaccard, trigrams } from '../../memory/similarity.ts';
-import { packTokens, termList } from '../../memory/text.ts';
+import { packEntity, readBody } from '../../memory/document.ts';
 import type { Entity, EntityFields, EntityPatch, NewEntity, Scope, SimilarEntity } from '../../memory/types.ts';
 import type { Writer } from '../store.ts';
 import { changeDigest } from './chain.ts';
@@ -17,6 +17,7 @@ import { payloadOf, type ChangeKind } from './payloads.ts';
 import { sqliteReader } from './reader.ts';
 import { indexBody, scopeTokens, unindexBody } from './search.ts';
 import type { Session } from './session.ts';
+import { placeTurn, turnBefore } from './turns.ts';
 import { openState } from './state.ts';
 
 /** One operation while it runs: its number, and what it has touched so far. */
@@ -79,19 +80,25 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
 
   const addBody = (
     entity: number,
-    findable: { bodyJson: string; key: string; tags: readonly string[]; category: string },
+    findable: { bodyJson: string; workspace: string; key: string; tags: readonly string[]; category: string },
   ) => {
-    const { tokens } = packTokens(findable);
-    const terms = termList(tokens);
+    const { turn } = readBody(findable.bodyJson);
+    const before = turn === undefined ? undefined : turnBefore(s, findable, turn);
+    const { tokens, terms } = packEntity({
+      ...findable,
+      before: before === undefined ? undefined : readBody(before.json).text,
+    });
     const hash = createHash('sha256').update(canonicalJson(findable.bodyJson), 'utf8').digest();
     const id = s.sql.run(
-      'INSERT INTO body(entity, terms, tokens, hash, json) VALUES (?, ?, ?, ?, ?)',
+      'INSERT INTO body(entity, terms, tokens, hash, json, before) VALUES (?, ?, ?, ?, ?, ?)',
       entity,
       new Uint8Array(terms.buffer),
       tokens,
       hash,
       findable.bodyJson,
+      before?.id ?? null,
     );
+    placeTurn(s, entity, findable, turn);
     return { id, tokens, terms };
   };
 

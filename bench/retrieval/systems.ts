@@ -1,0 +1,182 @@
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import Database from 'better-sqlite3-multiple-ciphers';
+
+import { monotonicMs, type Clock } from '../../src/clock.ts';
+import { dispatch } from '../../src/mcp/dispatch.ts';
+import { OWNER } from '../../src/memory/scope.ts';
+import { openPool } from '../../src/pool/pool.ts';
+import { createTable } from '../../src/tools/table.ts';
+import { nowOf, type Conversation, type Dataset } from './data.ts';
+
+/** Something that can be filled and asked. */
+export interface System {
+  readonly name: string;
+  load(dataset: Dataset): Promise<void>;
+  /** Ids of the turns found, best first, at most {@link HITS}. */
+  ask(conversation: Conversation, question: string): Promise<string[]>;
+  /** Bytes on disk; undefined where there are none. */
+  bytes(): number | undefined;
+  close(): Promise<void>;
+}
+
+/** Hits asked for. */
+export const HITS = 20;
+
+/** What stands between the id of a conversation and that of a turn where all are in one workspace. */
+const SLASH = '/';
+
+/** The plain baselines over SQLite's full-text search, in memory: one table for each conversation, or one for all. */
+export function plainSystem(kind: 'bm25' | 'original', oneStore: boolean): System {
+  const db = new Database(':memory:');
+  const tables = new Map<string, string>();
+  const tableOf = (conversation: Conversation): string => (oneStore ? 't' : (tables.get(conversation.id) ?? 't'));
+  return {
+    name: kind === 'bm25' ? 'plain FTS5 BM25' : "the original's rule",
+    load: async ({ conversations }) => {
+      for (const [i, conversation] of conversations.entries()) {
+        tables.set(conversation.id, `t${i}`);
+        const table = tableOf(conversation);
+        db.exec(`CREATE VIRTUAL TABLE IF NOT EXISTS ${table} USING fts5(id UNINDEXED, body)`);
+        const insert = db.prepare(`INSERT INTO ${table}(id, body) VALUES (?, ?)`);
+        for (const { turns } of conversation.sessions) {
+          for (const { id, speaker, text, caption } of turns) {
+            const said = `${speaker}: ${text}${caption === undefined ? '' : ` [image: ${caption}]`}`;
+            insert.run(oneStore ? conversation.id + SLASH + id : id, said);
+          }
+        }
+      }
+    },
+    ask: async (conversation, question) => {
+      const table = tableOf(conversation);
+      // The baseline asks for each word as it stands; the original quotes what white space parts.
+      const parts = kind === 'bm25' ? (question.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []) : question.split(/\s+/);
+      const words = [...new Set(parts)].filter((word) => word !== '').map((word) => `"${word.replaceAll('"', '""')}"`);
+      if (words.length === 0) return [];
+      const order = kind === 'bm25' ? `bm25(${table}), rowid` : 'rowid DESC';
+      const rows = db
+        .prepare(`SELECT id FROM ${table} WHERE ${table} MATCH ? ORDER BY ${order} LIMIT ${HITS}`)
+        .pluck(true)
+        .all(words.join(' OR ')) as string[];
+      return oneStore ? own(conversation, rows) : rows;
+    },
+    bytes: () => undefined,
+    close: async () => void db.close(),
+  };
+}
+
+/** With all conversations in one workspace a hit of another is a wrong one: it keeps its place and fits no gold. */
+function own({ id }: Conversation, keys: readonly string[]): string[] {
+  const prefix = id + SLASH;
+  return keys.map((key) => (key.startsWith(prefix) ? key.slice(prefix.length) : `other:${key}`));
+}
+
+/**
+ * Mimir itself over a file of its own: by the tools as a client would call them (`mcp`), or by the operations alone
+ * (`engine`). The clock stands still, so that two runs give the same figures.
+ */
+export function mimirSystem(via: 'engine' | 'mcp', oneStore: boolean): System {
+  const folder = mkdtempSync(join(tmpdir(), 'mimir-bench-'));
+  const dbPath = join(folder, 'm.db');
+  let random = 0;
+  const clock: Clock = {
+    nowMs: () => Date.UTC(2026, 0, 1),
+    randomBytes: (count) => {
+      const bytes = Buffer.alloc(Math.max(count, 4));
+      bytes.writeUInt32BE(++random);
+      return bytes.subarray(0, count);
+    },
+  };
+  const fail = (what: string): never => {
+    throw new Error(`bench: ${what}`);
+  };
+  const log = { banner: () => {}, info: () => {}, warn: fail, error: fail };
+  const pool = openPool({
+    dbPath,
+    makeFolder: false,
+    keyFile: null,
+    poolMax: 16,
+    busyTimeoutMs: 5_000,
+    cores: 2,
+    clock,
+    log,
+  });
+  const facts = { dbPath, encrypted: false, version: '0' };
+  const table = createTable({
+    execute: pool.execute,
+    usage: pool.usage,
+    clock,
+    facts,
+    onBug: (bug) => fail(String(bug)),
+  });
+  const caller = { principal: OWNER, client: 'bench' };
+  const served = { table, caller, version: '0', onBug: (bug: unknown) => fail(String(bug)) };
+
+  const call = async (name: string, args: object): Promise<Record<string, unknown>> => {
+    if (via === 'engine') {
+      const { json, isError } = await table.call(name, args, caller);
+      return isError ? fail(json) : (JSON.parse(json) as Record<string, unknown>);
+    }
+    const message = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: args } };
+    const answer = JSON.parse((await dispatch(message, served)) ?? '{}') as {
+      result?: { isError?: boolean; structuredContent?: Record<string, unknown> };
+    };
+    const found = answer.result?.structuredContent;
+    return found === undefined || answer.result?.isError === true ? fail(JSON.stringify(answer)) : found;
+  };
+  const workspaceOf = ({ id }: Conversation): string => (oneStore ? 'all' : id);
+
+  const write = async (conversation: Conversation): Promise<void> => {
+    for (const session of conversation.sessions) {
+      // In the order in which they were said: a turn is understood by the one before it.
+      for (const [i, { id, speaker, text, caption }] of session.turns.entries()) {
+        await call('mimir_remember', {
+          workspace_hash: workspaceOf(conversation),
+          category: 'conversation',
+          key: oneStore ? conversation.id + SLASH + id : id,
+          body_json: JSON.stringify({
+            content: text,
+            speaker,
+            session: oneStore ? conversation.id + SLASH + session.id : session.id,
+            turn: i + 1,
+            date: session.date,
+            ...(caption !== undefined && { caption }),
+          }),
+        });
+      }
+    }
+  };
+
+  return {
+    name: `mimir (${via})`,
+    load: async ({ conversations }) => {
+      await Promise.all(conversations.map(write));
+    },
+    ask: async (conversation, question) => {
+      const { items } = await call('mimir_recall', {
+        workspace_hash: workspaceOf(conversation),
+        query: question,
+        limit: HITS,
+        now: nowOf(conversation),
+      });
+      const keys = Array.isArray(items)
+        ? items.map((item: { key: string }) => item.key)
+        : fail('a recall without items');
+      return oneStore ? own(conversation, keys) : keys;
+    },
+    bytes: () => statSync(dbPath).size,
+    close: async () => {
+      await pool.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Milliseconds that something takes. */
+export async function timed<T>(run: () => Promise<T>): Promise<{ value: T; ms: number }> {
+  const from = monotonicMs();
+  const value = await run();
+  return { value, ms: monotonicMs() - from };
+}

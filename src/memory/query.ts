@@ -1,0 +1,48 @@
+import { parseSpans, type DaySpan } from './dates.ts';
+import { STOP_TOKENS, tokenise } from './text.ts';
+
+/** What a query asks for. */
+export interface AnalysedQuery {
+  /** Different tokens in order of appearance, without function words unless there is nothing else. */
+  readonly terms: string[];
+  /** The query as a key would be written. */
+  readonly keyText: string;
+  /** Neighbours in the query, as places in `terms`. */
+  readonly pairs: readonly (readonly [number, number])[];
+  /** Says "I" or "we": whoever asks means what they said themselves. */
+  readonly firstPerson: boolean;
+  readonly asksWhen: boolean;
+  readonly asksHowMany: boolean;
+  /** The days that it names, seen from now. */
+  readonly spans: readonly DaySpan[];
+}
+
+const FIRST_PERSON = /\b(?:i|i'm|i've|i'd|i'll|me|my|mine|myself|we|our|ours|us)\b/i;
+const WHEN = /^\W*(?:when|what (?:date|day|month|year|time)|which (?:date|day|month|year)|how long|since when)\b/i;
+const HOW_MANY = /\bhow (?:many|much|often|old|far|long|tall|big|large)\b/i;
+
+/**
+ * Reads a query with the tokeniser that wrote the index. Operators, quotes and `*` are ordinary punctuation. `nowMs` (Unix
+ * milliseconds) is what "yesterday" counts from.
+ */
+export function analyseQuery(text: string, termsMax: number, nowMs: number): AnalysedQuery {
+  const tokens = tokenise(text);
+  const telling = tokens.filter((token) => !STOP_TOKENS.has(token));
+  const kept = telling.length > 0 ? telling : tokens;
+  const terms = [...new Set(kept)].slice(0, termsMax);
+  const place = new Map(terms.map((term, i) => [term, i]));
+  const pairs = new Map<string, [number, number]>();
+  for (let i = 1; i < kept.length; i++) {
+    const [a, b] = [place.get(kept[i - 1] ?? ''), place.get(kept[i] ?? '')];
+    if (a !== undefined && b !== undefined && a !== b) pairs.set(`${Math.min(a, b)} ${Math.max(a, b)}`, [a, b]);
+  }
+  return {
+    terms,
+    keyText: text.trim(),
+    pairs: [...pairs.values()],
+    firstPerson: FIRST_PERSON.test(text),
+    asksWhen: WHEN.test(text),
+    asksHowMany: HOW_MANY.test(text),
+    spans: parseSpans(text, nowMs),
+  };
+}
