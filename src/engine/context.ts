@@ -1,10 +1,10 @@
 import { LIMITS } from '../limits.ts';
-import { bulletOf } from '../memory/item.ts';
+import { bulletOf, wholeBulletOf } from '../memory/item.ts';
 import type { Filters, Scope } from '../memory/types.ts';
-import type { Item, Reader } from '../storage/store.ts';
+import type { Awaitable, Item, Reader } from '../storage/store.ts';
 import { hitOf, packHits, type Hit, type PackedHits } from './hits.ts';
-import { emptiness } from './recall.ts';
-import { reads } from './operation.ts';
+import { emptiness, search } from './recall.ts';
+import { reads, type Cost } from './operation.ts';
 
 /** Which memories a briefing shows. */
 export interface ContextInput {
@@ -12,32 +12,56 @@ export interface ContextInput {
   readonly categories: readonly string[];
   /** Rows of each category. */
   readonly limit: number;
+  /** Given: what is relevant to it, instead of the newest. */
+  readonly query?: string;
+  /** Given, or with a query: whole memories up to about so many tokens, instead of a line of each. */
+  readonly maxTokens?: number;
+  /** What "yesterday" counts from, Unix milliseconds; absent: the clock. */
+  readonly nowMs?: number;
 }
 
-/** Pinned rows, then the newest; each text is a line of markdown without its moving numbers. */
+/** Pinned rows, then the others; each text is a line of markdown without its moving numbers. */
 export interface ContextOutput {
   readonly pinned: PackedHits;
   readonly newest: PackedHits;
   /** True when rows were left out to keep the text short. */
   readonly cut: boolean;
   readonly storeEmpty: boolean;
+  /** True when each line is a whole memory, for a prompt that is kept: it says nothing that moves. */
+  readonly whole: boolean;
 }
 
 /** What a line gets behind it when its numbers are filled in, and what stands around the lines. */
 const LINE_END_CHARS = 64;
 const FRAME_CHARS = 400;
+/** What stands before a pinned memory and behind each. */
+const WHOLE_END_CHARS = 16;
+/** A token has at least so many bytes on average in every language that was looked at: English four, Chinese about three. */
+const TOKEN_BYTES = 3;
+/** The important rows are looked for among so many times as many newest ones. */
+const IMPORTANT_AMONG = 4;
 /** Rows fetched at a time: hardly more lines fit. */
 const CHUNK_MAX = 256;
 
+/** Only a query has to search. */
+function costOf({ query = '' }: ContextInput): Cost {
+  return query === '' ? 'point' : 'scan';
+}
+
 /** Gathers a briefing: pinned rows first, no row twice, no more than fits a prompt. */
-export const context = reads<ContextInput, ContextOutput>('point', async (tx, scope, { categories, limit }) => {
-  const lines = new Lines();
-  await lines.take(tx, scope, { alwaysOn: true }, LIMITS.alwaysOnMax);
+export const context = reads<ContextInput, ContextOutput>(costOf, async (tx, scope, input) => {
+  const { categories, limit, query = '', maxTokens } = input;
+  const whole = query !== '' || maxTokens !== undefined;
+  const budget = Math.min(LIMITS.contextMaxChars, (maxTokens ?? Infinity) * TOKEN_BYTES) - FRAME_CHARS;
+  const lines = new Lines(budget, whole);
+  await lines.take(LIMITS.alwaysOnMax, byTime(tx, scope, { alwaysOn: true }));
   const pinned = lines.flush();
   if (limit > 0) {
     for (const category of categories.length === 0 ? [''] : categories) {
-      if (lines.cut) break;
-      await lines.take(tx, scope, category === '' ? {} : { category }, limit);
+      if (lines.cut && !whole) break;
+      const filters: Filters = category === '' ? {} : { category };
+      if (query !== '') await lines.take(limit, await relevant(tx, scope, { ...input, query }, filters));
+      else await lines.take(limit, whole ? important(tx, scope, filters, limit) : byTime(tx, scope, filters));
     }
   }
   const newest = lines.flush();
@@ -47,24 +71,58 @@ export const context = reads<ContextInput, ContextOutput>('point', async (tx, sc
     newest: packHits(newest),
     cut: lines.cut,
     storeEmpty: nothing && (await emptiness(tx, scope)) === 'store_empty',
+    whole,
   };
 });
+
+/** A source of rows, so many at a time; fewer at the end. */
+type Source = (at: number, count: number) => Awaitable<readonly Item[]>;
+
+function byTime(tx: Reader, scope: Scope, filters: Filters): Source {
+  return (at, count) => tx.recent(scope, filters, count, at);
+}
+
+/** The newest rows, the more important first: an order that changes only when a memory does, so that a prompt can be kept. */
+function important(tx: Reader, scope: Scope, filters: Filters, limit: number): Source {
+  return async (at, count) => {
+    const rows = await tx.recent(scope, filters, IMPORTANT_AMONG * limit, 0);
+    return rows.toSorted((a, b) => b.importance - a.importance || b.version - a.version).slice(at, at + count);
+  };
+}
+
+async function relevant(
+  tx: Reader,
+  scope: Scope,
+  { query, limit, nowMs }: ContextInput & { readonly query: string },
+  filters: Filters,
+): Promise<Source> {
+  const asked = { query, filters, limit, offset: 0, minDecay: 0, ...(nowMs !== undefined && { nowMs }) };
+  const found = await search(tx, scope, asked);
+  return (_, count) => tx.items(scope, found.take(Math.min(count, found.left)));
+}
 
 /** Collects lines below the bound, each row and each twin once. */
 class Lines {
   readonly #seen = new Set<string>();
+  readonly #whole: boolean;
   #hits: Hit[] = [];
-  #left: number = LIMITS.contextMaxChars - FRAME_CHARS;
+  #left: number;
   cut = false;
 
-  async take(tx: Reader, scope: Scope, filters: Filters, limit: number): Promise<void> {
+  constructor(left: number, whole: boolean) {
+    this.#left = left;
+    this.#whole = whole;
+  }
+
+  async take(limit: number, source: Source): Promise<void> {
     let taken = 0;
     // One fetch is enough unless rows were seen before: then it goes on behind them.
     const chunk = Math.min(CHUNK_MAX, limit + Math.min(this.#seen.size, LIMITS.alwaysOnMax));
-    for (let at = 0; taken < limit && !this.cut; at += chunk) {
-      const items = await tx.recent(scope, filters, chunk, at);
+    // A whole memory that is too long leaves room for a shorter one behind it.
+    for (let at = 0; taken < limit && (this.#whole || !this.cut); at += chunk) {
+      const items = await source(at, chunk);
       for (const item of items) {
-        if (taken >= limit || this.cut) break;
+        if (taken >= limit || (this.cut && !this.#whole)) break;
         if (this.#add(item)) taken += 1;
       }
       if (items.length < chunk) return;
@@ -73,13 +131,14 @@ class Lines {
 
   #add(item: Item): boolean {
     if (this.#seen.has(item.twin)) return false;
-    const line = bulletOf(item.json);
-    if (line.length + LINE_END_CHARS > this.#left) {
+    const line = this.#whole ? wholeBulletOf(item.json) : bulletOf(item.json);
+    const size = this.#whole ? Buffer.byteLength(line) + WHOLE_END_CHARS : line.length + LINE_END_CHARS;
+    if (size > this.#left) {
       this.cut = true;
       return false;
     }
     this.#seen.add(item.twin);
-    this.#left -= line.length + LINE_END_CHARS;
+    this.#left -= size;
     this.#hits.push(hitOf(item, line));
     return true;
   }

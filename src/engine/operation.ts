@@ -10,25 +10,24 @@ export type Cost = 'point' | 'scan';
 /** An operation that only reads. */
 export interface ReadOperation<I, O> {
   readonly access: 'read';
-  readonly cost: Cost;
+  readonly cost: (input: I) => Cost;
   readonly run: (tx: Reader, scope: Scope, input: I) => Promise<O>;
 }
 
 /** An operation that writes; it is one transaction. */
 export interface WriteOperation<I, O> {
   readonly access: 'write';
-  readonly cost: 'point';
   readonly run: (tx: Writer, scope: Scope, input: I) => Promise<O>;
 }
 
 /** Declares a reading operation; keeps its types. */
-export function reads<I, O>(cost: Cost, run: ReadOperation<I, O>['run']): ReadOperation<I, O> {
-  return { access: 'read', cost, run };
+export function reads<I, O>(cost: Cost | ((input: I) => Cost), run: ReadOperation<I, O>['run']): ReadOperation<I, O> {
+  return { access: 'read', cost: typeof cost === 'function' ? cost : () => cost, run };
 }
 
 /** Declares a writing operation; keeps its types. */
 export function writes<I, O>(run: WriteOperation<I, O>['run']): WriteOperation<I, O> {
-  return { access: 'write', cost: 'point', run };
+  return { access: 'write', run };
 }
 
 /** How a call is to be carried out. */

@@ -2,8 +2,9 @@ import { LIMITS } from '../limits.ts';
 import { previewItem } from '../memory/item.ts';
 import { NAMED_SCORE, rank } from '../memory/rank.ts';
 import { strengthNow } from '../memory/retention.ts';
-import { analyseQuery } from '../memory/query.ts';
-import type { Filters, Scope } from '../memory/types.ts';
+import { nearTerms, type NearTerm } from '../memory/near.ts';
+import { analyseQuery, withNear, type AnalysedQuery } from '../memory/query.ts';
+import type { Filters, Scope, TermStatistics } from '../memory/types.ts';
 import type { Awaitable, Item, Reader } from '../storage/store.ts';
 import { hitOf, packHits, type Hit, type PackedHits } from './hits.ts';
 import { widened } from './lookup.ts';
@@ -62,17 +63,31 @@ export async function emptiness(tx: Reader, scope: Scope): Promise<Emptiness> {
   return (await tx.recent(all, { includeArchived: true }, 1, 0)).length === 0 ? 'store_empty' : 'no_match';
 }
 
+/** Words that one query may have looked up by their spelling. */
+const SPELT_MAX = 4;
+
+/** The query with what its unknown words may stand for. */
+async function spelt(tx: Reader, query: AnalysedQuery, { frequencies }: TermStatistics): Promise<AnalysedQuery> {
+  const unknown = query.terms.filter((_, i) => frequencies[i] === 0).slice(0, SPELT_MAX);
+  const near: NearTerm[] = [];
+  for (const term of unknown) near.push(...nearTerms(term, await tx.vocabulary(term)));
+  return near.length === 0 ? query : withNear(query, near);
+}
+
 /** Numbers of the bodies that answer a query, best first. */
-interface Found {
+export interface Found {
   readonly left: number;
   take(count: number): number[];
 }
 
-async function search(tx: Reader, scope: Scope, input: RecallInput): Promise<Found> {
+/** Looks for what answers a query; a body may be that of a twin of another. */
+export async function search(tx: Reader, scope: Scope, input: RecallInput): Promise<Found> {
   const text = input.query.slice(0, LIMITS.queryMaxChars);
-  const query = analyseQuery(text, LIMITS.queryTermsMax, input.nowMs ?? tx.nowMs);
+  const typed = analyseQuery(text, LIMITS.queryTermsMax, input.nowMs ?? tx.nowMs);
   const count = Math.min(LIMITS.candidatesMax, Math.max(LIMITS.candidatesMin, (input.limit + input.offset) * 2));
-  const statistics = await tx.termStatistics(query.terms);
+  const known = await tx.termStatistics(typed.terms);
+  const query = await spelt(tx, typed, known);
+  const statistics = query === typed ? known : await tx.termStatistics(query.terms);
   const candidates = await tx.candidates(scope, query, input.filters, count);
   const ranked = rank(candidates, query, statistics);
   const bodiesOf = (some: readonly { readonly body: number }[]): number[] => some.map(({ body }) => body);

@@ -1,3 +1,4 @@
+import { readBody } from './document.ts';
 import type { Entity, Link } from './types.ts';
 
 /** Members of an item that have a meaning of their own: a body's field of such a name is not shown beside it. */
@@ -140,6 +141,14 @@ export function bulletOf(json: string): string {
     LINE_BREAKS,
     ' ',
   );
+}
+
+/** One line of markdown for an item with all that its body says. */
+export function wholeBulletOf(json: string): string {
+  const item = JSON.parse(`${json}}`) as { category: string; key: string; body_json: string };
+  const { speaker, text } = readBody(item.body_json);
+  const said = speaker === '' ? text : `${speaker}: ${text}`;
+  return `- [${item.category}] **${item.key}** — ${said}`.replace(LINE_BREAKS, ' ');
 }
 
 /** Where a JSON string that begins here ends (at its quote), or where so many of its characters end. */

@@ -1,10 +1,13 @@
 import { parseSpans, type DaySpan } from './dates.ts';
+import type { NearTerm } from './near.ts';
 import { STOP_TOKENS, tokenise } from './text.ts';
 
 /** What a query asks for. */
 export interface AnalysedQuery {
   /** Different tokens in order of appearance, without function words unless there is nothing else. */
   readonly terms: string[];
+  /** What each term is worth beside one that was typed, 0..1. */
+  readonly shares: readonly number[];
   /** The query as a key would be written. */
   readonly keyText: string;
   /** Neighbours in the query, as places in `terms`. */
@@ -15,6 +18,18 @@ export interface AnalysedQuery {
   readonly asksHowMany: boolean;
   /** The days that it names, seen from now. */
   readonly spans: readonly DaySpan[];
+}
+
+/** The query with near words beside those that the index does not know. */
+export function withNear(query: AnalysedQuery, near: readonly NearTerm[]): AnalysedQuery {
+  const fresh = near.filter(
+    ({ term }, i) => !query.terms.includes(term) && near.findIndex((one) => one.term === term) === i,
+  );
+  return {
+    ...query,
+    terms: [...query.terms, ...fresh.map(({ term }) => term)],
+    shares: [...query.shares, ...fresh.map(({ weight }) => weight)],
+  };
 }
 
 const FIRST_PERSON = /\b(?:i|i'm|i've|i'd|i'll|me|my|mine|myself|we|our|ours|us)\b/i;
@@ -38,6 +53,7 @@ export function analyseQuery(text: string, termsMax: number, nowMs: number): Ana
   }
   return {
     terms,
+    shares: terms.map(() => 1),
     keyText: text.trim(),
     pairs: [...pairs.values()],
     firstPerson: FIRST_PERSON.test(text),

@@ -181,9 +181,12 @@ export function rank(
   statistics: TermStatistics,
   weights: Weights = WEIGHTS,
 ): BestFirst {
-  const { terms, pairs } = query;
+  const { terms, pairs, shares } = query;
   const hashes = Int32Array.from(terms, hash32);
-  const worth = Float64Array.from(terms, (_, i) => inverseFrequency(statistics.rows, statistics.frequencies[i] ?? 0));
+  const worth = Float64Array.from(
+    terms,
+    (_, i) => (shares[i] ?? 1) * inverseFrequency(statistics.rows, statistics.frequencies[i] ?? 0),
+  );
   const pairAt = new Int16Array(terms.length * terms.length).fill(-1);
   for (const [i, [a, b]] of pairs.entries()) pairAt[a * terms.length + b] = pairAt[b * terms.length + a] = i;
   const pairWorth = Float64Array.from(pairs, ([a, b]) => weights.pair * ((worth[a] ?? 0) + (worth[b] ?? 0)));

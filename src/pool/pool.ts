@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { OPERATIONS, type Execute, type OperationName } from '../engine/operations.ts';
-import type { CallOptions } from '../engine/operation.ts';
+import type { CallOptions, Cost } from '../engine/operation.ts';
 import { UsageNotes } from '../engine/usage.ts';
 import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
@@ -243,7 +243,8 @@ export function openPool(config: PoolConfig): Pool {
     open();
     const operation = OPERATIONS[name];
     if (operation.access === 'write' || main === null) return onThread(writerLane(), name, scope, input, callOptions);
-    if (operation.cost === 'point') return onMain(main, name, scope, input);
+    const cost = (operation.cost as (input: unknown) => Cost)(input);
+    if (cost === 'point') return onMain(main, name, scope, input);
     const reader = pickReader();
     if (reader !== null) return onThread(reader, name, scope, input, callOptions);
     return onMain(main, name, scope, input).finally(() => {

@@ -68,9 +68,9 @@ export const remember = defineTool({
   },
 });
 
-function momentOf(text: string): number {
+function momentOf(tool: string, text: string): number {
   const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw invalidArgument('recall', 'now', 'is no date', 'an ISO 8601 date, such as 2026-03-01');
+  if (Number.isNaN(ms)) throw invalidArgument(tool, 'now', 'is no date', 'an ISO 8601 date, such as 2026-03-01');
   return ms;
 }
 
@@ -131,7 +131,7 @@ export const recall = defineTool({
         offset,
         minDecay: args.min_decay,
         ...(args.trust_weight !== undefined && { trustWeight: args.trust_weight }),
-        ...(args.now !== undefined && { nowMs: momentOf(args.now) }),
+        ...(args.now !== undefined && { nowMs: momentOf('recall', args.now) }),
         ...(previewCap >= 0 && { previewCap }),
       },
       optionsOf(caller),
@@ -200,17 +200,36 @@ export const forget = defineTool({
 export const context = defineTool({
   name: 'mimir_context',
   title: 'Briefing',
-  description: 'Use at the start of a session for a short briefing: pinned memories, then the newest.',
+  description:
+    'Use at the start of a session for a short briefing: pinned memories, then the newest, or what a query needs.',
   input: z.object({
     categories: names('Only these, in this order.', LIMITS.categoriesMax).optional(),
     limit: clamped('Lines per category.', 0, LIMITS.recallLimitMax).default(10),
+    query: text('What the work is about: whole memories that matter for it.', {
+      maxBytes: LIMITS.bodyJsonMaxBytes,
+      emptyIsAbsent: true,
+    }).optional(),
+    max_tokens: clamped('Most tokens; whole memories.', 200, 10_000).optional(),
+    now: filter('ISO date that "yesterday" counts from.'),
     workspace_hash: name('Only this workspace.').optional(),
   }),
   annotations: READS,
   profile: 'core',
   operation: 'context',
-  run: async ({ categories = [], limit, workspace_hash: workspace }, caller, { execute, usage, clock }) => {
-    const gathered = await execute('context', scopeOf(caller, workspace), { categories, limit }, optionsOf(caller));
+  run: async (args, caller, { execute, usage, clock }) => {
+    const { categories = [], limit, query, max_tokens: maxTokens, now } = args;
+    const gathered = await execute(
+      'context',
+      scopeOf(caller, args.workspace_hash),
+      {
+        categories,
+        limit,
+        ...(query !== undefined && { query }),
+        ...(maxTokens !== undefined && { maxTokens }),
+        ...(now !== undefined && { nowMs: momentOf('context', now) }),
+      },
+      optionsOf(caller),
+    );
     const markdown = renderContext(gathered, usage, clock.nowMs());
     const quoted = JSON.stringify(markdown);
     const text = `{"markdown":${quoted},"total_chars":${Buffer.byteLength(markdown)}}`;

@@ -59,13 +59,14 @@ const HOW_TO_BEGIN = 'Begin with mimir_remember: give `category`, `key` and `bod
 export function renderContext(output: ContextOutput, usage: UsageNotes, nowMs: number): string {
   const pinned = unpackHits(output.pinned);
   const newest = unpackHits(output.newest);
+  const line = (hit: Hit): string => (output.whole ? `${hit.text}\n` : lineText(hit, usage, nowMs));
   let markdown = '## Mimir Context\n\n';
   if (pinned.length > 0) {
     markdown += '### Always On\n\n';
-    for (const hit of pinned) markdown += lineText(hit, usage, nowMs).replace(/^- /, '- [always-on] ');
+    for (const hit of pinned) markdown += line(hit).replace(/^- /, '- [always-on] ');
     markdown += '\n';
   }
-  for (const hit of newest) markdown += lineText(hit, usage, nowMs);
+  for (const hit of newest) markdown += line(hit);
   markdown += `\n> ${pinned.length + newest.length} entities recalled\n`;
   if (output.storeEmpty) markdown += `> Nothing is stored yet. ${HOW_TO_BEGIN}\n`;
   if (output.cut) markdown += '> More was left out to keep this short: mimir_recall finds the rest.\n';

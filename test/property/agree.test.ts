@@ -83,7 +83,11 @@ const inputs: Record<Exclude<OperationName, 'health'>, fc.Arbitrary<Record<strin
     offset: fc.constantFrom(0, 1),
     minDecay: fc.constantFrom(0, 0.3),
   }),
-  context: fc.record({ categories: fc.array(category, { maxLength: 2 }), limit: fc.constantFrom(0, 2, 10) }),
+  context: merged(
+    fc.record({ categories: fc.array(category, { maxLength: 2 }), limit: fc.constantFrom(0, 2, 10) }),
+    optional('query', fc.constantFrom('heron', 'the', 'hreon key')),
+    optional('maxTokens', fc.constantFrom(200, 1_000)),
+  ),
   get_entity: fc.record({ id: someId }),
   link: fc.record({ category, key, toId: someId, relationship: fc.constantFrom('related', 'about') }),
   unlink: fc.record({ category, key, toId: someId }),

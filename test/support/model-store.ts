@@ -131,6 +131,15 @@ export class ModelStore implements Writer {
       frequencies: terms.map((term) => packed.filter((one) => one.tokens.includes(` ${term} `)).length),
     };
   }
+  vocabulary(term: string) {
+    const rows = new Map<string, number>();
+    for (const e of this.entities.filter((one) => !one.archived)) {
+      for (const word of new Set(packEntity(e).tokens.split(/[ \n]+/))) rows.set(word, (rows.get(word) ?? 0) + 1);
+    }
+    return [...rows]
+      .filter(([word]) => word !== '' && word[0] === term[0])
+      .map(([word, n]) => ({ term: word, rows: n }));
+  }
   candidates(scope: Scope, query: { terms: readonly string[]; keyText: string }, filters: Filters, count: number) {
     return this.#live(scope, filters)
       .map((e) => ({

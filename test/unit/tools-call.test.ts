@@ -309,6 +309,42 @@ describe('memories', () => {
   });
 });
 
+describe('context for a prompt', () => {
+  const rows = (markdown: string): string[] => [...markdown.matchAll(/\*\*([^*]+)\*\*/g)].map(([, key = '']) => key);
+
+  it('shows whole memories that a query needs, pinned ones first, and no moving numbers', async () => {
+    const { call, put } = setUp();
+    await put('old', { content: `The heron is the staging host. ${'It has much to tell. '.repeat(20)}The end.` });
+    await put('pinned', { content: 'Never deploy on Friday.' }, { always_on: true });
+    for (let i = 0; i < 20; i++) await put(`other-${i}`);
+    const { markdown } = await call('context', { query: 'which host is staging?', limit: 3 });
+    assert.deepEqual(rows(markdown).slice(0, 2), ['pinned', 'old']);
+    assert.match(markdown, /- \[always-on\] \[c\] \*\*pinned\*\*/);
+    assert.match(markdown, /The end\.\n/);
+    assert.doesNotMatch(markdown, /retrievals/);
+    assert.equal((await call('context', { query: 'which host is staging?', limit: 3 })).markdown, markdown);
+  });
+  it('never goes over its budget, and leaves out whole memories rather than cutting one', async () => {
+    const { call, put } = setUp();
+    for (let i = 0; i < 30; i++) await put(`k${i}`, { content: `heron ${'東京 word '.repeat(i * 6)}` });
+    for (const max of [200, 400, 1_000, 5_000]) {
+      for (const query of ['heron', '']) {
+        const { markdown } = await call('context', { query, max_tokens: max, limit: 30 });
+        assert.ok(Buffer.byteLength(markdown) <= max * 3, `${max}: ${Buffer.byteLength(markdown)}`);
+        assert.ok(rows(markdown).length > 0, `${max}`);
+        assert.match(markdown, /More was left out/);
+      }
+    }
+  });
+  it('without a query takes the important ones first', async () => {
+    const { call, put } = setUp();
+    await put('great', 'a', { importance: 0.9 });
+    await put('small', 'b', { importance: 0.1 });
+    await put('plain', 'c');
+    assert.deepEqual(rows((await call('context', { max_tokens: 500 })).markdown), ['great', 'plain', 'small']);
+  });
+});
+
 describe('context', () => {
   it('says how to begin', async () => {
     const { call } = setUp();

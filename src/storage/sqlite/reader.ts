@@ -3,7 +3,7 @@ import { counts } from './counts.ts';
 import { entityAt, entityById, items, recent, workspacesOf } from './entities.ts';
 import { timeline } from './journal.ts';
 import { linksOf } from './links.ts';
-import { candidates, termStatistics } from './search.ts';
+import { candidates, termStatistics, vocabulary } from './search.ts';
 import type { Session } from './session.ts';
 import { stateGet, stateKeys } from './state.ts';
 
@@ -18,6 +18,7 @@ export function sqliteReader(s: Session): Reader {
     entityById: (scope, id) => entityById(s, scope, id),
     linksOf: (_scope, row) => linksOf(s, row),
     termStatistics: (terms) => termStatistics(s, terms),
+    vocabulary: (term) => vocabulary(s, term),
     candidates: (scope, query, filters, count) => candidates(s, scope, query, filters, count),
     items: (scope, bodies) => items(s, scope, bodies),
     recent: (scope, filters, count, offset) => recent(s, scope, filters, count, offset),

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { LIMITS } from '../../limits.ts';
 import { LIST_HEAD, packEntity } from '../../memory/document.ts';
 import { hash32 } from '../../memory/similarity.ts';
+import type { VocabularyWord } from '../../memory/near.ts';
 import type { Candidate, Filters, Scope, TermStatistics } from '../../memory/types.ts';
 import type { TextQuery } from '../store.ts';
 import type { Session } from './session.ts';
@@ -73,6 +74,21 @@ export function termStatistics(s: Session, terms: readonly string[]): TermStatis
     meanLength: rows === 0 ? 1 : Math.max(1, tokens / rows),
     frequencies: terms.map((term) => (counted === null ? frequencyInIndex(s, term) : counted.of(term))),
   };
+}
+
+/** Words looked at for one unknown word: about 1 us each. */
+const VOCABULARY_MAX = 20_000;
+
+/** See `Reader.vocabulary`. */
+export function vocabulary(s: Session, term: string): VocabularyWord[] {
+  const first = String.fromCodePoint(term.codePointAt(0) ?? 0);
+  return s.sql.all<VocabularyWord>(
+    `SELECT term, doc AS rows FROM temp.vocabulary WHERE col = 'terms' AND term >= ? AND term < ? LIMIT ?`,
+    first,
+    // The highest code point: above every word that begins with the letter.
+    `${first}\u{10FFFF}`,
+    VOCABULARY_MAX,
+  );
 }
 
 /**
