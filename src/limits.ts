@@ -23,6 +23,10 @@ export const LIMITS = {
   /** Different terms of one query that are looked up; FTS5 expressions are trees of limited depth. */
   queryTermsMax: 64,
   recallLimitMax: 1_000,
+  /** Memories of one `remember_many`: one transaction, in which all others wait; a write takes about 0.5 ms. */
+  rememberManyMax: 500,
+  /** Queries of one `recall_many`. */
+  recallManyMax: 32,
   /** Memories that `resources/list` shows: a person picks from them. */
   resourcesListed: 50,
   offsetMax: 10_000,

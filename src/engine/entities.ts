@@ -84,6 +84,29 @@ export const remember = writes<RememberInput, RememberOutput>(async (tx, scope, 
   return { id: created.id, action: 'created', ...(similar.length > 0 && { similar }) };
 });
 
+/** Many memories in one transaction. */
+export interface RememberManyInput {
+  readonly memories: readonly RememberInput[];
+}
+
+/** What became of one of many: stored, or why not. */
+export type RememberedOne = RememberOutput | { readonly refused: { readonly code: string; readonly message: string } };
+
+/** Stores many memories. One that is refused keeps none of the others from being stored; what fails otherwise fails all. */
+export const rememberMany = writes<RememberManyInput, readonly RememberedOne[]>(async (tx, scope, { memories }) => {
+  const results: RememberedOne[] = [];
+  for (const memory of memories) {
+    try {
+      results.push(await remember.run(tx, scope, memory));
+    } catch (thrown) {
+      // A refusal comes before anything of that memory was written.
+      if (!(thrown instanceof MimirError) || thrown.kind !== 'refused') throw thrown;
+      results.push({ refused: { code: thrown.code, message: thrown.message } });
+    }
+  }
+  return results;
+});
+
 /** Who holds the place. A private row of another agent cannot be seen, but its place is taken all the same. */
 async function occupant(
   tx: Writer,

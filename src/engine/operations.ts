@@ -1,17 +1,19 @@
 import type { Scope } from '../memory/types.ts';
 import { context } from './context.ts';
-import { forget, getEntity, remember } from './entities.ts';
+import { forget, getEntity, remember, rememberMany } from './entities.ts';
 import { journal, timeline } from './journal.ts';
 import { link, traverse, unlink } from './links.ts';
 import type { CallOptions } from './operation.ts';
-import { recall } from './recall.ts';
+import { recall, recallMany } from './recall.ts';
 import { stateDelete, stateGet, stateList, stateSet } from './state.ts';
 import { health, stats } from './status.ts';
 
 /** Everything the server can do. How and where each runs stands in its own row. */
 export const OPERATIONS = Object.freeze({
   remember,
+  remember_many: rememberMany,
   recall,
+  recall_many: recallMany,
   context,
   get_entity: getEntity,
   forget,

@@ -55,6 +55,18 @@ export const recall = reads<RecallInput, RecallOutput>('scan', async (tx, scope,
   return { hits: packHits([]), empty: await emptiness(tx, scope) };
 });
 
+/** Several searches in one snapshot. */
+export interface RecallManyInput {
+  readonly asked: readonly RecallInput[];
+}
+
+/** Answers each search as {@link recall} would. */
+export const recallMany = reads<RecallManyInput, readonly RecallOutput[]>('scan', async (tx, scope, { asked }) => {
+  const found: RecallOutput[] = [];
+  for (const one of asked) found.push(await recall.run(tx, scope, one));
+  return found;
+});
+
 /** Tells a store in which the caller can see nothing at all from one in which nothing matched. */
 export async function emptiness(tx: Reader, scope: Scope): Promise<Emptiness> {
   const all = widened(scope);

@@ -45,6 +45,11 @@ export function names(description: string, itemsMax: number): z.ZodArray<z.ZodSt
   return z.array(z.string()).describe(description).register(RULES, { itemsMax, maxBytes: LIMITS.nameMaxBytes });
 }
 
+/** A list of objects. */
+export function objects<T extends z.ZodObject>(description: string, itemsMax: number, item: T): z.ZodArray<T> {
+  return z.array(item).describe(description).register(RULES, { itemsMax });
+}
+
 /** An integer that is moved into its range. */
 export function clamped(description: string, least: number, most: number): z.ZodInt {
   return z

@@ -42,10 +42,17 @@ export function publishedSchema(schema: z.ZodObject): JsonSchema & { readonly ty
     JSON.stringify(z.toJSONSchema(schema, { io: 'input' })),
     (key, value: unknown) => {
       if (key === '$schema' || key === 'additionalProperties') return undefined;
+      // What the members of a list are like is said where one of them is taken alone.
+      if (key === 'items') return undescribed(value);
       return value === Number.MAX_SAFE_INTEGER || value === Number.MIN_SAFE_INTEGER ? undefined : value;
     },
   );
   return published as JsonSchema & { readonly type: 'object' };
+}
+
+function undescribed(items: unknown): unknown {
+  const text = JSON.stringify(items, (key, value: unknown) => (key === 'description' ? undefined : value));
+  return JSON.parse(text) as unknown;
 }
 
 /** Prepares the fields of a zod object from its JSON Schema and the rules beside it. */
@@ -55,10 +62,22 @@ export function fieldsOf(schema: z.ZodObject, published: JsonSchema): Field[] {
     const json = published.properties?.[name] ?? {};
     const rule = RULES.get(inner) ?? {};
     const kind: Kind = inner instanceof z.ZodUnknown ? 'any' : (KINDS[json.type ?? ''] ?? 'any');
-    const fields = inner instanceof z.ZodObject ? fieldsOf(inner, json) : [];
+    const fields = membersOf(inner, json);
     const required = published.required?.includes(name) ?? false;
-    return { name, kind, required, rule, words: json.enum, fields, allowed: allowedOf(kind, rule, json.enum) };
+    const allowed =
+      kind === 'list' && fields.length > 0
+        ? `a list of at most ${rule.itemsMax ?? 0} objects`
+        : allowedOf(kind, rule, json.enum);
+    return { name, kind, required, rule, words: json.enum, fields, allowed };
   });
+}
+
+/** The fields of an object, or of the objects in a list. */
+function membersOf(schema: z.core.$ZodType, json: JsonSchema): Field[] {
+  if (schema instanceof z.ZodObject) return fieldsOf(schema, json);
+  if (!(schema instanceof z.ZodArray)) return [];
+  const element = unwrapped(schema.element);
+  return element instanceof z.ZodObject ? fieldsOf(element, json.items ?? {}) : [];
 }
 
 function unwrapped(schema: z.core.$ZodType): z.core.$ZodType {
@@ -159,17 +178,23 @@ function readField(tool: string, path: string, field: Field, value: unknown): un
       if (!Array.isArray(value)) throw wrongType(tool, path, field, value);
       if (value.length > (field.rule.itemsMax ?? 0))
         throw invalidArgument(tool, path, 'has too many members', field.allowed);
+      if (field.fields.length > 0)
+        return value.map((item: unknown, i) => readMember(tool, `${path}[${i}]`, field, item));
       return value.map((item: unknown, i) =>
         readText(tool, `${path}[${i}]`, { ...field, allowed: allowedOf('text', field.rule, undefined) }, item),
       );
     case 'object':
-      if (typeof value !== 'object' || value === null || Array.isArray(value))
-        throw wrongType(tool, path, field, value);
-      return readObject(tool, field.fields, value as Readonly<Record<string, unknown>>, `${path}.`);
+      return readMember(tool, path, field, value);
     case 'any':
       serialised(tool, path, field, value);
       return value;
   }
+}
+
+function readMember(tool: string, path: string, field: Field, value: unknown): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw wrongType(tool, path, { ...field, allowed: 'an object' }, value);
+  return readObject(tool, field.fields, value as Readonly<Record<string, unknown>>, `${path}.`);
 }
 
 function readText(tool: string, path: string, field: Field, value: unknown): string {

@@ -1,10 +1,50 @@
 import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
+import type { RememberInput } from '../engine/entities.ts';
 import type { Filters } from '../memory/types.ts';
 import { ADDS, defineTool, optionsOf, READS, REMOVES, scopeOf } from './define.ts';
 import { clamped, filter, flag, idempotencyKey, name, names, number, RULES, text, workspaceHash } from './fields.ts';
 import { invalidArgument } from './input.ts';
 import { emptyMembers, renderContext, renderEntity, renderRecall } from './render.ts';
+
+/** What can be said of a memory. */
+export const MEMORY = {
+  category: name('Kind of memory, e.g. decision.'),
+  key: name('Unique name within the category.'),
+  body_json: text('The content as JSON text, e.g. {"content":"..."}.', {
+    maxBytes: LIMITS.bodyJsonMaxBytes,
+    json: true,
+  }),
+  status: name('Default active.').optional(),
+  type: name('Default insight.').optional(),
+  tags: names('Words to find it by.', LIMITS.tagsMax).optional(),
+  importance: number('0 to 1, default 0.5.').optional(),
+  topic_path: name('Path such as arch/storage.').optional(),
+  agent_id: name('Agent it belongs to.').optional(),
+  recall_when: names('Situations in which to recall it.', LIMITS.tagsMax).optional(),
+  always_on: flag('Show in every context.').optional(),
+  certainty: number('0 to 1, default 0.5.').optional(),
+  visibility: name('private, workspace (default) or public.').optional(),
+};
+
+/** A memory as the operation wants it. */
+export function toMemory(args: z.output<z.ZodObject<typeof MEMORY>>): RememberInput {
+  return {
+    category: args.category,
+    key: args.key,
+    bodyJson: args.body_json,
+    recallWhen: args.recall_when ?? [],
+    ...(args.status !== undefined && { status: args.status }),
+    ...(args.type !== undefined && { type: args.type }),
+    ...(args.tags !== undefined && { tags: args.tags }),
+    ...(args.importance !== undefined && { importance: args.importance }),
+    ...(args.topic_path !== undefined && { topicPath: args.topic_path }),
+    ...(args.agent_id !== undefined && { agentId: args.agent_id }),
+    ...(args.always_on !== undefined && { alwaysOn: args.always_on }),
+    ...(args.certainty !== undefined && { certainty: args.certainty }),
+    ...(args.visibility !== undefined && { visibility: args.visibility }),
+  };
+}
 
 /** Stores or changes a memory. */
 export const remember = defineTool({
@@ -13,26 +53,7 @@ export const remember = defineTool({
   description:
     'Use when something is worth knowing in a later session: a decision, fact, preference or lesson. An existing category ' +
     'and key is updated and keeps what is left out. `similar` names near-duplicates.',
-  input: z.object({
-    category: name('Kind of memory, e.g. decision.'),
-    key: name('Unique name within the category.'),
-    body_json: text('The content as JSON text, e.g. {"content":"..."}.', {
-      maxBytes: LIMITS.bodyJsonMaxBytes,
-      json: true,
-    }),
-    status: name('Default active.').optional(),
-    type: name('Default insight.').optional(),
-    tags: names('Words to find it by.', LIMITS.tagsMax).optional(),
-    importance: number('0 to 1, default 0.5.').optional(),
-    topic_path: name('Path such as arch/storage.').optional(),
-    workspace_hash: workspaceHash,
-    agent_id: name('Agent it belongs to.').optional(),
-    recall_when: names('Situations in which to recall it.', LIMITS.tagsMax).optional(),
-    always_on: flag('Show in every context.').optional(),
-    certainty: number('0 to 1, default 0.5.').optional(),
-    visibility: name('private, workspace (default) or public.').optional(),
-    idempotency_key: idempotencyKey,
-  }),
+  input: z.object({ ...MEMORY, workspace_hash: workspaceHash, idempotency_key: idempotencyKey }),
   annotations: ADDS,
   profile: 'core',
   operation: 'remember',
@@ -41,21 +62,7 @@ export const remember = defineTool({
     const done = await execute(
       'remember',
       scopeOf(caller, args.workspace_hash),
-      {
-        category,
-        key,
-        bodyJson: args.body_json,
-        recallWhen: args.recall_when ?? [],
-        ...(args.status !== undefined && { status: args.status }),
-        ...(args.type !== undefined && { type: args.type }),
-        ...(args.tags !== undefined && { tags: args.tags }),
-        ...(args.importance !== undefined && { importance: args.importance }),
-        ...(args.topic_path !== undefined && { topicPath: args.topic_path }),
-        ...(args.agent_id !== undefined && { agentId: args.agent_id }),
-        ...(args.always_on !== undefined && { alwaysOn: args.always_on }),
-        ...(args.certainty !== undefined && { certainty: args.certainty }),
-        ...(args.visibility !== undefined && { visibility: args.visibility }),
-      },
+      toMemory(args),
       optionsOf(caller, args.idempotency_key),
     );
     return JSON.stringify({
@@ -68,7 +75,8 @@ export const remember = defineTool({
   },
 });
 
-function momentOf(tool: string, text: string): number {
+/** A moment as a client writes it, in Unix milliseconds. */
+export function momentOf(tool: string, text: string): number {
   const ms = Date.parse(text);
   if (Number.isNaN(ms)) throw invalidArgument(tool, 'now', 'is no date', 'an ISO 8601 date, such as 2026-03-01');
   return ms;

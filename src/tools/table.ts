@@ -1,6 +1,7 @@
 import { OPERATIONS } from '../engine/operations.ts';
 import { MimirError } from '../errors.ts';
 import type { Profile, Tool, ToolDeps } from './define.ts';
+import { recallMany, rememberMany } from './batches.ts';
 import { journal, timeline } from './journal.ts';
 import { link, traverse, unlink } from './links.ts';
 import { context, forget, getEntity, recall, remember } from './memories.ts';
@@ -26,6 +27,9 @@ const TOOLS: readonly Tool[] = [
   stats,
   context,
   traverse,
+  // Not of the original: behind its tools, so that its list stays as clients know it.
+  rememberMany,
+  recallMany,
 ];
 
 /** What the table works with. */

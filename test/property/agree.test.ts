@@ -57,32 +57,37 @@ const filters = merged(
   optional('includeArchived', fc.boolean()),
 );
 
-const inputs: Record<Exclude<OperationName, 'health'>, fc.Arbitrary<Record<string, unknown>>> = {
-  remember: merged(
-    fc.record({
-      category,
-      key,
-      recallWhen: fc.constant([]),
-      bodyJson: text.map((words) => JSON.stringify({ content: words.join(' ') })),
-    }),
-    optional(
-      'tags',
-      text.map((words) => words.slice(0, 2)),
-    ),
-    optional('type', fc.constantFrom('insight', 'fact')),
-    optional('importance', fc.constantFrom(0.1, 0.9)),
-    optional('alwaysOn', fc.boolean()),
-    optional('visibility', fc.constantFrom('private', 'workspace', 'public')),
-    optional('agentId', agentId),
-  ),
-  forget: fc.record({ category, key, reason: fc.constantFrom('manual', 'old') }),
-  recall: fc.record({
-    query: text.map((words) => words.join(' ')),
-    filters,
-    limit: fc.constantFrom(1, 5, 50),
-    offset: fc.constantFrom(0, 1),
-    minDecay: fc.constantFrom(0, 0.3),
+const memory = merged(
+  fc.record({
+    category,
+    key,
+    recallWhen: fc.constant([]),
+    bodyJson: text.map((words) => JSON.stringify({ content: words.join(' ') })),
   }),
+  optional(
+    'tags',
+    text.map((words) => words.slice(0, 2)),
+  ),
+  optional('type', fc.constantFrom('insight', 'fact')),
+  optional('importance', fc.constantFrom(0.1, 0.9)),
+  optional('alwaysOn', fc.boolean()),
+  optional('visibility', fc.constantFrom('private', 'workspace', 'public')),
+  optional('agentId', agentId),
+);
+const search = fc.record({
+  query: text.map((words) => words.join(' ')),
+  filters,
+  limit: fc.constantFrom(1, 5, 50),
+  offset: fc.constantFrom(0, 1),
+  minDecay: fc.constantFrom(0, 0.3),
+});
+
+const inputs: Record<Exclude<OperationName, 'health'>, fc.Arbitrary<Record<string, unknown>>> = {
+  remember: memory,
+  remember_many: fc.record({ memories: fc.array(memory, { maxLength: 4 }) }),
+  forget: fc.record({ category, key, reason: fc.constantFrom('manual', 'old') }),
+  recall: search,
+  recall_many: fc.record({ asked: fc.array(search, { maxLength: 3 }) }),
   context: merged(
     fc.record({ categories: fc.array(category, { maxLength: 2 }), limit: fc.constantFrom(0, 2, 10) }),
     optional('query', fc.constantFrom('heron', 'the', 'hreon key')),

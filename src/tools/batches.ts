@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import { LIMITS } from '../limits.ts';
+import { ADDS, defineTool, optionsOf, READS, scopeOf } from './define.ts';
+import { clamped, filter, idempotencyKey, name, objects, RULES, workspaceHash } from './fields.ts';
+import { MEMORY, momentOf, toMemory } from './memories.ts';
+import { emptyMembers, renderRecall } from './render.ts';
+
+/** Stores many memories at once. */
+export const rememberMany = defineTool({
+  name: 'mimir_remember_many',
+  title: 'Remember many',
+  description: 'Use when several things are worth knowing later: one transaction, a result for each in order.',
+  input: z.object({
+    memories: objects('Each as for mimir_remember.', LIMITS.rememberManyMax, z.object(MEMORY)),
+    workspace_hash: workspaceHash,
+    idempotency_key: idempotencyKey,
+  }),
+  annotations: ADDS,
+  profile: 'core',
+  operation: 'remember_many',
+  run: async (args, caller, { execute }) => {
+    const memories = args.memories.map(toMemory);
+    const done = await execute(
+      'remember_many',
+      scopeOf(caller, args.workspace_hash),
+      { memories },
+      optionsOf(caller, args.idempotency_key),
+    );
+    const results = done.map((one, i) => {
+      const { category, key } = memories[i] ?? { category: '', key: '' };
+      if ('refused' in one) return { error: one.refused.message, code: one.refused.code, category, key };
+      return {
+        id: one.id,
+        action: one.action,
+        category,
+        key,
+        ...(one.similar !== undefined && { similar: one.similar }),
+      };
+    });
+    return JSON.stringify({ results, stored: done.filter((one) => !('refused' in one)).length });
+  },
+});
+
+/** Finds memories for several questions at once. */
+export const recallMany = defineTool({
+  name: 'mimir_recall_many',
+  title: 'Recall for several questions',
+  description: 'Use when a task raises several questions at once: a result for each in order.',
+  input: z.object({
+    queries: z
+      .array(z.string())
+      .describe('Each as for mimir_recall.')
+      .register(RULES, { itemsMax: LIMITS.recallManyMax, maxBytes: LIMITS.queryMaxChars }),
+    category: filter('Only this category.'),
+    limit: clamped('Hits for each, at most 100.', 0, 100).default(5),
+    workspace_hash: name('Only this workspace, "" too.').optional(),
+    now: filter('ISO date that "yesterday" counts from; default: now.'),
+  }),
+  annotations: READS,
+  profile: 'core',
+  operation: 'recall_many',
+  run: async ({ queries, category, limit, workspace_hash: workspace, now }, caller, { execute, usage, clock }) => {
+    const filters = category === undefined ? {} : { category };
+    const at = now === undefined ? {} : { nowMs: momentOf('recall_many', now) };
+    const asked = queries.map((query) => ({ query, filters, limit, offset: 0, minDecay: 0, ...at }));
+    const found = await execute('recall_many', scopeOf(caller, workspace), { asked }, optionsOf(caller));
+    const nowMs = clock.nowMs();
+    const rendered = found.map((one, i) =>
+      renderRecall(one, usage, nowMs, { query: queries[i] ?? '', ...emptyMembers(one, 0) }),
+    );
+    // Each counts as one use, however many questions brought it up.
+    usage.note(new Set(rendered.flatMap(({ rows }) => rows)), nowMs);
+    return `{"results":[${rendered.map(({ json }) => json).join(',')}]}`;
+  },
+});
