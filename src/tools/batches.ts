@@ -16,7 +16,7 @@ export const rememberMany = defineTool({
     idempotency_key: idempotencyKey,
   }),
   annotations: ADDS,
-  profile: 'core',
+  profile: 'all',
   operation: 'remember_many',
   run: async (args, caller, { execute }) => {
     const memories = args.memories.map(toMemory);
@@ -57,7 +57,7 @@ export const recallMany = defineTool({
     now: filter('ISO date that "yesterday" counts from; default: now.'),
   }),
   annotations: READS,
-  profile: 'core',
+  profile: 'all',
   operation: 'recall_many',
   run: async ({ queries, category, limit, workspace_hash: workspace, now }, caller, { execute, usage, clock }) => {
     const filters = category === undefined ? {} : { category };
