@@ -5,9 +5,13 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3-multiple-ciphers';
 
 import { monotonicMs, type Clock } from '../../src/clock.ts';
+import { OPERATIONS, type Execute, type OperationName } from '../../src/engine/operations.ts';
+import { UsageNotes } from '../../src/engine/usage.ts';
 import { dispatch } from '../../src/mcp/dispatch.ts';
 import { OWNER } from '../../src/memory/scope.ts';
-import { openPool } from '../../src/pool/pool.ts';
+import type { Scope } from '../../src/memory/types.ts';
+import { makeSharedMemory, openWriter, prepareStore } from '../../src/storage/open.ts';
+import type { Reader } from '../../src/storage/store.ts';
 import { createTable } from '../../src/tools/table.ts';
 import { nowOf, type Conversation, type Dataset } from './data.ts';
 
@@ -73,16 +77,24 @@ function own({ id }: Conversation, keys: readonly string[]): string[] {
   return keys.map((key) => (key.startsWith(prefix) ? key.slice(prefix.length) : `other:${key}`));
 }
 
-/**
- * Mimir itself over a file of its own: by the tools as a client would call them (`mcp`), or by the operations alone
- * (`engine`). The clock stands still, so that two runs give the same figures.
- */
-export function mimirSystem(via: 'engine' | 'mcp', oneStore: boolean): System {
+/** Mimir over a file of its own. */
+export interface Mimir {
+  /** Calls a tool; fails on anything but an answer. */
+  call(name: string, args: object): Promise<Record<string, unknown>>;
+  /** Sets the clock, Unix milliseconds; it stands still otherwise, so that two runs give the same figures. */
+  setNow(ms: number): void;
+  bytes(): number;
+  close(): Promise<void>;
+}
+
+/** Opens a fresh one, asked by the tools as a client would call them (`mcp`), or by the tool table alone (`engine`). */
+export function openMimir(via: 'engine' | 'mcp'): Mimir {
   const folder = mkdtempSync(join(tmpdir(), 'mimir-bench-'));
   const dbPath = join(folder, 'm.db');
+  let now = Date.UTC(2026, 0, 1);
   let random = 0;
   const clock: Clock = {
-    nowMs: () => Date.UTC(2026, 0, 1),
+    nowMs: () => now,
     randomBytes: (count) => {
       const bytes = Buffer.alloc(Math.max(count, 4));
       bytes.writeUInt32BE(++random);
@@ -92,25 +104,25 @@ export function mimirSystem(via: 'engine' | 'mcp', oneStore: boolean): System {
   const fail = (what: string): never => {
     throw new Error(`bench: ${what}`);
   };
-  const log = { banner: () => {}, info: () => {}, warn: fail, error: fail };
-  const pool = openPool({
-    dbPath,
-    makeFolder: false,
-    keyFile: null,
-    poolMax: 16,
-    busyTimeoutMs: 5_000,
-    cores: 2,
-    clock,
-    log,
-  });
+  const options = { path: dbPath, key: null, clock, busyTimeoutMs: 5_000, shared: makeSharedMemory() };
+  prepareStore(options);
+  // In this thread and without a pool: threads have the clock of the machine.
+  const store = openWriter(options);
+  let busy: Promise<unknown> = Promise.resolve();
+  let operations = 0;
+  const execute = ((name: OperationName, scope: Scope, input: unknown) => {
+    const { access, run } = OPERATIONS[name];
+    const anyRun = run as unknown as (tx: Reader, scope: Scope, input: unknown) => Promise<unknown>;
+    const result = busy.then(() =>
+      access === 'read'
+        ? store.snapshot((tx) => anyRun(tx, scope, input))
+        : store.transaction({ id: `bench-${operations++}`, kind: name, scope }, (tx) => anyRun(tx, scope, input)),
+    );
+    busy = result.catch(() => undefined);
+    return result;
+  }) as Execute;
   const facts = { dbPath, encrypted: false, version: '0' };
-  const table = createTable({
-    execute: pool.execute,
-    usage: pool.usage,
-    clock,
-    facts,
-    onBug: (bug) => fail(String(bug)),
-  });
+  const table = createTable({ execute, usage: new UsageNotes(), clock, facts, onBug: (bug) => fail(String(bug)) });
   const caller = { principal: OWNER, client: 'bench' };
   const served = { table, caller, version: '0', onBug: (bug: unknown) => fail(String(bug)) };
 
@@ -126,6 +138,22 @@ export function mimirSystem(via: 'engine' | 'mcp', oneStore: boolean): System {
     const found = answer.result?.structuredContent;
     return found === undefined || answer.result?.isError === true ? fail(JSON.stringify(answer)) : found;
   };
+  return {
+    call,
+    setNow: (ms) => {
+      now = ms;
+    },
+    bytes: () => statSync(dbPath).size,
+    close: async () => {
+      store.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Mimir, filled with conversations. */
+export function mimirSystem(via: 'engine' | 'mcp', oneStore: boolean): System {
+  const { call, bytes, close } = openMimir(via);
   const workspaceOf = ({ id }: Conversation): string => (oneStore ? 'all' : id);
 
   const write = async (conversation: Conversation): Promise<void> => {
@@ -161,17 +189,18 @@ export function mimirSystem(via: 'engine' | 'mcp', oneStore: boolean): System {
         limit: HITS,
         now: nowOf(conversation),
       });
-      const keys = Array.isArray(items)
-        ? items.map((item: { key: string }) => item.key)
-        : fail('a recall without items');
+      const keys = keysOf(items);
       return oneStore ? own(conversation, keys) : keys;
     },
-    bytes: () => statSync(dbPath).size,
-    close: async () => {
-      await pool.close();
-      rmSync(folder, { recursive: true, force: true });
-    },
+    bytes,
+    close,
   };
+}
+
+/** Keys of the items of a recall, in order. */
+export function keysOf(items: unknown): string[] {
+  if (!Array.isArray(items)) throw new Error('bench: a recall without items');
+  return items.map((item: { readonly key: string }) => item.key);
 }
 
 /** Milliseconds that something takes. */

@@ -1,4 +1,5 @@
-const DAY_MS = 86_400_000;
+/** Milliseconds of a day. */
+export const DAY_MS = 86_400_000;
 const MONTHS = 'january february march april may june july august september october november december'.split(' ');
 const MONTH =
   '(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)';
@@ -30,26 +31,38 @@ export function mentionsTime(text: string): boolean {
   return TIME.test(text);
 }
 
-function dayOf(year: number, month: number, day: number): number {
-  return Math.floor(Date.UTC(year, month, day) / DAY_MS);
+/** The day of a moment (Unix milliseconds, UTC), counted from 1970. */
+export function dayOf(ms: number): number {
+  return Math.floor(ms / DAY_MS);
+}
+
+function calendarDay(year: number, month: number, day: number): number {
+  return dayOf(Date.UTC(year, month, day));
 }
 
 function monthSpan(year: number, month: number): DaySpan {
-  return { from: dayOf(year, month, 1), to: dayOf(year, month + 1, 0), unit: 'month' };
+  return { from: calendarDay(year, month, 1), to: calendarDay(year, month + 1, 0), unit: 'month' };
 }
 
 function yearSpan(year: number): DaySpan {
-  return { from: dayOf(year, 0, 1), to: dayOf(year, 11, 31), unit: 'year' };
+  return { from: calendarDay(year, 0, 1), to: calendarDay(year, 11, 31), unit: 'year' };
 }
 
 function oneDay(day: number): DaySpan {
   return { from: day, to: day, unit: 'day' };
 }
 
-/** The latest such month that is not after now; a given year decides. */
-function named(month: number, year: number | undefined, now: Date): DaySpan {
-  if (year !== undefined) return monthSpan(year, month);
-  return monthSpan(now.getUTCFullYear() - (month > now.getUTCMonth() ? 1 : 0), month);
+/** How far ahead a day without a year is still an appointment. */
+const AHEAD_DAYS = 180;
+
+/** The latest such month that is not after now, and the next one when it is near; a given year decides. */
+function named(month: number, year: number | undefined, now: Date): DaySpan[] {
+  if (year !== undefined) return [monthSpan(year, month)];
+  const ahead = (month - now.getUTCMonth() + 12) % 12;
+  const past = monthSpan(now.getUTCFullYear() - (month > now.getUTCMonth() ? 1 : 0), month);
+  return ahead === 0 || ahead * 30 > AHEAD_DAYS
+    ? [past]
+    : [past, monthSpan(now.getUTCFullYear() + (month < now.getUTCMonth() ? 1 : 0), month)];
 }
 
 function monthNumber(name: string): number {
@@ -62,28 +75,31 @@ export function parseSpans(text: string, nowMs: number): DaySpan[] {
   const today = Math.floor(nowMs / DAY_MS);
   const spans: DaySpan[] = [];
   let rest = text;
-  const each = (pattern: RegExp, read: (match: RegExpMatchArray) => DaySpan | undefined): void => {
+  const each = (pattern: RegExp, read: (match: RegExpMatchArray) => DaySpan | readonly DaySpan[] | undefined): void => {
     rest = rest.replace(pattern, (...args: unknown[]) => {
       const groups = args.slice(
         0,
         args.findIndex((one) => typeof one === 'number'),
       ) as string[];
       const span = read(groups as unknown as RegExpMatchArray);
-      if (span !== undefined) spans.push(span);
+      if (span !== undefined) spans.push(...[span].flat());
       return span === undefined ? (groups[0] ?? '') : ' ';
     });
   };
   const yearIn = (text_: string | undefined): number | undefined => (text_ === undefined ? undefined : Number(text_));
   each(/\b(\d{4})-(\d{2})-(\d{2})\b/g, ([, year, month, day]) =>
-    oneDay(dayOf(Number(year), Number(month) - 1, Number(day))),
+    oneDay(calendarDay(Number(year), Number(month) - 1, Number(day))),
   );
   const dated = (month: string | undefined, day: string | undefined, year: string | undefined): DaySpan | undefined => {
     const at = monthNumber(month ?? '');
     const number = Number(day);
     if (number < 1 || number > 31) return undefined;
-    const given = yearIn(year) ?? now.getUTCFullYear();
-    const exact = dayOf(given, at, number);
-    return oneDay(year === undefined && exact > today ? dayOf(given - 1, at, number) : exact);
+    if (year !== undefined) return oneDay(calendarDay(Number(year), at, number));
+    // Without a year it may be the last such day or the next: what was, or an appointment.
+    const thisYear = calendarDay(now.getUTCFullYear(), at, number);
+    const next = thisYear >= today ? thisYear : calendarDay(now.getUTCFullYear() + 1, at, number);
+    if (next - today <= AHEAD_DAYS) spans.push(oneDay(next));
+    return oneDay(thisYear < today ? thisYear : calendarDay(now.getUTCFullYear() - 1, at, number));
   };
   each(
     new RegExp(`\\b${MONTH}\\.? (\\d{1,2})(?:st|nd|rd|th)?\\b(?!:)(?:,? (\\d{4})\\b)?`, 'gi'),
@@ -133,6 +149,25 @@ function back(count: number, unit: string, now: Date): DaySpan {
   if (unit === 'year') return yearSpan(now.getUTCFullYear() - count);
   const monday = today - ((now.getUTCDay() + 6) % 7) - 7 * count;
   return { from: unit === 'weekend' ? monday + 5 : monday, to: monday + 6, unit: 'week' };
+}
+
+/** Day and month of each day, as tokens of the index; 0 has none. Asked for, they bring up what has no word in common. */
+export function dateTokens(days: readonly number[]): string[] {
+  const tokens = new Set<string>();
+  for (const day of days) {
+    if (day === 0) continue;
+    const date = new Date(day * DAY_MS).toISOString();
+    tokens.add(date.slice(0, 10));
+    tokens.add(date.slice(0, 7));
+  }
+  return [...tokens];
+}
+
+/** The tokens that rows of a span have; none for a year, which is no narrowing. */
+export function spanTokens({ from, to, unit }: DaySpan): string[] {
+  if (unit === 'year') return [];
+  if (unit === 'month') return dateTokens([from]).slice(1);
+  return Array.from({ length: to - from + 1 }, (_, i) => dateTokens([from + i])[0] ?? '');
 }
 
 /** How well a day fits a span, 0..1 (the steps of docs/retrieval.md); a text says what happened on, or soon after, its day. */

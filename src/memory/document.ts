@@ -1,5 +1,6 @@
 import { hash32 } from './similarity.ts';
-import { mentionsTime, parseDay } from './dates.ts';
+import { tellsChange } from './cues.ts';
+import { DAY_MS, dateTokens, dayOf, mentionsTime, parseDay, parseSpans } from './dates.ts';
 import { tokenise } from './text.ts';
 
 /** The texts that make an entity findable. */
@@ -10,6 +11,8 @@ export interface FindableText {
   readonly category: string;
   /** What was said just before it in the same session, when it is a turn of one. */
   readonly before?: string | undefined;
+  /** When it was written, Unix milliseconds; absent: not known. */
+  readonly writtenMs?: number;
 }
 
 /**
@@ -26,6 +29,7 @@ export const FIELDS = [
   { name: 'category', weight: 0.5 },
   { name: 'question_before', weight: 1.5 },
   { name: 'before', weight: 0.1 },
+  { name: 'date', weight: 1 },
 ] as const;
 
 /** Where the facts of a term list stand, behind the counts of its fields. */
@@ -34,17 +38,19 @@ export const FACTS = {
   session: FIELDS.length,
   /** Place in the session, rounded. */
   turn: FIELDS.length + 3,
-  /** Days since 1970 of its date; 0 for none. */
+  /** Days since 1970 of the first day that its text names; 0 for none. */
+  named: FIELDS.length + 4,
+  /** Days since 1970 of its date, or else of the day when it was written; 0 for none. */
   day: FIELDS.length + 1,
   /** Bits of {@link TRAITS}. */
   traits: FIELDS.length + 2,
 } as const;
 
 /** Numbers of a term list before its hashes. */
-export const LIST_HEAD = FIELDS.length + 4;
+export const LIST_HEAD = FIELDS.length + 5;
 
 /** What is true of a text, each a bit. */
-export const TRAITS = { user: 1, time: 2, number: 4 } as const;
+export const TRAITS = { user: 1, time: 2, number: 4, change: 8 } as const;
 
 /** A turn of a conversation, as the members of a body tell it (docs/conversations.md). */
 export interface Turn {
@@ -155,19 +161,31 @@ export interface Packed {
   readonly terms: Int32Array;
 }
 
+/** A long text is read so far for a day: what it is about stands at its beginning. */
+const DATES_READ_CHARS = 2_000;
+
 const USER = /^(user|human)$/i;
 const NUMBER =
   /\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|hundred|thousand|dozen|half|twice)\b/i;
 
+/** The first single day that a text names, as seen from its own day; 0 for none. */
+function dayNamed(text: string, day: number): number {
+  if (!mentionsTime(text)) return 0;
+  const span = parseSpans(text.slice(0, DATES_READ_CHARS), day * DAY_MS).find(({ unit }) => unit === 'day');
+  return span === undefined ? 0 : span.from;
+}
+
 /** Packs the tokens of an entity. Pure: the same texts always give the same list. */
-export function packEntity({ bodyJson, key, tags, category, before = '' }: FindableText): Packed {
+export function packEntity({ bodyJson, key, tags, category, before = '', writtenMs = 0 }: FindableText): Packed {
   const said = readBody(bodyJson);
   const { turn, speaker, text, caption } = said;
   const isUser = USER.test(speaker);
   // Somebody's question to an assistant is what they told it; between people it is rarely the answer to another question.
   const own = turn === undefined || isUser ? { stated: text, asked: '' } : questionsOf(text);
   const context = questionsOf(before);
-  const fields = [
+  const day = said.day === 0 ? dayOf(writtenMs) : said.day;
+  const named = dayNamed(text, day);
+  const texts = [
     own.stated,
     own.asked,
     caption,
@@ -177,18 +195,21 @@ export function packEntity({ bodyJson, key, tags, category, before = '' }: Finda
     category,
     context.asked,
     context.stated,
-  ].map(tokenise);
+  ];
+  const fields = [...texts.map(tokenise), dateTokens([day, named])];
   const length = fields.reduce((sum, field) => sum + field.length, 0);
   let traits = 0;
   if (isUser) traits |= TRAITS.user;
   if (mentionsTime(text)) traits |= TRAITS.time;
   if (NUMBER.test(text)) traits |= TRAITS.number;
+  if (tellsChange(text)) traits |= TRAITS.change;
   const head = [
     ...fields.map((field) => field.length),
     turn === undefined ? 0 : hash32(turn.session) | 0,
-    said.day,
+    day,
     traits,
     Math.round(turn?.turn ?? 0) | 0,
+    named,
   ];
   return {
     tokens: fields.map((field) => (field.length === 0 ? ' ' : ` ${field.join(' ')} `)).join('\n'),

@@ -1,4 +1,4 @@
-import { parseSpans, type DaySpan } from './dates.ts';
+import { parseSpans, spanTokens, type DaySpan } from './dates.ts';
 import type { NearTerm } from './near.ts';
 import { STOP_TOKENS, tokenise } from './text.ts';
 
@@ -32,6 +32,10 @@ export function withNear(query: AnalysedQuery, near: readonly NearTerm[]): Analy
   };
 }
 
+/** Days that are looked for by their token, and what one is worth beside a word. */
+const DATES_MAX = 16;
+const DATE_SHARE = 0.25;
+
 const FIRST_PERSON = /\b(?:i|i'm|i've|i'd|i'll|me|my|mine|myself|we|our|ours|us)\b/i;
 const WHEN = /^\W*(?:when|what (?:date|day|month|year|time)|which (?:date|day|month|year)|how long|since when)\b/i;
 const HOW_MANY = /\bhow (?:many|much|often|old|far|long|tall|big|large)\b/i;
@@ -44,7 +48,10 @@ export function analyseQuery(text: string, termsMax: number, nowMs: number): Ana
   const tokens = tokenise(text);
   const telling = tokens.filter((token) => !STOP_TOKENS.has(token));
   const kept = telling.length > 0 ? telling : tokens;
-  const terms = [...new Set(kept)].slice(0, termsMax);
+  const spans = parseSpans(text, nowMs);
+  const words = [...new Set(kept)].slice(0, termsMax);
+  const dates = [...new Set(spans.flatMap(spanTokens))].filter((date) => !words.includes(date)).slice(0, DATES_MAX);
+  const terms = [...words, ...dates];
   const place = new Map(terms.map((term, i) => [term, i]));
   const pairs = new Map<string, [number, number]>();
   for (let i = 1; i < kept.length; i++) {
@@ -53,12 +60,12 @@ export function analyseQuery(text: string, termsMax: number, nowMs: number): Ana
   }
   return {
     terms,
-    shares: terms.map(() => 1),
+    shares: [...words.map(() => 1), ...dates.map(() => DATE_SHARE)],
     keyText: text.trim(),
     pairs: [...pairs.values()],
     firstPerson: FIRST_PERSON.test(text),
     asksWhen: WHEN.test(text),
     asksHowMany: HOW_MANY.test(text),
-    spans: parseSpans(text, nowMs),
+    spans,
   };
 }

@@ -1,6 +1,7 @@
 import { dayMatch } from './dates.ts';
 import { FACTS, FIELDS, LIST_HEAD, TRAITS } from './document.ts';
-import { BestFirst } from './order.ts';
+import { aboutWords, sharedWords } from './newer.ts';
+import { BestFirst, nthLargest } from './order.ts';
 import type { AnalysedQuery } from './query.ts';
 import { hash32 } from './similarity.ts';
 import { STOP_TOKENS } from './text.ts';
@@ -27,6 +28,12 @@ export interface Weights {
   /** Factor and share of the best score for a row of just the day that was asked for. */
   readonly dayFactor: number;
   readonly dayShare: number;
+  /** Of notes about the same thing: how relevant a newer one must be beside an older, and what share of words both must have. */
+  readonly newerNearly: number;
+  readonly newerAlike: number;
+  /** The same for a newer one that says that something has changed. */
+  readonly changeNearly: number;
+  readonly changeAlike: number;
 }
 
 /** The weights in use. */
@@ -40,7 +47,14 @@ export const WEIGHTS: Weights = {
   tellsNumber: 1.15,
   dayFactor: 2.5,
   dayShare: 0.25,
+  newerNearly: 0.5,
+  newerAlike: 0.6,
+  changeNearly: 0.35,
+  changeAlike: 0.33,
 };
+
+/** Hits among which the newer goes first: as many as a page has. */
+const HEAD = 10;
 
 /** Added to the score of a row whose key is the query: more than any score by words. */
 export const NAMED_SCORE = 1_000_000;
@@ -223,8 +237,10 @@ export function rank(
     if (query.asksWhen && (traits & TRAITS.time) !== 0) factor *= weights.tellsTime;
     if (query.asksHowMany && (traits & TRAITS.number) !== 0) factor *= weights.tellsNumber;
     factors[i] = factor;
-    const day = words[offset + FACTS.day] ?? 0;
-    for (const span of query.spans) days[i] = Math.max(days[i] ?? 0, dayMatch(day, span));
+    for (const span of query.spans) {
+      const told = dayMatch(words[offset + FACTS.day] ?? 0, span);
+      days[i] = Math.max(days[i] ?? 0, told, dayMatch(words[offset + FACTS.named] ?? 0, span));
+    }
     if (session === 0) continue;
     sessionAt[i] = sessions.add(session, scoring.stated, length);
     byTurn.set(turnKey(session, words[offset + FACTS.turn] ?? 0), score);
@@ -238,5 +254,46 @@ export function rank(
     const own = ((scores[i] ?? 0) + weights.session * best * session + weights.lastSaid * lastSaid) * (factors[i] ?? 1);
     scores[i] = own * (1 + weights.dayFactor * day) + weights.dayShare * best * day + (keyIsQuery ? NAMED_SCORE : 0);
   }
+  putNewerFirst(candidates, scores, weights);
   return new BestFirst(bodies, scores);
+}
+
+/**
+ * Of notes about the same thing and nearly as relevant, lifts the newer just above the older. A newer note that says that
+ * something has changed need be less alike and less relevant than one that does not: it often no longer has the old words.
+ * Turns of a conversation are left alone: they follow each other, and none replaces another.
+ */
+function putNewerFirst(candidates: readonly Candidate[], scores: Float64Array, weights: Weights): void {
+  const least = nthLargest(Float64Array.from(scores), Math.min(HEAD, scores.length));
+  const head: number[] = [];
+  for (const [i, { words, offset, keyIsQuery }] of candidates.entries()) {
+    const isNote = (words[offset + FACTS.session] ?? 0) === 0;
+    if ((scores[i] ?? 0) >= least && isNote && !keyIsQuery && head.length < HEAD) head.push(i);
+  }
+  head.sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0));
+  const about = new Map<number, Set<number>>();
+  const aboutOf = (i: number): Set<number> => {
+    const known = about.get(i);
+    if (known !== undefined) return known;
+    const { words = new Int32Array(), offset = 0 } = candidates[i] ?? {};
+    const made = aboutWords(words, offset);
+    about.set(i, made);
+    return made;
+  };
+  for (const newer of head) {
+    const { body = 0, words = new Int32Array(), offset = 0 } = candidates[newer] ?? {};
+    const tells = ((words[offset + FACTS.traits] ?? 0) & TRAITS.change) !== 0;
+    const [nearly, alike] = tells
+      ? [weights.changeNearly, weights.changeAlike]
+      : [weights.newerNearly, weights.newerAlike];
+    const score = scores[newer] ?? 0;
+    for (const older of head) {
+      const above = scores[older] ?? 0;
+      if (above <= score) break;
+      if ((candidates[older]?.body ?? 0) >= body || score < nearly * above) continue;
+      if (sharedWords(aboutOf(older), aboutOf(newer)) < alike) continue;
+      scores[newer] = above * (1 + Number.EPSILON * 4);
+      break;
+    }
+  }
 }

@@ -34,6 +34,17 @@ export class ModelStore implements Writer {
   #rows = 0;
   #version = 0;
   #body = 0;
+  /** When each body was written. */
+  readonly #written = new Map<number, number>();
+
+  #newBody(): number {
+    this.#written.set(++this.#body, this.nowMs);
+    return this.#body;
+  }
+
+  #pack(e: Entity) {
+    return packEntity({ ...e, writtenMs: this.#written.get(e.body) ?? 0 });
+  }
   #used = new Set<number>();
 
   /** Runs all of it or nothing. */
@@ -123,7 +134,7 @@ export class ModelStore implements Writer {
     return this.links.get(row) ?? [];
   }
   termStatistics(terms: readonly string[]) {
-    const packed = this.entities.filter((e) => !e.archived).map((e) => packEntity(e));
+    const packed = this.entities.filter((e) => !e.archived).map((e) => this.#pack(e));
     const length = packed.reduce((sum, one) => sum + one.length, 0);
     return {
       rows: packed.length,
@@ -134,7 +145,7 @@ export class ModelStore implements Writer {
   vocabulary(term: string) {
     const rows = new Map<string, number>();
     for (const e of this.entities.filter((one) => !one.archived)) {
-      for (const word of new Set(packEntity(e).tokens.split(/[ \n]+/))) rows.set(word, (rows.get(word) ?? 0) + 1);
+      for (const word of new Set(this.#pack(e).tokens.split(/[ \n]+/))) rows.set(word, (rows.get(word) ?? 0) + 1);
     }
     return [...rows]
       .filter(([word]) => word !== '' && word[0] === term[0])
@@ -144,7 +155,7 @@ export class ModelStore implements Writer {
     return this.#live(scope, filters)
       .map((e) => ({
         body: e.body,
-        packed: packEntity(e),
+        packed: this.#pack(e),
         keyIsQuery: query.keyText !== '' && e.key === query.keyText,
       }))
       .filter((c) => c.keyIsQuery || query.terms.some((term) => c.packed.tokens.includes(` ${term} `)))
@@ -214,7 +225,7 @@ export class ModelStore implements Writer {
       ...entity,
       row: ++this.#rows,
       version: ++this.#version,
-      body: ++this.#body,
+      body: this.#newBody(),
       bodyHash: createHash('sha256').update(canonicalJson(entity.bodyJson)).digest('hex'),
       createdAtMs: this.nowMs,
       usage: { count: 0, lastAtMs: this.nowMs },
@@ -228,7 +239,12 @@ export class ModelStore implements Writer {
     const textChanged = next.bodyJson !== entity.bodyJson || next.tags.join('\0') !== entity.tags.join('\0');
     const bodyHash = createHash('sha256').update(canonicalJson(next.bodyJson)).digest('hex');
     const at = this.entities.findIndex((e) => e.row === entity.row);
-    this.entities[at] = { ...next, bodyHash, version: ++this.#version, body: textChanged ? ++this.#body : entity.body };
+    this.entities[at] = {
+      ...next,
+      bodyHash,
+      version: ++this.#version,
+      body: textChanged ? this.#newBody() : entity.body,
+    };
     return true;
   }
   similar(scope: Scope, entity: Entity): SimilarEntity[] {

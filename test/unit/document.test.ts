@@ -67,6 +67,7 @@ describe('a packed list', () => {
         'category: c',
         'question_before: what about the poni',
         'before: it rain',
+        'date: 2023-05-08 2023-05',
       ],
     );
     assert.equal(terms.length, LIST_HEAD + length);

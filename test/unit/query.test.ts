@@ -18,7 +18,9 @@ describe('days that a query names', () => {
     ['the 1st of February', 'day 2026-02-01'],
     ['May 7, 2023 and 8 May 2023', 'day 2023-05-07', 'day 2023-05-08'],
     ['in January', 'month 2026-01-01..2026-01-31'],
-    ['in May', 'month 2025-05-01..2025-05-31'],
+    ['in May', 'month 2025-05-01..2025-05-31', 'month 2026-05-01..2026-05-31'],
+    ['in December', 'month 2025-12-01..2025-12-31'],
+    ['on 24 March', 'day 2026-03-24', 'day 2025-03-24'],
     ['July 2023', 'month 2023-07-01..2023-07-31'],
     ['in 2024', 'year 2024-01-01..2024-12-31'],
     ['yesterday', 'day 2026-03-17'],
@@ -90,6 +92,14 @@ describe('a query', () => {
       [1, 0],
       [0, 2],
     ]);
+  });
+  it('asks for the days that it names as words too, at a lower worth', () => {
+    const { terms, shares } = asked('garden yesterday');
+    assert.deepEqual(terms, ['garden', 'yesterdai', '2026-03-17']);
+    assert.deepEqual(shares.slice(0, 2), [1, 1]);
+    assert.ok((shares[2] ?? 1) < 1);
+    assert.equal(asked('last week').terms.length, 2 + 7);
+    assert.deepEqual(asked('in January').terms.slice(-1), ['2026-01']);
   });
   it('sees who asks and for what', () => {
     const cues = (text: string) => {

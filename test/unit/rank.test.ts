@@ -61,7 +61,7 @@ describe('the ranking', () => {
       'the day that was asked for',
       'garden in January',
       [turn('garden', { date: '2026-01-09' }), turn('garden', { date: '2025-09-09' })],
-      { dayFactor: 0, dayShare: 0 },
+      { dayFactor: -0.9, dayShare: 0 },
     ],
     [
       'the session that is about it',
@@ -101,6 +101,18 @@ describe('the ranking', () => {
   });
   it('puts the row whose key is the query before all others', () => {
     assert.deepEqual(order('deploy', [{ body: 'nothing of it', key: 'deploy' }, { body: 'deploy deploy' }]), [1, 2]);
+  });
+  it('puts a newer note that tells a change above the older one about the same thing, and no other', () => {
+    const old = { body: 'Tobias takes a flat white with oat milk in the morning after his run' };
+    const changed = { body: 'Tobias stopped with oat milk: his coffee is black now' };
+    assert.deepEqual(order('tobias takes milk', [old, changed]), [2, 1]);
+    assert.deepEqual(order('tobias takes milk', [changed, old]), [2, 1], 'what is newer decides, not the cue');
+    const other = {
+      body: 'Tobias moved: a new house by the lake, and a long way to the milk bar',
+    };
+    assert.deepEqual(order('tobias takes milk', [old, other]), [1, 2], 'another subject');
+    const turns = [turn('takes oat milk', { turn: 1 }), turn('oat milk no more now', { turn: 9 })];
+    assert.deepEqual(order('takes oat milk', turns), [1, 2], 'turns follow each other');
   });
   it('puts the newer of equal rows first', () => {
     assert.deepEqual(order('garden', [{ body: 'garden' }, { body: 'garden' }]), [2, 1]);

@@ -20,6 +20,7 @@ interface OldRow {
   readonly key: string;
   readonly archived: number;
   readonly tags: string;
+  readonly at_ms: number;
 }
 
 /**
@@ -33,7 +34,8 @@ export class Rebuild {
   step(s: Session, nowMs: () => number): LiveChange[] | null {
     const until = nowMs() + STEP_MS;
     const rows = s.sql.all<OldRow>(
-      `SELECT b.id, b.json, b.tokens, b.terms, b.entity, e.workspace, e.category, e.key, e.archived, v.tags
+      `SELECT b.id, b.json, b.tokens, b.terms, b.entity, e.workspace, e.category, e.key, e.archived, v.tags,
+         (SELECT o.at_ms FROM version w CROSS JOIN operations o ON o.seq = w.seq WHERE w.entity = e.row AND w.body = b.id ORDER BY w.id LIMIT 1) AS at_ms
        FROM body b CROSS JOIN entity e ON e.row = b.entity AND e.body = b.id CROSS JOIN version v ON v.id = e.version
        WHERE b.id > ? ORDER BY b.id LIMIT ?`,
       this.#cursor,
@@ -60,6 +62,7 @@ function remake(s: Session, row: OldRow): LiveChange[] {
     key,
     category,
     tags: JSON.parse(row.tags) as string[],
+    writtenMs: row.at_ms,
     before: before === undefined ? undefined : readBody(before.json).text,
   });
   placeTurn(s, row.entity, row, turn);

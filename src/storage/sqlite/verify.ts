@@ -56,7 +56,8 @@ function verifyBodies(s: Session, report: (problem: string) => void): number {
   const rows = s.sql.db
     .prepare(
       `SELECT b.id, b.json, b.hash, b.tokens, e.key, e.category, e.archived, v.tags,
-         (SELECT p.json FROM body p WHERE p.id = b.before) AS before
+         (SELECT p.json FROM body p WHERE p.id = b.before) AS before,
+         (SELECT o.at_ms FROM version w CROSS JOIN operations o ON o.seq = w.seq WHERE w.entity = e.row AND w.body = b.id ORDER BY w.id LIMIT 1) AS at_ms
        FROM entity e JOIN version v ON v.id = e.version JOIN body b ON b.id = e.body`,
     )
     .iterate() as IterableIterator<{
@@ -69,6 +70,7 @@ function verifyBodies(s: Session, report: (problem: string) => void): number {
     archived: number;
     tags: string;
     before: string | null;
+    at_ms: number;
   }>;
   for (const row of rows) {
     if (row.archived === 0) live += 1;
@@ -79,6 +81,7 @@ function verifyBodies(s: Session, report: (problem: string) => void): number {
       key: row.key,
       tags: JSON.parse(row.tags) as string[],
       category: row.category,
+      writtenMs: row.at_ms,
       before: row.before === null ? undefined : readBody(row.before).text,
     });
     if (tokens !== row.tokens) report(`body ${row.id}: its tokens are not those of its text`);

@@ -86,6 +86,7 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
     const before = turn === undefined ? undefined : turnBefore(s, findable, turn);
     const { tokens, terms } = packEntity({
       ...findable,
+      writtenMs: s.nowMs,
       before: before === undefined ? undefined : readBody(before.json).text,
     });
     const hash = createHash('sha256').update(canonicalJson(findable.bodyJson), 'utf8').digest();
