@@ -111,6 +111,11 @@ export const LIMITS = {
   stdioUnreadMaxBytes: 64 * MIB,
   /** Requests of a stdio client that run at once; later lines wait in its pipe, so that no queue turns one away. */
   stdioOpenMax: 1_024,
+  /**
+   * A request on stdio or SSE that nobody works on was dropped in the SDK, and is answered -32603 after this. What the SDK
+   * answers itself takes no time, or 3 s when it throws a probe away.
+   */
+  droppedAfterMs: 10_000,
   /** After end of input or SIGTERM: how long answers may take to leave. */
   drainMs: 10_000,
 } as const;

@@ -2,7 +2,7 @@ import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/server';
 import type { ServerResponse } from 'node:http';
 
 import { invalidRequestReply } from '../mcp/dispatch.ts';
-import { cancelledRequest, readableId, structureProblem } from '../mcp/mend.ts';
+import { cancelledRequest, readMessage } from '../mcp/mend.ts';
 import type { Route } from './http.ts';
 import { refuse, refuseForNow, sendAccepted, sendJson } from './reply.ts';
 
@@ -127,8 +127,8 @@ export function createSseDoor({ serve, newSessionId, limits }: SseDeps): SseDoor
       if (session === undefined) {
         return refuse(response, 404, 'Session not found: its stream has ended. Open a new one with GET /sse.');
       }
-      const problem = structureProblem(message);
-      if (problem !== null) return sendJson(response, 400, invalidRequestReply(readableId(message), problem));
+      const read = readMessage(message);
+      if ('problem' in read) return sendJson(response, 400, invalidRequestReply(read.id, read.problem));
       if (session.open.size >= limits.sessionOpenMax || session.unreadBytes() > limits.sessionUnreadMaxBytes) {
         return refuseForNow(
           response,
@@ -136,7 +136,7 @@ export function createSseDoor({ serve, newSessionId, limits }: SseDeps): SseDoor
           'This session has too many answers outstanding. Read its stream, then go on.',
         );
       }
-      const valid = message as JSONRPCMessage;
+      const { message: valid } = read;
       if ('method' in valid && 'id' in valid) {
         if (session.open.has(valid.id)) {
           return sendJson(response, 400, invalidRequestReply(valid.id, 'a request with this id is still open'));

@@ -9,7 +9,7 @@ import { LIMITS } from '../../src/limits.ts';
 import { mcpDoors } from '../../src/transport/doors.ts';
 import { listen, type HttpServer } from '../../src/transport/http.ts';
 import type { Caller, ToolTable } from '../../src/tools/types.ts';
-import { mcpPost, openSse } from '../support/mcp.ts';
+import { mcpPost, openSse, type RpcAnswer } from '../support/mcp.ts';
 import { callText, http, until } from '../support/processes.ts';
 
 const PING = '{"jsonrpc":"2.0","id":1,"method":"ping"}';
@@ -180,6 +180,18 @@ test('a session of HTTP+SSE with too many open requests is told to read first, a
   for (const { finish } of calls) finish();
   await until(() => (session.text().includes('"id":2') ? true : undefined));
   assert.equal((await session.ask(JSON.parse(callText(3, 'quick', {})) as object)).id, 3);
+  session.close();
+});
+
+test('what the SDK would drop opens no request in a session of HTTP+SSE', async (t) => {
+  const { port } = await house(t, { sessionOpenMax: 2 });
+  const session = await openSse(port);
+  await session.ask(INITIALIZE);
+  for (const more of ['"id":1e20', '"id":1,"extra":1', '"id":1,"params":{"_meta":5}', '"id":1,"result":{}']) {
+    const refused = await session.post(`{"jsonrpc":"2.0","method":"ping",${more}}`);
+    assert.deepEqual([refused.status, (JSON.parse(refused.body) as RpcAnswer).error?.code], [400, -32600], more);
+  }
+  assert.deepEqual((await session.ask(JSON.parse(PING) as object)).result, {});
   session.close();
 });
 
