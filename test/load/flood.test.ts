@@ -9,7 +9,6 @@ import { LIMITS } from '../../src/limits.ts';
 import { callText, http, startHttp, temporaryFolder } from '../support/processes.ts';
 
 const linux = process.platform === 'linux' ? false : 'memory is read from /proc, which only Linux has';
-const FLOOD_MS = 2_000;
 const RECOVERY_MS = 5_000;
 
 const BODY = callText(1, 'mimir_recall', { query: 'kept' });
@@ -22,6 +21,7 @@ interface Flood {
   readonly bytes: string;
   /** Whether each connection writes on as fast as the server takes it. */
   readonly endless?: boolean;
+  readonly forMs?: number;
   /** What the server may grow by. */
   readonly moreMib: number;
 }
@@ -29,7 +29,7 @@ interface Flood {
 /** Floods a real server at its real limits. Answers which statuses came back and how often, and how many connections it cut. */
 async function flood(
   t: TestContext,
-  { connections, bytes, endless = false, moreMib }: Flood,
+  { connections, bytes, endless = false, forMs = 2_000, moreMib }: Flood,
 ): Promise<{ readonly statuses: ReadonlyMap<string, number>; readonly cut: number }> {
   const server = await startHttp(['--db', join(temporaryFolder(t), 'm.db')]);
   t.after(() => server.child.kill('SIGKILL'));
@@ -63,7 +63,7 @@ async function flood(
     };
     socket.on('connect', write);
   }
-  await sleep(FLOOD_MS);
+  await sleep(forMs);
   const cutByServer = cut;
   for (const socket of sockets) socket.destroy();
   const ended = performance.now();
@@ -106,4 +106,16 @@ test('a thousand small requests in line on every connection cost no more', { ski
   const { cut } = await flood(t, { connections: more, bytes: CALL + SMALL.repeat(1_000), moreMib: 300 });
   // The rest had their answer before the small ones were parsed, or were not taken at all yet.
   assert.ok(cut > more / 2, `${cut}`);
+});
+
+test('bodies that are held back before their last byte cost what the limit says', { skip: linux }, async (t) => {
+  const length = LIMITS.httpBodyMaxBytes;
+  const start = `POST /message HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`;
+  const { statuses } = await flood(t, {
+    connections: 300,
+    bytes: start + ' '.repeat(length - 1),
+    forMs: 6_000,
+    moreMib: 350,
+  });
+  assert.ok((statuses.get('503') ?? 0) >= 300 - LIMITS.httpInFlightMaxBytes / length);
 });
