@@ -86,6 +86,8 @@ export const LIMITS = {
   headerMaxBytes: 16 * KIB,
   /** Bodies being read or answered at once over HTTP; above, 503. */
   httpInFlightMaxBytes: 128 * MIB,
+  /** An answer of a read above this is given up (503) when that is used up: as many of this as run at once are as much again. */
+  answerSmallChars: 64 * KIB,
   /** Requests that run at once over HTTP; above, 503. A connection may have one, or as many as connectionInFlightMax. */
   httpInFlightMax: 2_048,
   /** Requests of one connection that run at once (pipelined; clients do not do that): above, 429. */
@@ -104,7 +106,7 @@ export const LIMITS = {
   sessionIdleMs: 30 * 60_000,
   /** What all sessions together keep of what was sent, for clients whose connection broke in between. */
   sessionEventsMaxChars: 8 * MIB,
-  /** Requests without an answer in one SSE session, and answers its client has not read: above, 429. */
+  /** Requests without an answer in one SSE session, and answers its client has not read: above, 429, and no large answer joins them. */
   sessionOpenMax: 256,
   sessionUnreadMaxBytes: 4 * MIB,
   /** Answers that a stdio client has not read yet; above, its requests wait. */

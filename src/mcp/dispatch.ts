@@ -1,6 +1,7 @@
 import { MimirError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
 import type { Offers } from '../tools/offers.ts';
-import type { Caller, ToolTable } from '../tools/types.ts';
+import type { Caller, ToolAnswer, ToolTable } from '../tools/types.ts';
 
 /** Who this server is, and what it tells a client at the start. */
 export const SERVER_NAME = 'mimir';
@@ -70,6 +71,30 @@ function idOf(message: Message): string | number | undefined {
   return typeof id === 'string' || typeof id === 'number' ? id : undefined;
 }
 
+/** Whether an answer of so many characters may join those that wait to be read. If so, it counts from now on. */
+export type Room = (chars: number) => boolean;
+
+/**
+ * Throws when nobody has room for a large answer, so that readers who do not read cannot fill the memory. Only for reads: they
+ * can be sent again, and what a write has done must be told.
+ */
+export function demandRoom(room: Room | undefined, chars: number): void {
+  if (chars <= LIMITS.answerSmallChars || room === undefined || room(chars)) return;
+  throw new MimirError('queue_full', 'Too many answers wait to be read.', { retryAfterMs: 1_000 });
+}
+
+/** Calls a tool, as far as there is room for what it answers. */
+export async function callTool(
+  { table, room }: Pick<Served, 'table' | 'room'>,
+  name: string,
+  args: unknown,
+  from: Caller,
+): Promise<ToolAnswer> {
+  const answer = await table.call(name, args, from);
+  if (table.access(name) === 'read') demandRoom(room, answer.text.length + answer.json.length);
+  return answer;
+}
+
 /** What stands behind every door. */
 export interface Served {
   readonly table: ToolTable;
@@ -77,6 +102,8 @@ export interface Served {
   readonly offers?: Offers;
   readonly caller: Caller;
   readonly version: string;
+  /** Without it, every answer has room. */
+  readonly room?: Room;
   /** Notes an error that is ours and answers the id of the incident. */
   readonly onBug: (error: unknown) => string;
 }
@@ -132,7 +159,7 @@ async function answer(
     case 'tools/call': {
       const problem = toolCallProblem(params);
       if (problem !== null) return JSON.stringify(errorReply(id, -32602, problem));
-      return await callTool(id, params as ToolCall, served, signal);
+      return await callResult(id, params as ToolCall, served, signal);
     }
     // The original answers this one although it is a notification.
     case 'notifications/initialized':
@@ -152,14 +179,14 @@ interface ToolCall {
   readonly arguments?: unknown;
 }
 
-async function callTool(
+async function callResult(
   id: string | number | undefined,
   call: ToolCall,
-  { table, caller }: Served,
+  served: Served,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  const from = signal === undefined ? caller : { ...caller, signal };
-  const { json, text, isError } = await table.call(call.name, call.arguments, from);
+  const from = signal === undefined ? served.caller : { ...served.caller, signal };
+  const { json, text, isError } = await callTool(served, call.name, call.arguments, from);
   const head =
     id === undefined ? '{"jsonrpc":"2.0","result":' : `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`;
   const end = isError ? ',"isError":true}}' : '}}';

@@ -6,7 +6,16 @@ import { monotonicMs } from '../clock.ts';
 import { LIMITS } from '../limits.ts';
 import type { Offers } from '../tools/offers.ts';
 import type { Caller, ToolListing } from '../tools/types.ts';
-import { errorReply, INSTRUCTIONS, protocolError, SERVER_NAME, type Served } from './dispatch.ts';
+import {
+  callTool,
+  demandRoom,
+  errorReply,
+  INSTRUCTIONS,
+  protocolError,
+  SERVER_NAME,
+  type Room,
+  type Served,
+} from './dispatch.ts';
 import { OrderedLane } from './lane.ts';
 import { callProblem, cancelledRequest, SUBSCRIBE, writtenArguments } from './mend.ts';
 
@@ -19,6 +28,8 @@ export interface Connection {
   readonly lane: OrderedLane;
   /** The requests that are being worked on. */
   readonly working: Set<RequestId>;
+  /** Beside that of all connections together. */
+  readonly room?: Room;
 }
 
 /** Makes a server for one connection, session or request. */
@@ -36,6 +47,7 @@ function toolServer(
   connection?: Connection,
 ): Server {
   const { table, caller, offers } = served;
+  const room: Room = (chars) => (connection?.room?.(chars) ?? true) && (served.room?.(chars) ?? true);
   const work: Work = async (id, run, facts) => {
     connection?.working.add(id);
     try {
@@ -61,7 +73,8 @@ function toolServer(
   );
   server.setRequestHandler('tools/list', async () => ({ tools }));
   server.setRequestHandler('tools/call', async ({ params: { name, arguments: args } }, { mcpReq: { id, signal } }) => {
-    const call = async () => await table.call(name, writtenArguments(args), callerOf(server, caller, signal));
+    const from = callerOf(server, caller, signal);
+    const call = async () => await callTool({ table, room }, name, writtenArguments(args), from);
     const inTurn = async () =>
       await (connection === undefined ? call() : connection.lane.run(table.access(name) ?? 'read', call));
     const answer = await work(id, inTurn);
@@ -71,20 +84,24 @@ function toolServer(
       ...(answer.isError && { isError: true }),
     };
   });
-  if (offers !== undefined) addOffers(server, offers, caller, work);
+  if (offers !== undefined) addOffers(server, offers, caller, work, room);
   return server;
 }
 
 /** Runs the work of a request; what it throws becomes a JSON-RPC error, with these facts in it. */
 type Work = <T>(id: RequestId, run: () => Promise<T>, facts?: object) => Promise<T>;
 
-function addOffers(server: Server, offers: Offers, caller: Caller, work: Work): void {
+function addOffers(server: Server, offers: Offers, caller: Caller, work: Work, room: Room): void {
+  const fitting = async (text: Promise<string>): Promise<string> => {
+    demandRoom(room, (await text).length);
+    return await text;
+  };
   server.setRequestHandler('resources/list', async (_, { mcpReq: { id, signal } }) => {
     return { resources: [...(await work(id, () => offers.resources(callerOf(server, caller, signal))))] };
   });
   server.setRequestHandler('resources/templates/list', async () => ({ resourceTemplates: [...offers.templates] }));
   server.setRequestHandler('resources/read', async ({ params: { uri } }, { mcpReq: { id, signal } }) => {
-    const text = await work(id, () => offers.read(uri, callerOf(server, caller, signal)), { uri });
+    const text = await work(id, () => fitting(offers.read(uri, callerOf(server, caller, signal))), { uri });
     return { contents: [{ uri, mimeType: 'application/json', text }] };
   });
   server.setRequestHandler('prompts/list', async () => ({
@@ -95,7 +112,7 @@ function addOffers(server: Server, offers: Offers, caller: Caller, work: Work): 
   }));
   server.setRequestHandler('prompts/get', async ({ params }, { mcpReq: { id, signal } }) => {
     const from = callerOf(server, caller, signal);
-    const text = await work(id, () => offers.prompt(params.name, params.arguments ?? {}, from));
+    const text = await work(id, () => fitting(offers.prompt(params.name, params.arguments ?? {}, from)));
     return { messages: [{ role: 'user' as const, content: { type: 'text' as const, text } }] };
   });
 }
@@ -113,9 +130,13 @@ export function serveConnection(
   transport: Transport,
   makeServer: MakeServer,
   onBug: Served['onBug'],
-  droppedAfterMs: number = LIMITS.droppedAfterMs,
+  { room, droppedAfterMs = LIMITS.droppedAfterMs }: { readonly room?: Room; readonly droppedAfterMs?: number } = {},
 ): { close(): Promise<void> } {
-  const connection: Connection = { lane: new OrderedLane(), working: new Set() };
+  const connection: Connection = {
+    lane: new OrderedLane(),
+    working: new Set(),
+    ...(room !== undefined && { room }),
+  };
   const handle = serveStdio(() => makeServer(connection), { transport, onerror: () => undefined });
   /** Since when nobody works on it. */
   const unanswered = new Map<RequestId, number>();

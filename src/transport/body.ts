@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { LIMITS } from '../limits.ts';
-import { parseErrorReply, refusal } from '../mcp/dispatch.ts';
+import { parseErrorReply, refusal, type Room } from '../mcp/dispatch.ts';
 import { JSON_TYPE, refuse, refuseForNow, sendJson } from './reply.ts';
 
 /** How much of a body that is too large is still read (and dropped), so that the client gets to read why: times the limit. */
@@ -11,10 +11,20 @@ const DROPPED_MAX = 16;
 /** What a piece of a body takes beside its bytes (measured: 121 bytes; in pieces of one byte a body is that many times as large). */
 const CHUNK_BYTES = 200;
 
-/** Bytes that all requests together hold in memory. */
+/** Bytes that all requests and answers together hold in memory. */
 export interface Budget {
   held: number;
   readonly max: number;
+}
+
+/** The room that a budget has for answers. What is let in counts here until its door has counted it, in the same turn. */
+export function roomIn(budget: Budget): Room {
+  return (chars) => {
+    if (budget.held + chars > budget.max) return false;
+    budget.held += chars;
+    setImmediate(() => (budget.held -= chars));
+    return true;
+  };
 }
 
 function isJson(contentType: string | undefined): boolean {

@@ -24,7 +24,13 @@ async function door(
 ): Promise<HttpServer> {
   const admission = { host: '127.0.0.1', allowedHosts: [], allowedOrigins: [], token: null };
   const server = await listen(
-    { admission, port: 0, routes: { '/message': messageRoute(answer) }, ready: () => true, onBug: () => 'none' },
+    {
+      admission,
+      port: 0,
+      routes: { '/message': messageRoute(answer, () => true) },
+      ready: () => true,
+      onBug: () => 'none',
+    },
     { ...LIMITS, timeoutCheckMs: 20, ...limits },
   );
   t.after(() => server.close());

@@ -19,6 +19,7 @@ const INITIALIZE = {
   method: 'initialize',
   params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } },
 };
+const UNBOUND = { connectionInFlightMax: 1_000, connectionUnansweredMax: 1_000 };
 const VERSION = { 'mcp-protocol-version': '2025-11-25' };
 
 /** A server of this process whose tools wait until they are told, or answer much. */
@@ -26,10 +27,10 @@ async function house(t: TestContext, limits: Partial<Record<keyof typeof LIMITS,
   const calls: { readonly name: string; readonly caller: Caller; readonly finish: () => void }[] = [];
   const table: ToolTable = {
     list: [],
-    access: () => 'read',
+    access: (name) => (name.endsWith('written') ? 'write' : 'read'),
     call: async (name, _, caller) => {
-      if (name === 'wait') await new Promise<void>((resolve) => calls.push({ name, caller, finish: resolve }));
-      const text = name === 'much' ? 'x'.repeat(1_000_000) : 'done';
+      if (name.startsWith('wait')) await new Promise<void>((resolve) => calls.push({ name, caller, finish: resolve }));
+      const text = name.includes('much') ? 'x'.repeat(1_000_000) : 'done';
       return { json: '{"name":"x"}', text, isError: false };
     },
   };
@@ -242,8 +243,7 @@ test('requests at once are bounded over all connections', async (t) => {
 test('a reader that stops reading is cut off, and nobody else notices', async (t) => {
   const { server, port } = await house(t, {
     answerStallMs: 200,
-    connectionInFlightMax: 1_000,
-    connectionUnansweredMax: 1_000,
+    ...UNBOUND,
   });
   const socket = createConnection(server.port, '127.0.0.1').on('error', () => undefined);
   socket.pause();
@@ -256,6 +256,67 @@ test('a reader that stops reading is cut off, and nobody else notices', async (t
   socket.resume();
   await closed;
   assert.ok(socket.bytesRead < 30 * 1_000_000, `${socket.bytesRead} bytes were kept for it`);
+});
+
+for (const [path, status] of [
+  ['/message', 503],
+  ['/mcp', 200],
+] as const) {
+  test(`large answers of ${path} that nobody reads are bounded, and what cannot be sent again is told`, async (t) => {
+    const { server, port, calls } = await house(t, { httpInFlightMaxBytes: 8_000_000, ...UNBOUND });
+    const socket = createConnection(server.port, '127.0.0.1').on('error', () => undefined);
+    socket.pause();
+    const names = Array.from({ length: 30 }, (_, i) => (i < 20 ? 'wait for much' : 'wait for much written'));
+    const requests = [...names, 'wait'].map((name, i) => {
+      const body = callText(100 + i, name, {});
+      return (
+        `POST ${path} HTTP/1.1\r\nhost: localhost\r\naccept: application/json, text/event-stream\r\n` +
+        `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+      );
+    });
+    socket.write(requests.join(''));
+    await until(() => (calls.length === requests.length ? true : undefined));
+    for (const { finish } of calls) {
+      finish();
+      await sleep(1);
+    }
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString())).resume();
+    await until(() => ([...text.matchAll(/"id":1\d\d\b/g)].length === requests.length ? true : undefined));
+    const refused = text.split('HTTP/1.1 ').filter((answer) => answer.includes('"error"'));
+    t.diagnostic(`${refused.length} of 20 were refused`);
+    assert.ok(refused.length >= 5 && refused.length < 20, `${refused.length}`);
+    for (const answer of refused) {
+      assert.match(answer, new RegExp(`^${status} [^]*"code":-32603.*send it again`));
+      assert.ok(Number(/"id":1(\d\d)/.exec(answer)?.[1]) < 20, 'only reads are refused');
+      if (status === 503) assert.match(answer, /retry-after: 1/);
+    }
+    assert.match((await http(port, { body: callText(1, 'much', {}) })).body, /xxx/, 'there is room again');
+    socket.destroy();
+  });
+}
+
+test('large answers of a session of HTTP+SSE whose stream nobody reads are bounded', async (t) => {
+  const { server, port, calls } = await house(t, { sessionUnreadMaxBytes: 4_000_000 });
+  const socket = createConnection(server.port, '127.0.0.1').on('error', () => undefined);
+  let text = '';
+  socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  socket.write('GET /sse HTTP/1.1\r\nhost: localhost\r\n\r\n');
+  const path = await until(() => /event: endpoint\ndata: (\S+)\n/.exec(text)?.[1]);
+  socket.pause();
+  for (let id = 100; id < 140; id++) {
+    assert.equal((await http(port, { path, body: callText(id, 'wait for much', {}) })).status, 202);
+  }
+  for (const { finish } of calls) {
+    finish();
+    await sleep(0);
+  }
+  socket.resume();
+  await until(() => ([...text.matchAll(/"id":1\d\d\b/g)].length === 40 ? true : undefined));
+  const refused = [...text.matchAll(/"id":1\d\d,"error":\{"code":-32603,[^}]*send it again/g)].length;
+  t.diagnostic(`${refused} of 40 were refused`);
+  assert.ok(refused >= 20 && refused < 40, `${refused}`);
+  socket.destroy();
 });
 
 test('a client that closes its half has gone: nothing else would tell a dead one from a waiting one', async (t) => {

@@ -134,7 +134,9 @@ test('a request that the SDK drops all the same is answered, and what comes behi
       _shouldDropInbound: ({ method }: { method: string }) => (method === 'drop' ? 'drop' : undefined),
     });
   };
-  const handle = serveConnection(transport, drops, (error) => `i${incidents.push(error)}`, 30);
+  const handle = serveConnection(transport, drops, (error) => `i${incidents.push(error)}`, {
+    droppedAfterMs: 30,
+  });
   input.write(`${initialize('2025-06-18')}\n${rpc(1, 'drop')}\n${rpc(2, 'resources/list')}\n`);
   await until(() => (parse(text()).length === 3 ? true : undefined));
   assert.deepEqual(
