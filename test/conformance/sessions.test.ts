@@ -1,7 +1,11 @@
 // Sessions and streams: who gets which answer, when a session ends, and what happens when there is too much of anything.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { createConnection } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -12,6 +16,11 @@ import type { Caller, ToolTable } from '../../src/tools/types.ts';
 import { mcpPost, openSse, type RpcAnswer } from '../support/mcp.ts';
 import { callText, http, until } from '../support/processes.ts';
 
+const CLIENTS = join(import.meta.dirname, '../../clients');
+const CANCEL = join(CLIENTS, 'cancel.mjs');
+const withoutClients = existsSync(join(CLIENTS, 'node_modules'))
+  ? false
+  : 'the clients are not installed: npm run clients';
 const PING = '{"jsonrpc":"2.0","id":1,"method":"ping"}';
 const INITIALIZE = {
   jsonrpc: '2.0',
@@ -128,9 +137,78 @@ test('a cancelled call of a session stops, and its stream ends', async (t) => {
   const waiting = raw(server, 'POST', session, callText(7, 'wait', {}));
   const call = await until(() => calls[0]);
   await mcpPost(port, '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}', session);
-  assert.equal(call.caller.signal?.aborted, true);
+  await until(() => (call.caller.signal?.aborted === true ? true : undefined));
   await until(() => (waiting.text().endsWith('0\r\n\r\n') ? true : undefined));
   waiting.socket.destroy();
+  // The stream is over for good: who comes back for it is not left waiting.
+  const event = /id: (\S+)\ndata: \n/.exec(waiting.text())?.[1] ?? '';
+  const again = raw(server, 'GET', { ...session, 'last-event-id': event });
+  await until(() => (again.text().endsWith('0\r\n\r\n') ? true : undefined));
+  again.socket.destroy();
+  for (const { text } of [waiting, again]) assert.match(text(), /"id":7,"error":\{"code":-32000/);
+});
+
+test('the official client cancels often and leaves no stream behind', { skip: withoutClients }, async (t) => {
+  const { port } = await house(t, { streamsMax: 5 });
+  const printed = await promisify(execFile)(process.execPath, [CANCEL, `http://127.0.0.1:${port}/mcp`, '30'], {
+    timeout: 30_000,
+  });
+  t.diagnostic(printed.stdout.trim());
+  const { cancelled, lasting } = JSON.parse(printed.stdout) as { cancelled: number; lasting: number };
+  // The one that lasts is the stream of the session itself.
+  assert.deepEqual([cancelled, lasting], [30, 1]);
+});
+
+test('a second request with an id that is still open is refused, in a session and in a batch', async (t) => {
+  const { server, port, calls, begin } = await house(t);
+  const session = { 'mcp-session-id': await begin(), ...VERSION };
+  const first = raw(server, 'POST', session, callText(7, 'wait', {}));
+  const call = await until(() => calls[0]);
+  const second = await mcpPost(port, callText(7, 'quick', {}), session);
+  assert.deepEqual([second.status, second.answer.error?.code, second.answer.id], [400, -32600, 7]);
+  assert.equal((await mcpPost(port, callText('7', 'quick', {}), session)).status, 200, 'text is another id');
+  call.finish();
+  await until(() => (/"text":"done"[^]*0\r\n\r\n$/.test(first.text()) ? true : undefined));
+  assert.equal((await mcpPost(port, callText(7, 'quick', {}), session)).status, 200, 'it is free again');
+  // A request that did not get in holds no id.
+  const accept = { accept: 'application/json' };
+  assert.equal((await mcpPost(port, callText(8, 'quick', {}), { ...session, ...accept })).status, 406);
+  assert.equal((await mcpPost(port, callText(8, 'quick', {}), session)).status, 200);
+  const twice = await mcpPost(port, `[${callText(9, 'quick', {})},${callText(9, 'quick', {})}]`);
+  assert.deepEqual([twice.status, twice.answer.error?.code], [400, -32600]);
+  first.socket.destroy();
+});
+
+test('a batch is answered whole, with a call that it cancels and with one that is none', async (t) => {
+  const { port, calls } = await house(t);
+  const cancel = '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}';
+  const bad = '{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{}}';
+  const { status, body } = await mcpPost(
+    port,
+    `[${callText(1, 'wait', {})},${cancel},${callText(2, 'quick', {})},${bad}]`,
+  );
+  assert.equal(status, 200);
+  const answers = JSON.parse(body) as RpcAnswer[];
+  assert.deepEqual(
+    answers.map(({ id, error }) => [id, error?.code, error?.message]),
+    [
+      [1, -32000, 'The request was cancelled.'],
+      [2, undefined, undefined],
+      [3, -32602, 'Missing tool name'],
+    ],
+  );
+  await until(() => (calls.every(({ caller }) => caller.signal?.aborted === true) ? true : undefined));
+});
+
+test('initialize with the id of a session that has ended begins a new one', async (t) => {
+  const { port, begin, ping } = await house(t);
+  const stale = await begin();
+  await http(port, { path: '/mcp', method: 'DELETE', headers: { 'mcp-session-id': stale } });
+  const { status, headers } = await mcpPost(port, JSON.stringify(INITIALIZE), { 'mcp-session-id': stale });
+  const fresh = String(headers['mcp-session-id']);
+  assert.equal(status, 200);
+  assert.notEqual(fresh, stale);
+  assert.deepEqual([await ping(fresh), await ping(stale)], [200, 404]);
 });
 
 for (const path of ['/mcp', '/message']) {
