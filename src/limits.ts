@@ -102,8 +102,11 @@ export const LIMITS = {
   answerStallMs: 60_000,
   /** Sessions of Streamable HTTP; an idle one costs about 10 KiB. Above, the one that was idle longest ends. */
   sessionsMax: 20_000,
-  /** A session that nobody uses ends; its client gets 404 and begins a new one by itself. */
-  sessionIdleMs: 30 * 60_000,
+  /**
+   * A session that nobody uses ends. The official clients do not begin a new one after the 404, so it outlives a night;
+   * sessionsMax bounds what idle ones cost.
+   */
+  sessionIdleMs: 24 * 60 * 60_000,
   /** What all sessions together keep of what was sent, for clients whose connection broke in between. */
   sessionEventsMaxChars: 8 * MIB,
   /** Requests without an answer in one SSE session, and answers its client has not read: above, 429, and no large answer joins them. */
