@@ -65,10 +65,12 @@ export function protocolError(thrown: unknown, onBug: Served['onBug']): { code: 
   };
 }
 
-function idOf(message: Message): string | number | undefined {
-  const { id } = message;
-  // "id": null is the same as none, as in the original; objects and lists cannot be an id.
-  return typeof id === 'string' || typeof id === 'number' ? id : undefined;
+/** The id; undefined when there is none ("id": null is none, as in the original), null when it can be none. */
+function idOf({ id }: Message): string | number | undefined | null {
+  if (id === undefined || id === null) return undefined;
+  if (typeof id === 'string') return id;
+  // A larger number has been rounded: it is the id of nothing that the client knows.
+  return typeof id === 'number' && Math.abs(id) <= Number.MAX_SAFE_INTEGER ? id : null;
 }
 
 /** Whether an answer of so many characters may join those that wait to be read. If so, it counts from now on. */
@@ -120,6 +122,7 @@ export async function dispatch(parsed: unknown, served: Served, signal?: AbortSi
   if (typeof parsed !== 'object' || parsed === null) return invalidRequestReply(null, 'a message is a JSON object');
   const message = parsed as Message;
   const id = idOf(message);
+  if (id === null) return invalidRequestReply(null, 'id must be text or a number that JSON can carry');
   if (message['jsonrpc'] !== '2.0') return invalidRequestReply(id ?? null, 'jsonrpc must be "2.0"');
   const { method } = message;
   if (typeof method !== 'string') return invalidRequestReply(id ?? null, 'method must be text');
