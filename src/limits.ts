@@ -23,6 +23,8 @@ export const LIMITS = {
   /** Different terms of one query that are looked up; FTS5 expressions are trees of limited depth. */
   queryTermsMax: 64,
   recallLimitMax: 1_000,
+  /** What is wrong with a message: names of members are quoted there, and a client chooses their length. */
+  problemMaxChars: 200,
   /** Memories that `resources/list` shows: a person picks from them. */
   resourcesListed: 50,
   offsetMax: 10_000,

@@ -1,5 +1,6 @@
 import { specTypeSchemas, type JSONRPCMessage, type RequestId } from '@modelcontextprotocol/server';
 
+import { LIMITS } from '../limits.ts';
 import { LATEST_REVISION, toolCallProblem } from './dispatch.ts';
 
 /** What a door got: a message, or why it is none and the id to say so under. */
@@ -25,16 +26,13 @@ function problemOf(message: unknown): string | null {
   const [issue] = issues ?? [];
   if (issue === undefined) return null;
   const place = issue.path?.map((part) => (typeof part === 'object' ? part.key : part)).join('.');
-  return `${place === undefined || place === '' ? '' : `${place}: `}${issue.message}`.slice(0, PROBLEM_MAX_CHARS);
+  return `${place === undefined || place === '' ? '' : `${place}: `}${issue.message}`.slice(0, LIMITS.problemMaxChars);
 }
 
 function kindOf(message: object): 'JSONRPCRequest' | 'JSONRPCNotification' | 'JSONRPCResponse' {
   if (!('method' in message)) return 'JSONRPCResponse';
   return 'id' in message ? 'JSONRPCRequest' : 'JSONRPCNotification';
 }
-
-/** Names of members are quoted, and a client chooses their length. */
-const PROBLEM_MAX_CHARS = 200;
 
 /** The id of a message that may be none; null when there is nothing that can be an id. */
 export function readableId(message: unknown): RequestId | null {

@@ -105,7 +105,7 @@ test(
 test('a thousand small requests in line on every connection cost no more', { skip: linux }, async (t) => {
   const { cut } = await flood(t, { connections: more, bytes: CALL + SMALL.repeat(1_000), moreMib: 300 });
   // The rest had their answer before the small ones were parsed, or were not taken at all yet.
-  assert.ok(cut > more / 2, `${cut}`);
+  assert.ok(cut > more / 4, `${cut}`);
 });
 
 test('bodies that are held back before their last byte cost what the limit says', { skip: linux }, async (t) => {
@@ -114,7 +114,7 @@ test('bodies that are held back before their last byte cost what the limit says'
   const { statuses } = await flood(t, {
     connections: 300,
     bytes: start + ' '.repeat(length - 1),
-    forMs: 6_000,
+    forMs: 4_000,
     moreMib: 350,
   });
   assert.ok((statuses.get('503') ?? 0) >= 300 - LIMITS.httpInFlightMaxBytes / length);
@@ -139,7 +139,7 @@ test(
     const sockets = Array.from({ length: 10 }, () => createConnection(server.port, '127.0.0.1').pause());
     for (const socket of sockets) socket.write(`${head}${recall}`.repeat(LIMITS.connectionInFlightMax));
     let most = before;
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < 80; i++) {
       await sleep(50);
       most = Math.max(most, residentMib());
     }
