@@ -27,6 +27,8 @@ export const LIMITS = {
   rememberManyMax: 500,
   /** Queries of one `recall_many`. */
   recallManyMax: 32,
+  /** What is wrong with a message: names of members are quoted there, and a client chooses their length. */
+  problemMaxChars: 200,
   /** Memories that `resources/list` shows: a person picks from them. */
   resourcesListed: 50,
   offsetMax: 10_000,
@@ -90,6 +92,8 @@ export const LIMITS = {
   headerMaxBytes: 16 * KIB,
   /** Bodies being read or answered at once over HTTP; above, 503. */
   httpInFlightMaxBytes: 128 * MIB,
+  /** An answer of a read above this is given up (503) when that is used up: as many of this as run at once are as much again. */
+  answerSmallChars: 64 * KIB,
   /** Requests that run at once over HTTP; above, 503. A connection may have one, or as many as connectionInFlightMax. */
   httpInFlightMax: 2_048,
   /** Requests of one connection that run at once (pipelined; clients do not do that): above, 429. */
@@ -104,17 +108,25 @@ export const LIMITS = {
   answerStallMs: 60_000,
   /** Sessions of Streamable HTTP; an idle one costs about 10 KiB. Above, the one that was idle longest ends. */
   sessionsMax: 20_000,
-  /** A session that nobody uses ends; its client gets 404 and begins a new one by itself. */
-  sessionIdleMs: 30 * 60_000,
+  /**
+   * A session that nobody uses ends. The official clients do not begin a new one after the 404, so it outlives a night;
+   * sessionsMax bounds what idle ones cost.
+   */
+  sessionIdleMs: 24 * 60 * 60_000,
   /** What all sessions together keep of what was sent, for clients whose connection broke in between. */
   sessionEventsMaxChars: 8 * MIB,
-  /** Requests without an answer in one SSE session, and answers its client has not read: above, 429. */
+  /** Requests without an answer in one SSE session, and answers its client has not read: above, 429, and no large answer joins them. */
   sessionOpenMax: 256,
   sessionUnreadMaxBytes: 4 * MIB,
   /** Answers that a stdio client has not read yet; above, its requests wait. */
   stdioUnreadMaxBytes: 64 * MIB,
   /** Requests of a stdio client that run at once; later lines wait in its pipe, so that no queue turns one away. */
   stdioOpenMax: 1_024,
+  /**
+   * A request on stdio or SSE that nobody works on was dropped in the SDK, and is answered -32603 after this. What the SDK
+   * answers itself takes no time, or 3 s when it throws a probe away.
+   */
+  droppedAfterMs: 10_000,
   /** After end of input or SIGTERM: how long answers may take to leave. */
   drainMs: 10_000,
 } as const;

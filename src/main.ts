@@ -174,8 +174,7 @@ async function serveHttp(config: Config, { table, offers, pool, log, stopped, on
     server = await listen({
       admission: { host, allowedHosts, allowedOrigins, token },
       port: config.port,
-      routes: doors.routes,
-      drain: doors.drain,
+      ...doors,
       onBug,
       ready: () => true,
     });

@@ -1,6 +1,7 @@
 import { MimirError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
 import type { Offers } from '../tools/offers.ts';
-import type { Caller, ToolTable } from '../tools/types.ts';
+import type { Caller, ToolAnswer, ToolTable } from '../tools/types.ts';
 
 /** Who this server is, and what it tells a client at the start. */
 export const SERVER_NAME = 'mimir';
@@ -64,10 +65,36 @@ export function protocolError(thrown: unknown, onBug: Served['onBug']): { code: 
   };
 }
 
-function idOf(message: Message): string | number | undefined {
-  const { id } = message;
-  // "id": null is the same as none, as in the original; objects and lists cannot be an id.
-  return typeof id === 'string' || typeof id === 'number' ? id : undefined;
+/** The id; undefined when there is none ("id": null is none, as in the original), null when it can be none. */
+function idOf({ id }: Message): string | number | undefined | null {
+  if (id === undefined || id === null) return undefined;
+  if (typeof id === 'string') return id;
+  // A larger number has been rounded: it is the id of nothing that the client knows.
+  return typeof id === 'number' && Math.abs(id) <= Number.MAX_SAFE_INTEGER ? id : null;
+}
+
+/** Whether an answer of so many characters may join those that wait to be read. If so, it counts from now on. */
+export type Room = (chars: number) => boolean;
+
+/**
+ * Throws when nobody has room for a large answer, so that readers who do not read cannot fill the memory. Only for reads: they
+ * can be sent again, and what a write has done must be told.
+ */
+export function demandRoom(room: Room | undefined, chars: number): void {
+  if (chars <= LIMITS.answerSmallChars || room === undefined || room(chars)) return;
+  throw new MimirError('queue_full', 'Too many answers wait to be read.', { retryAfterMs: 1_000 });
+}
+
+/** Calls a tool, as far as there is room for what it answers. */
+export async function callTool(
+  { table, room }: Pick<Served, 'table' | 'room'>,
+  name: string,
+  args: unknown,
+  from: Caller,
+): Promise<ToolAnswer> {
+  const answer = await table.call(name, args, from);
+  if (table.access(name) === 'read') demandRoom(room, answer.text.length + answer.json.length);
+  return answer;
 }
 
 /** What stands behind every door. */
@@ -77,6 +104,8 @@ export interface Served {
   readonly offers?: Offers;
   readonly caller: Caller;
   readonly version: string;
+  /** Without it, every answer has room. */
+  readonly room?: Room;
   /** Notes an error that is ours and answers the id of the incident. */
   readonly onBug: (error: unknown) => string;
 }
@@ -93,6 +122,7 @@ export async function dispatch(parsed: unknown, served: Served, signal?: AbortSi
   if (typeof parsed !== 'object' || parsed === null) return invalidRequestReply(null, 'a message is a JSON object');
   const message = parsed as Message;
   const id = idOf(message);
+  if (id === null) return invalidRequestReply(null, 'id must be text or a number that JSON can carry');
   if (message['jsonrpc'] !== '2.0') return invalidRequestReply(id ?? null, 'jsonrpc must be "2.0"');
   const { method } = message;
   if (typeof method !== 'string') return invalidRequestReply(id ?? null, 'method must be text');
@@ -132,7 +162,7 @@ async function answer(
     case 'tools/call': {
       const problem = toolCallProblem(params);
       if (problem !== null) return JSON.stringify(errorReply(id, -32602, problem));
-      return await callTool(id, params as ToolCall, served, signal);
+      return await callResult(id, params as ToolCall, served, signal);
     }
     // The original answers this one although it is a notification.
     case 'notifications/initialized':
@@ -152,14 +182,14 @@ interface ToolCall {
   readonly arguments?: unknown;
 }
 
-async function callTool(
+async function callResult(
   id: string | number | undefined,
   call: ToolCall,
-  { table, caller }: Served,
+  served: Served,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  const from = signal === undefined ? caller : { ...caller, signal };
-  const { json, text, isError } = await table.call(call.name, call.arguments, from);
+  const from = signal === undefined ? served.caller : { ...served.caller, signal };
+  const { json, text, isError } = await callTool(served, call.name, call.arguments, from);
   const head =
     id === undefined ? '{"jsonrpc":"2.0","result":' : `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`;
   const end = isError ? ',"isError":true}}' : '}}';

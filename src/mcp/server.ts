@@ -1,31 +1,64 @@
 import { ProtocolError, Server } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
-import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/server';
+import type { RequestId, Transport } from '@modelcontextprotocol/server';
 
+import { monotonicMs } from '../clock.ts';
+import { LIMITS } from '../limits.ts';
 import type { Offers } from '../tools/offers.ts';
 import type { Caller, ToolListing } from '../tools/types.ts';
-import { errorReply, INSTRUCTIONS, protocolError, SERVER_NAME, type Served } from './dispatch.ts';
+import {
+  callTool,
+  demandRoom,
+  errorReply,
+  INSTRUCTIONS,
+  protocolError,
+  SERVER_NAME,
+  type Room,
+  type Served,
+} from './dispatch.ts';
 import { OrderedLane } from './lane.ts';
-import { callProblem, mend, writtenArguments } from './mend.ts';
+import { callProblem, cancelledRequest, SUBSCRIBE, writtenArguments } from './mend.ts';
 
 /** Lists change with a release only: a client may keep them for an hour. */
 const LIST_TTL_MS = 60 * 60 * 1_000;
 
-/** Makes a server for one connection, session or request; with a lane, calls keep the order in which they came. */
-export type MakeServer = (lane?: OrderedLane) => Server;
+/** What a server shares with its connection, where it has one. */
+export interface Connection {
+  /** Calls keep the order in which they came. */
+  readonly lane: OrderedLane;
+  /** The requests that are being worked on. */
+  readonly working: Set<RequestId>;
+  /** Beside that of all connections together. */
+  readonly room?: Room;
+}
+
+/** Makes a server for one connection, session or request. */
+export type MakeServer = (connection?: Connection) => Server;
 
 /** The SDK's servers over one tool table, whose list they share; each speaks the revision that its client opens with. */
 export function toolServers(served: Served): MakeServer {
   const tools = served.table.list.map((tool) => ({ ...tool }));
-  return (lane) => toolServer(served, tools, lane);
+  return (connection) => toolServer(served, tools, connection);
 }
 
 function toolServer(
   served: Served,
   tools: { -readonly [K in keyof ToolListing]: ToolListing[K] }[],
-  lane?: OrderedLane,
+  connection?: Connection,
 ): Server {
   const { table, caller, offers } = served;
+  const room: Room = (chars) => (connection?.room?.(chars) ?? true) && (served.room?.(chars) ?? true);
+  const work: Work = async (id, run, facts) => {
+    connection?.working.add(id);
+    try {
+      return await run();
+    } catch (thrown) {
+      const { code, message } = protocolError(thrown, served.onBug);
+      throw new ProtocolError(code, message, facts);
+    } finally {
+      connection?.working.delete(id);
+    }
+  };
   const server = new Server(
     { name: SERVER_NAME, version: served.version },
     {
@@ -39,41 +72,36 @@ function toolServer(
     },
   );
   server.setRequestHandler('tools/list', async () => ({ tools }));
-  server.setRequestHandler('tools/call', async (request, context) => {
-    const { name } = request.params;
-    const args = writtenArguments(request.params.arguments);
-    const from = callerOf(server, caller, context.mcpReq.signal);
-    const call = async () => await table.call(name, args, from);
-    try {
-      const answer = await (lane === undefined ? call() : lane.run(table.access(name) ?? 'read', call));
-      return {
-        content: [{ type: 'text' as const, text: answer.text }],
-        structuredContent: JSON.parse(answer.json) as Record<string, unknown>,
-        ...(answer.isError && { isError: true }),
-      };
-    } catch (thrown) {
-      throw sdkError(thrown, served);
-    }
+  server.setRequestHandler('tools/call', async ({ params: { name, arguments: args } }, { mcpReq: { id, signal } }) => {
+    const from = callerOf(server, caller, signal);
+    const call = async () => await callTool({ table, room }, name, writtenArguments(args), from);
+    const inTurn = async () =>
+      await (connection === undefined ? call() : connection.lane.run(table.access(name) ?? 'read', call));
+    const answer = await work(id, inTurn);
+    return {
+      content: [{ type: 'text' as const, text: answer.text }],
+      structuredContent: JSON.parse(answer.json) as Record<string, unknown>,
+      ...(answer.isError && { isError: true }),
+    };
   });
-  if (offers !== undefined) addOffers(server, offers, served);
+  if (offers !== undefined) addOffers(server, offers, caller, work, room);
   return server;
 }
 
-function addOffers(server: Server, offers: Offers, served: Served): void {
-  const { caller } = served;
-  const orError = async <T>(work: Promise<T>, facts?: object): Promise<T> => {
-    try {
-      return await work;
-    } catch (thrown) {
-      throw sdkError(thrown, served, facts);
-    }
+/** Runs the work of a request; what it throws becomes a JSON-RPC error, with these facts in it. */
+type Work = <T>(id: RequestId, run: () => Promise<T>, facts?: object) => Promise<T>;
+
+function addOffers(server: Server, offers: Offers, caller: Caller, work: Work, room: Room): void {
+  const fitting = async (text: Promise<string>): Promise<string> => {
+    demandRoom(room, (await text).length);
+    return await text;
   };
-  server.setRequestHandler('resources/list', async (_, { mcpReq: { signal } }) => {
-    return { resources: [...(await orError(offers.resources(callerOf(server, caller, signal))))] };
+  server.setRequestHandler('resources/list', async (_, { mcpReq: { id, signal } }) => {
+    return { resources: [...(await work(id, () => offers.resources(callerOf(server, caller, signal))))] };
   });
   server.setRequestHandler('resources/templates/list', async () => ({ resourceTemplates: [...offers.templates] }));
-  server.setRequestHandler('resources/read', async ({ params: { uri } }, { mcpReq: { signal } }) => {
-    const text = await orError(offers.read(uri, callerOf(server, caller, signal)), { uri });
+  server.setRequestHandler('resources/read', async ({ params: { uri } }, { mcpReq: { id, signal } }) => {
+    const text = await work(id, () => fitting(offers.read(uri, callerOf(server, caller, signal))), { uri });
     return { contents: [{ uri, mimeType: 'application/json', text }] };
   });
   server.setRequestHandler('prompts/list', async () => ({
@@ -82,8 +110,9 @@ function addOffers(server: Server, offers: Offers, served: Served): void {
       ...(args !== undefined && { arguments: [...args] }),
     })),
   }));
-  server.setRequestHandler('prompts/get', async ({ params }, { mcpReq: { signal } }) => {
-    const text = await orError(offers.prompt(params.name, params.arguments ?? {}, callerOf(server, caller, signal)));
+  server.setRequestHandler('prompts/get', async ({ params }, { mcpReq: { id, signal } }) => {
+    const from = callerOf(server, caller, signal);
+    const text = await work(id, () => fitting(offers.prompt(params.name, params.arguments ?? {}, from)));
     return { messages: [{ role: 'user' as const, content: { type: 'text' as const, text } }] };
   });
 }
@@ -92,35 +121,61 @@ function callerOf(server: Server, caller: Caller, signal: AbortSignal): Caller {
   return { ...caller, client: clientName(server) ?? caller.client, signal };
 }
 
-function sdkError(thrown: unknown, { onBug }: Served, facts?: object): ProtocolError {
-  const { code, message } = protocolError(thrown, onBug);
-  return new ProtocolError(code, message, facts);
-}
-
 /**
  * Serves one connection (a pipe, an SSE stream) by the official SDK, in whatever protocol revision the client opens with.
- * What the SDK would answer with a list of schema faults is put right or answered before it gets there.
+ * What the SDK would answer with a list of schema faults is answered before it gets there. No request stays without an answer:
+ * one that nobody has worked on for so long was dropped in the SDK, and is answered here.
  */
 export function serveConnection(
   transport: Transport,
   makeServer: MakeServer,
   onBug: Served['onBug'],
+  { room, droppedAfterMs = LIMITS.droppedAfterMs }: { readonly room?: Room; readonly droppedAfterMs?: number } = {},
 ): { close(): Promise<void> } {
-  const lane = new OrderedLane();
-  const handle = serveStdio(() => makeServer(lane), { transport, onerror: () => undefined });
+  const connection: Connection = {
+    lane: new OrderedLane(),
+    working: new Set(),
+    ...(room !== undefined && { room }),
+  };
+  const handle = serveStdio(() => makeServer(connection), { transport, onerror: () => undefined });
+  /** Since when nobody works on it. */
+  const unanswered = new Map<RequestId, number>();
+  const send = transport.send.bind(transport);
+  transport.send = async (message, options) => {
+    if (!('method' in message) && message.id !== undefined) unanswered.delete(message.id);
+    await send(message, options);
+  };
+  const fail = (id: RequestId, thrown: unknown): void =>
+    void transport.send(errorReply(id, -32603, `Internal error, incident ${onBug(thrown)}.`));
   const deliver = transport.onmessage?.bind(transport);
   transport.onmessage = (message) => {
     try {
       const problem = callProblem(message);
       if (problem !== null) return void transport.send(errorReply(problem.id, -32602, problem.why));
-      deliver?.(mend(message) as JSONRPCMessage);
+      // A subscription is answered when it ends.
+      if ('method' in message && 'id' in message && message.method !== SUBSCRIBE)
+        unanswered.set(message.id, monotonicMs());
+      deliver?.(message);
+      const cancelled = cancelledRequest(message);
+      if (cancelled !== null) unanswered.delete(cancelled);
     } catch (thrown) {
-      const incident = onBug(thrown);
-      if ('id' in message)
-        void transport.send(errorReply(message.id ?? undefined, -32603, `Internal error, incident ${incident}.`));
+      if ('method' in message && 'id' in message) fail(message.id, thrown);
+      else onBug(thrown);
     }
   };
-  return handle;
+  const rounds = setInterval(() => {
+    const nowMs = monotonicMs();
+    for (const [id, sinceMs] of unanswered) {
+      if (connection.working.has(id)) unanswered.set(id, nowMs);
+      else if (nowMs - sinceMs > droppedAfterMs) fail(id, new Error('the SDK dropped a request'));
+    }
+  }, droppedAfterMs / 2).unref();
+  return {
+    close: async () => {
+      clearInterval(rounds);
+      await handle.close();
+    },
+  };
 }
 
 /** What the client called itself, for the operation log: a short plain name or nothing. */

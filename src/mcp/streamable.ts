@@ -2,12 +2,13 @@ import {
   createMcpHandler,
   isLegacyRequest,
   WebStandardStreamableHTTPServerTransport as SdkTransport,
+  type RequestId,
   type Server,
 } from '@modelcontextprotocol/server';
 
-import { refusal } from './dispatch.ts';
+import { errorReply, invalidRequestReply, refusal } from './dispatch.ts';
 import { EventLog } from './events.ts';
-import { callProblem, cancelledRequest, mend, methodOf } from './mend.ts';
+import { callProblem, cancelledRequest, mend, methodOf, readableId } from './mend.ts';
 
 /** The bounds of the sessions. */
 export interface SessionLimits {
@@ -40,9 +41,15 @@ export interface Streamable {
   close(): Promise<void>;
 }
 
-interface Session {
+/** A transport of the SDK with its server. */
+interface Link {
   readonly transport: SdkTransport;
   readonly server: Server;
+  /** Ids of requests without an answer. */
+  readonly asked: Set<RequestId>;
+}
+
+interface Session extends Link {
   /** Requests and streams that have not left. */
   open: number;
   usedMs: number;
@@ -106,6 +113,52 @@ export function createStreamable(deps: StreamableDeps): Streamable {
     });
   };
 
+  /**
+   * Puts a server behind a transport, and answers what the SDK leaves open: a cancelled request. Its stream would never
+   * end, and a client that is sent away without an answer comes back for it.
+   */
+  const connect = async (transport: SdkTransport): Promise<Link> => {
+    const server = makeServer();
+    server.onerror = onerror;
+    await server.connect(transport);
+    const asked = new Set<RequestId>();
+    const send = transport.send.bind(transport);
+    transport.send = async (message, options) => {
+      if (!('method' in message) && message.id !== undefined) asked.delete(message.id);
+      await send(message, options);
+    };
+    const answer = (id: RequestId, code: number, why: string): void => {
+      // There is nobody to tell when a session ends at the same time.
+      if (asked.has(id)) void transport.send(errorReply(id, code, why)).catch(onerror);
+    };
+    const deliver = transport.onmessage;
+    transport.onmessage = (message, extra) => {
+      const problem = callProblem(message);
+      if (problem !== null) return answer(problem.id, -32602, problem.why);
+      deliver?.(message, extra);
+      const cancelled = cancelledRequest(message);
+      if (cancelled !== null) answer(cancelled, -32000, 'The request was cancelled.');
+    };
+    return { transport, server, asked };
+  };
+
+  /** Hands a request over, unless an id in it is still open: the SDK would leave the first one without an answer. */
+  const ask = async ({ transport, asked }: Link, request: Request, body: unknown): Promise<Response> => {
+    const ids = new Set<RequestId>();
+    for (const message of Array.isArray(body) ? body : [body]) {
+      const id = methodOf(message) === undefined ? null : readableId(message);
+      if (id === null) continue;
+      if (asked.has(id) || ids.has(id)) {
+        return json(400, invalidRequestReply(id, 'a request with this id is still open'));
+      }
+      ids.add(id);
+    }
+    for (const id of ids) asked.add(id);
+    const response = await transport.handleRequest(request, { parsedBody: body });
+    if (response.status !== 200) for (const id of ids) asked.delete(id);
+    return response;
+  };
+
   const begin = async (request: Request, body: unknown, left: Promise<void>): Promise<Response> => {
     if (!makeRoom()) return tooMany('All sessions are in use. Send it again in a while.');
     const id = newSessionId();
@@ -115,29 +168,24 @@ export function createStreamable(deps: StreamableDeps): Streamable {
       keepAliveMs: limits.streamKeepAliveMs,
       onsessionclosed: () => end(id),
     });
-    const server = makeServer();
-    server.onerror = onerror;
-    await server.connect(transport);
-    const response = await transport.handleRequest(request, { parsedBody: body });
+    const link = await connect(transport);
+    const response = await ask(link, request, body);
     if (response.status !== 200) {
-      await server.close();
+      await link.server.close();
       return response;
     }
-    const session: Session = { transport, server, open: 0, usedMs: 0 };
+    const session: Session = { ...link, open: 0, usedMs: 0 };
     sessions.set(id, session);
     use(id, session, left);
     return response;
   };
 
   const alone = async (request: Request, body: unknown): Promise<Response> => {
-    const transport = new SdkTransport({ enableJsonResponse: true });
-    const server = makeServer();
-    server.onerror = onerror;
-    await server.connect(transport);
-    const stop = (): void => void server.close();
+    const link = await connect(new SdkTransport({ enableJsonResponse: true }));
+    const stop = (): void => void link.server.close();
     request.signal.addEventListener('abort', stop, { once: true });
     try {
-      return await transport.handleRequest(request, { parsedBody: body });
+      return await ask(link, request, body);
     } finally {
       request.signal.removeEventListener('abort', stop);
       stop();
@@ -153,21 +201,16 @@ export function createStreamable(deps: StreamableDeps): Streamable {
       );
     }
     use(id, session, left);
-    const response = await session.transport.handleRequest(request, { parsedBody: body });
-    // A cancelled request gets no answer, so its stream would stay open for good.
-    const cancelled = cancelledRequest(body);
-    if (cancelled !== null) session.transport.closeSSEStream(cancelled);
-    return response;
+    return await ask(session, request, body);
   };
 
   const fetch: Streamable['fetch'] = async (request, written, left) => {
     try {
       const body = Array.isArray(written) ? written.map(mend) : mend(written);
       if (!(await isLegacyRequest(request, body))) return await modern.fetch(request, { parsedBody: body });
-      const problem = callProblem(body);
-      if (problem !== null) return json(200, refusal(problem.id, -32602, problem.why));
       const id = request.headers.get('mcp-session-id');
-      if (id !== null) return await within(id, request, body, left);
+      // Some clients never forget the id of a session that has ended: what begins a new one need not name an old one.
+      if (id !== null && (sessions.has(id) || !isInitialize(body))) return await within(id, request, body, left);
       if (request.method !== 'POST') {
         return json(400, refusal(null, -32000, 'Mcp-Session-Id is missing: it comes with the answer to initialize.'));
       }

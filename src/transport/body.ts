@@ -2,16 +2,29 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { LIMITS } from '../limits.ts';
-import { parseErrorReply, refusal } from '../mcp/dispatch.ts';
+import { parseErrorReply, refusal, type Room } from '../mcp/dispatch.ts';
 import { JSON_TYPE, refuse, refuseForNow, sendJson } from './reply.ts';
 
 /** How much of a body that is too large is still read (and dropped), so that the client gets to read why: times the limit. */
 const DROPPED_MAX = 16;
 
-/** Bytes that all requests together hold in memory. */
+/** What a piece of a body takes beside its bytes (measured: 121 bytes; in pieces of one byte a body is that many times as large). */
+const CHUNK_BYTES = 200;
+
+/** Bytes that all requests and answers together hold in memory. */
 export interface Budget {
   held: number;
   readonly max: number;
+}
+
+/** The room that a budget has for answers. What is let in counts here until its door has counted it, in the same turn. */
+export function roomIn(budget: Budget): Room {
+  return (chars) => {
+    if (budget.held + chars > budget.max) return false;
+    budget.held += chars;
+    setImmediate(() => (budget.held -= chars));
+    return true;
+  };
 }
 
 function isJson(contentType: string | undefined): boolean {
@@ -47,30 +60,39 @@ export function readJson(
   };
   if (announced > DROPPED_MAX * maxBytes) response.shouldKeepAlive = false;
   if (announced > maxBytes) return tooLarge();
-  if (budget.held + announced > budget.max) {
-    return refuseForNow(response, 503, 'Too many requests at once. Wait a second and send it again.');
-  }
+  const tooMuch = (): void =>
+    refuseForNow(response, 503, 'Too many requests at once. Wait a second and send it again.');
+  if (budget.held + announced > budget.max) return tooMuch();
   if (headers.expect !== undefined) response.writeContinue();
 
   let chunks: Buffer[] = [];
   let length = 0;
   let held = 0;
+  const letGo = (): void => {
+    chunks = [];
+    budget.held -= held;
+    held = 0;
+  };
   request.on('data', (chunk: Buffer) => {
     length += chunk.length;
-    if (length <= maxBytes) {
-      chunks.push(chunk);
-      held += chunk.length;
-      budget.held += chunk.length;
+    if (response.headersSent) {
+      if (length > DROPPED_MAX * maxBytes) request.destroy();
       return;
     }
-    chunks = [];
-    if (!response.headersSent) tooLarge();
-    else if (length > DROPPED_MAX * maxBytes) request.destroy();
+    chunks.push(chunk);
+    held += chunk.length + CHUNK_BYTES;
+    budget.held += chunk.length + CHUNK_BYTES;
+    // Whoever announces much and sends it slowly has passed above; what counts is what has come.
+    const isTooMuch = budget.held > budget.max;
+    if (length <= maxBytes && !isTooMuch) return;
+    letGo();
+    if (length > maxBytes) tooLarge();
+    else tooMuch();
   });
   request.on('end', () => {
     if (response.headersSent) return;
     const body = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
-    chunks = [];
+    chunks = []; // Still counted: it is a value in a moment.
     if (!isUtf8(body)) return sendJson(response, 400, parseErrorReply('the body is not UTF-8'));
     let value: unknown;
     try {
@@ -81,8 +103,5 @@ export function readJson(
     read(value);
   });
   // Also when the client goes away in the middle.
-  response.on('close', () => {
-    budget.held -= held;
-    held = 0;
-  });
+  response.on('close', letGo);
 }

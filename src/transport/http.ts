@@ -36,6 +36,8 @@ export interface HttpDoor {
   readonly port: number;
   /** By path. */
   readonly routes: Readonly<Record<string, Route>>;
+  /** What requests and answers hold; shared with those who put answers together. */
+  readonly budget?: Budget;
   readonly ready: () => boolean;
   /** Tells of an error that is ours and answers the id of the incident. */
   readonly onBug: (error: unknown) => string;
@@ -100,7 +102,7 @@ export async function listen(door: HttpDoor, limits: HttpLimits = LIMITS): Promi
   const allowedOrigins = new Set(admission.allowedOrigins);
   const surplus = new WeakSet<Socket>();
   let connections = 0;
-  const budget: Budget = { held: 0, max: limits.httpInFlightMaxBytes };
+  const budget = door.budget ?? { held: 0, max: limits.httpInFlightMaxBytes };
   /** Requests of a connection whose answers have not left: refusals wait in line behind the others, so they count too. */
   const unanswered = new WeakMap<Socket, number>();
   const running = new Set<Open>();

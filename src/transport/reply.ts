@@ -8,6 +8,9 @@ export type Headers = Readonly<Record<string, string>>;
 /** The media type of every answer that is no stream. */
 export const JSON_TYPE = 'application/json';
 
+/** When to come back, where a second will do. */
+export const RETRY_SOON: Headers = { 'retry-after': '1' };
+
 /** Sends a whole JSON answer. */
 export function sendJson(response: ServerResponse, status: number, body: string, headers?: Headers): void {
   response.writeHead(status, { 'content-type': JSON_TYPE, 'content-length': Buffer.byteLength(body), ...headers });

@@ -1,8 +1,8 @@
 import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/server';
 import type { ServerResponse } from 'node:http';
 
-import { invalidRequestReply } from '../mcp/dispatch.ts';
-import { cancelledRequest, readableId, structureProblem } from '../mcp/mend.ts';
+import { invalidRequestReply, type Room } from '../mcp/dispatch.ts';
+import { cancelledRequest, readMessage } from '../mcp/mend.ts';
 import type { Route } from './http.ts';
 import { refuse, refuseForNow, sendAccepted, sendJson } from './reply.ts';
 
@@ -15,8 +15,8 @@ export interface SseLimits {
 
 /** What it works with. */
 export interface SseDeps {
-  /** Puts a server behind the stream. */
-  readonly serve: (transport: Transport) => { close(): Promise<void> };
+  /** Puts a server behind the stream, whose large answers ask for room there. */
+  readonly serve: (transport: Transport, room: Room) => { close(): Promise<void> };
   /** Cannot be guessed, safe in a URL. */
   readonly newSessionId: () => string;
   readonly limits: SseLimits;
@@ -66,9 +66,10 @@ class SseTransport implements Transport {
   /** `left` is called when the socket has taken it. */
   write(event: string, text: string, left?: () => void): void {
     if (this.#response.closed) return;
-    this.#hold(text.length);
+    const bytes = Buffer.byteLength(text);
+    this.#hold(bytes);
     this.#response.write(`event: ${event}\ndata: ${text}\n\n`, () => {
-      this.#hold(-text.length);
+      this.#hold(-bytes);
       left?.();
     });
   }
@@ -104,7 +105,11 @@ export function createSseDoor({ serve, newSessionId, limits }: SseDeps): SseDoor
       response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform' });
       const id = newSessionId();
       const session = new SseTransport(response, hold, answered);
-      const handle = serve(session);
+      // One answer has room whatever its size: else it could never be told.
+      const handle = serve(session, (chars) => {
+        const unread = session.unreadBytes();
+        return unread === 0 || unread + chars <= limits.sessionUnreadMaxBytes;
+      });
       sessions.set(id, session);
       session.write('endpoint', `/message?session_id=${id}`);
       void left().then(() => {
@@ -127,8 +132,8 @@ export function createSseDoor({ serve, newSessionId, limits }: SseDeps): SseDoor
       if (session === undefined) {
         return refuse(response, 404, 'Session not found: its stream has ended. Open a new one with GET /sse.');
       }
-      const problem = structureProblem(message);
-      if (problem !== null) return sendJson(response, 400, invalidRequestReply(readableId(message), problem));
+      const read = readMessage(message);
+      if ('problem' in read) return sendJson(response, 400, invalidRequestReply(read.id, read.problem));
       if (session.open.size >= limits.sessionOpenMax || session.unreadBytes() > limits.sessionUnreadMaxBytes) {
         return refuseForNow(
           response,
@@ -136,7 +141,7 @@ export function createSseDoor({ serve, newSessionId, limits }: SseDeps): SseDoor
           'This session has too many answers outstanding. Read its stream, then go on.',
         );
       }
-      const valid = message as JSONRPCMessage;
+      const { message: valid } = read;
       if ('method' in valid && 'id' in valid) {
         if (session.open.has(valid.id)) {
           return sendJson(response, 400, invalidRequestReply(valid.id, 'a request with this id is still open'));

@@ -7,13 +7,11 @@ import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/server';
 
 import { LIMITS } from '../limits.ts';
 import { invalidRequestReply, parseErrorReply } from '../mcp/dispatch.ts';
-import { cancelledRequest, readableId, structureProblem } from '../mcp/mend.ts';
+import { cancelledRequest, readMessage, SUBSCRIBE } from '../mcp/mend.ts';
 
 const NEWLINE = 10;
 /** Answered at once, whatever is still running before them; later answers wait for these as for any other. */
 const AT_ONCE: ReadonlySet<string> = new Set(['initialize', 'ping', 'server/discover']);
-/** Has no answer until it ends, so nothing waits for one. */
-const SUBSCRIBE = 'subscriptions/listen';
 
 /** A request that is not answered yet, or whose answer waits for those before it. */
 interface OpenRequest {
@@ -231,9 +229,10 @@ export class StdioTransport implements Transport {
     } catch {
       return this.#refuse(parseErrorReply('the line is not JSON'));
     }
-    const problem = structureProblem(message);
-    if (problem !== null) return this.#refuse(invalidRequestReply(readableId(message), problem));
-    const valid = message as JSONRPCMessage;
+    const read = readMessage(message);
+    if ('problem' in read) return this.#refuse(invalidRequestReply(read.id, read.problem));
+    const { message: valid } = read;
+    // A subscription has no answer until it ends, so nothing waits for one.
     if ('method' in valid && 'id' in valid && valid.method !== SUBSCRIBE) {
       if (this.#open.has(valid.id))
         return this.#refuse(invalidRequestReply(valid.id, 'a request with this id is still open'));

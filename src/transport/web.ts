@@ -1,19 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { methodOf } from '../mcp/mend.ts';
+import { methodOf, SUBSCRIBE } from '../mcp/mend.ts';
 import type { Route, Visit } from './http.ts';
 
 /** What answers a request in the web's own terms. `left` resolves when the response has closed. */
 export type WebHandler = (request: Request, body: unknown, left: Promise<void>) => Promise<Response>;
 
-/** A stream that only ends with its client: a GET, or this method of 2026-07-28. */
-const LISTEN = 'subscriptions/listen';
-
 /** `/mcp`: hands requests to a handler of web requests, and its responses back to the socket, no faster than it takes them. */
 export function webRoute(handler: WebHandler): Route {
   const take = async (visit: Visit): Promise<void> => {
     const { request, response, message, gone, hold, left } = visit;
-    if ((request.method === 'GET' || methodOf(message) === LISTEN) && !visit.becomeStream()) return;
+    // Streams that only end with their client.
+    if ((request.method === 'GET' || methodOf(message) === SUBSCRIBE) && !visit.becomeStream()) return;
     const answer = await handler(webRequest(request, gone()), message, left());
     response.writeHead(answer.status, Object.fromEntries(answer.headers));
     if (answer.body === null) return void response.end();

@@ -24,7 +24,13 @@ async function door(
 ): Promise<HttpServer> {
   const admission = { host: '127.0.0.1', allowedHosts: [], allowedOrigins: [], token: null };
   const server = await listen(
-    { admission, port: 0, routes: { '/message': messageRoute(answer) }, ready: () => true, onBug: () => 'none' },
+    {
+      admission,
+      port: 0,
+      routes: { '/message': messageRoute(answer, () => true) },
+      ready: () => true,
+      onBug: () => 'none',
+    },
     { ...LIMITS, timeoutCheckMs: 20, ...limits },
   );
   t.after(() => server.close());
@@ -90,6 +96,40 @@ test('bytes in flight are bounded, and are free again after the answer and after
   gone.socket.destroy();
   await sleep(30);
   assert.equal((await http(server.port, { body: large })).status, 200);
+});
+
+test('bodies that arrive at the same time are bounded together, whether they say their length or not', async (t) => {
+  const server = await door(t, { httpInFlightMaxBytes: 100_000, httpBodyMaxBytes: 50_000 });
+  const almost = `"${'x'.repeat(40_000)}`;
+  const chunked =
+    'POST /message HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n' +
+    `${almost.length.toString(16)}\r\n${almost}\r\n`;
+  for (const [start, end] of [
+    [head(almost.length + 1) + almost, '"'],
+    [chunked, '1\r\n"\r\n0\r\n\r\n'],
+  ] as const) {
+    const half = await Promise.all(Array.from({ length: 10 }, () => connect(server.port)));
+    for (const { socket } of half) socket.write(start);
+    await until(() => (half.filter(({ text }) => text() !== '').length === 8 ? true : undefined));
+    for (const { text } of half) assert.match(text(), /^$|^HTTP\/1\.1 503 [^]*retry-after: 1/);
+    for (const { socket } of half) socket.write(end);
+    await until(() => (half.every(({ text }) => text() !== '') ? true : undefined));
+    assert.equal(half.filter(({ text }) => text().includes(PONG)).length, 2, 'those that fitted are answered');
+    for (const { socket } of half) socket.write(head(PING.length) + PING);
+    await until(() => (half.every(({ text }) => text().endsWith(PONG)) ? true : undefined));
+    for (const { socket } of half) socket.destroy();
+  }
+});
+
+test('a body in crumbs counts as what its pieces take', async (t) => {
+  const server = await door(t, { httpInFlightMaxBytes: 100_000 });
+  const { socket, text } = await connect(server.port);
+  socket.write(
+    'POST /message HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n' +
+      '1\r\n \r\n'.repeat(1_000),
+  );
+  await until(() => (text().startsWith('HTTP/1.1 503') ? true : undefined));
+  socket.destroy();
 });
 
 test('a body that is too large is answered 413 while it is still sent, and the connection can be used again', async (t) => {

@@ -1,7 +1,11 @@
 // Sessions and streams: who gets which answer, when a session ends, and what happens when there is too much of anything.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { createConnection } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -9,9 +13,14 @@ import { LIMITS } from '../../src/limits.ts';
 import { mcpDoors } from '../../src/transport/doors.ts';
 import { listen, type HttpServer } from '../../src/transport/http.ts';
 import type { Caller, ToolTable } from '../../src/tools/types.ts';
-import { mcpPost, openSse } from '../support/mcp.ts';
+import { mcpPost, openSse, type RpcAnswer } from '../support/mcp.ts';
 import { callText, http, until } from '../support/processes.ts';
 
+const CLIENTS = join(import.meta.dirname, '../../clients');
+const CANCEL = join(CLIENTS, 'cancel.mjs');
+const withoutClients = existsSync(join(CLIENTS, 'node_modules'))
+  ? false
+  : 'the clients are not installed: npm run clients';
 const PING = '{"jsonrpc":"2.0","id":1,"method":"ping"}';
 const INITIALIZE = {
   jsonrpc: '2.0',
@@ -19,6 +28,7 @@ const INITIALIZE = {
   method: 'initialize',
   params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } },
 };
+const UNBOUND = { connectionInFlightMax: 1_000, connectionUnansweredMax: 1_000 };
 const VERSION = { 'mcp-protocol-version': '2025-11-25' };
 
 /** A server of this process whose tools wait until they are told, or answer much. */
@@ -26,10 +36,10 @@ async function house(t: TestContext, limits: Partial<Record<keyof typeof LIMITS,
   const calls: { readonly name: string; readonly caller: Caller; readonly finish: () => void }[] = [];
   const table: ToolTable = {
     list: [],
-    access: () => 'read',
+    access: (name) => (name.endsWith('written') ? 'write' : 'read'),
     call: async (name, _, caller) => {
-      if (name === 'wait') await new Promise<void>((resolve) => calls.push({ name, caller, finish: resolve }));
-      const text = name === 'much' ? 'x'.repeat(1_000_000) : 'done';
+      if (name.startsWith('wait')) await new Promise<void>((resolve) => calls.push({ name, caller, finish: resolve }));
+      const text = name.includes('much') ? 'x'.repeat(1_000_000) : 'done';
       return { json: '{"name":"x"}', text, isError: false };
     },
   };
@@ -127,9 +137,78 @@ test('a cancelled call of a session stops, and its stream ends', async (t) => {
   const waiting = raw(server, 'POST', session, callText(7, 'wait', {}));
   const call = await until(() => calls[0]);
   await mcpPost(port, '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}', session);
-  assert.equal(call.caller.signal?.aborted, true);
+  await until(() => (call.caller.signal?.aborted === true ? true : undefined));
   await until(() => (waiting.text().endsWith('0\r\n\r\n') ? true : undefined));
   waiting.socket.destroy();
+  // The stream is over for good: who comes back for it is not left waiting.
+  const event = /id: (\S+)\ndata: \n/.exec(waiting.text())?.[1] ?? '';
+  const again = raw(server, 'GET', { ...session, 'last-event-id': event });
+  await until(() => (again.text().endsWith('0\r\n\r\n') ? true : undefined));
+  again.socket.destroy();
+  for (const { text } of [waiting, again]) assert.match(text(), /"id":7,"error":\{"code":-32000/);
+});
+
+test('the official client cancels often and leaves no stream behind', { skip: withoutClients }, async (t) => {
+  const { port } = await house(t, { streamsMax: 5 });
+  const printed = await promisify(execFile)(process.execPath, [CANCEL, `http://127.0.0.1:${port}/mcp`, '30'], {
+    timeout: 30_000,
+  });
+  t.diagnostic(printed.stdout.trim());
+  const { cancelled, lasting } = JSON.parse(printed.stdout) as { cancelled: number; lasting: number };
+  // The one that lasts is the stream of the session itself.
+  assert.deepEqual([cancelled, lasting], [30, 1]);
+});
+
+test('a second request with an id that is still open is refused, in a session and in a batch', async (t) => {
+  const { server, port, calls, begin } = await house(t);
+  const session = { 'mcp-session-id': await begin(), ...VERSION };
+  const first = raw(server, 'POST', session, callText(7, 'wait', {}));
+  const call = await until(() => calls[0]);
+  const second = await mcpPost(port, callText(7, 'quick', {}), session);
+  assert.deepEqual([second.status, second.answer.error?.code, second.answer.id], [400, -32600, 7]);
+  assert.equal((await mcpPost(port, callText('7', 'quick', {}), session)).status, 200, 'text is another id');
+  call.finish();
+  await until(() => (/"text":"done"[^]*0\r\n\r\n$/.test(first.text()) ? true : undefined));
+  assert.equal((await mcpPost(port, callText(7, 'quick', {}), session)).status, 200, 'it is free again');
+  // A request that did not get in holds no id.
+  const accept = { accept: 'application/json' };
+  assert.equal((await mcpPost(port, callText(8, 'quick', {}), { ...session, ...accept })).status, 406);
+  assert.equal((await mcpPost(port, callText(8, 'quick', {}), session)).status, 200);
+  const twice = await mcpPost(port, `[${callText(9, 'quick', {})},${callText(9, 'quick', {})}]`);
+  assert.deepEqual([twice.status, twice.answer.error?.code], [400, -32600]);
+  first.socket.destroy();
+});
+
+test('a batch is answered whole, with a call that it cancels and with one that is none', async (t) => {
+  const { port, calls } = await house(t);
+  const cancel = '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}';
+  const bad = '{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{}}';
+  const { status, body } = await mcpPost(
+    port,
+    `[${callText(1, 'wait', {})},${cancel},${callText(2, 'quick', {})},${bad}]`,
+  );
+  assert.equal(status, 200);
+  const answers = JSON.parse(body) as RpcAnswer[];
+  assert.deepEqual(
+    answers.map(({ id, error }) => [id, error?.code, error?.message]),
+    [
+      [1, -32000, 'The request was cancelled.'],
+      [2, undefined, undefined],
+      [3, -32602, 'Missing tool name'],
+    ],
+  );
+  await until(() => (calls.every(({ caller }) => caller.signal?.aborted === true) ? true : undefined));
+});
+
+test('initialize with the id of a session that has ended begins a new one', async (t) => {
+  const { port, begin, ping } = await house(t);
+  const stale = await begin();
+  await http(port, { path: '/mcp', method: 'DELETE', headers: { 'mcp-session-id': stale } });
+  const { status, headers } = await mcpPost(port, JSON.stringify(INITIALIZE), { 'mcp-session-id': stale });
+  const fresh = String(headers['mcp-session-id']);
+  assert.equal(status, 200);
+  assert.notEqual(fresh, stale);
+  assert.deepEqual([await ping(fresh), await ping(stale)], [200, 404]);
 });
 
 for (const path of ['/mcp', '/message']) {
@@ -183,6 +262,18 @@ test('a session of HTTP+SSE with too many open requests is told to read first, a
   session.close();
 });
 
+test('what the SDK would drop opens no request in a session of HTTP+SSE', async (t) => {
+  const { port } = await house(t, { sessionOpenMax: 2 });
+  const session = await openSse(port);
+  await session.ask(INITIALIZE);
+  for (const more of ['"id":1e20', '"id":1,"extra":1', '"id":1,"params":{"_meta":5}', '"id":1,"result":{}']) {
+    const refused = await session.post(`{"jsonrpc":"2.0","method":"ping",${more}}`);
+    assert.deepEqual([refused.status, (JSON.parse(refused.body) as RpcAnswer).error?.code], [400, -32600], more);
+  }
+  assert.deepEqual((await session.ask(JSON.parse(PING) as object)).result, {});
+  session.close();
+});
+
 test('streams are bounded, and there is room again when one closes', async (t) => {
   const { port } = await house(t, { streamsMax: 1 });
   const session = await openSse(port);
@@ -230,8 +321,7 @@ test('requests at once are bounded over all connections', async (t) => {
 test('a reader that stops reading is cut off, and nobody else notices', async (t) => {
   const { server, port } = await house(t, {
     answerStallMs: 200,
-    connectionInFlightMax: 1_000,
-    connectionUnansweredMax: 1_000,
+    ...UNBOUND,
   });
   const socket = createConnection(server.port, '127.0.0.1').on('error', () => undefined);
   socket.pause();
@@ -244,6 +334,67 @@ test('a reader that stops reading is cut off, and nobody else notices', async (t
   socket.resume();
   await closed;
   assert.ok(socket.bytesRead < 30 * 1_000_000, `${socket.bytesRead} bytes were kept for it`);
+});
+
+for (const [path, status] of [
+  ['/message', 503],
+  ['/mcp', 200],
+] as const) {
+  test(`large answers of ${path} that nobody reads are bounded, and what cannot be sent again is told`, async (t) => {
+    const { server, port, calls } = await house(t, { httpInFlightMaxBytes: 8_000_000, ...UNBOUND });
+    const socket = createConnection(server.port, '127.0.0.1').on('error', () => undefined);
+    socket.pause();
+    const names = Array.from({ length: 30 }, (_, i) => (i < 20 ? 'wait for much' : 'wait for much written'));
+    const requests = [...names, 'wait'].map((name, i) => {
+      const body = callText(100 + i, name, {});
+      return (
+        `POST ${path} HTTP/1.1\r\nhost: localhost\r\naccept: application/json, text/event-stream\r\n` +
+        `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+      );
+    });
+    socket.write(requests.join(''));
+    await until(() => (calls.length === requests.length ? true : undefined));
+    for (const { finish } of calls) {
+      finish();
+      await sleep(1);
+    }
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString())).resume();
+    await until(() => ([...text.matchAll(/"id":1\d\d\b/g)].length === requests.length ? true : undefined));
+    const refused = text.split('HTTP/1.1 ').filter((answer) => answer.includes('"error"'));
+    t.diagnostic(`${refused.length} of 20 were refused`);
+    assert.ok(refused.length >= 5 && refused.length < 20, `${refused.length}`);
+    for (const answer of refused) {
+      assert.match(answer, new RegExp(`^${status} [^]*"code":-32603.*send it again`));
+      assert.ok(Number(/"id":1(\d\d)/.exec(answer)?.[1]) < 20, 'only reads are refused');
+      if (status === 503) assert.match(answer, /retry-after: 1/);
+    }
+    assert.match((await http(port, { body: callText(1, 'much', {}) })).body, /xxx/, 'there is room again');
+    socket.destroy();
+  });
+}
+
+test('large answers of a session of HTTP+SSE whose stream nobody reads are bounded', async (t) => {
+  const { server, port, calls } = await house(t, { sessionUnreadMaxBytes: 4_000_000 });
+  const socket = createConnection(server.port, '127.0.0.1').on('error', () => undefined);
+  let text = '';
+  socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  socket.write('GET /sse HTTP/1.1\r\nhost: localhost\r\n\r\n');
+  const path = await until(() => /event: endpoint\ndata: (\S+)\n/.exec(text)?.[1]);
+  socket.pause();
+  for (let id = 100; id < 140; id++) {
+    assert.equal((await http(port, { path, body: callText(id, 'wait for much', {}) })).status, 202);
+  }
+  for (const { finish } of calls) {
+    finish();
+    await sleep(0);
+  }
+  socket.resume();
+  await until(() => ([...text.matchAll(/"id":1\d\d\b/g)].length === 40 ? true : undefined));
+  const refused = [...text.matchAll(/"id":1\d\d,"error":\{"code":-32603,[^}]*send it again/g)].length;
+  t.diagnostic(`${refused} of 40 were refused`);
+  assert.ok(refused >= 20 && refused < 40, `${refused}`);
+  socket.destroy();
 });
 
 test('a client that closes its half has gone: nothing else would tell a dead one from a waiting one', async (t) => {

@@ -4,10 +4,12 @@ import { PassThrough, Writable } from 'node:stream';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { Server } from '@modelcontextprotocol/server';
 import fc from 'fast-check';
 
 import { LIMITS } from '../../src/limits.ts';
 import { OrderedLane } from '../../src/mcp/lane.ts';
+import { serveConnection } from '../../src/mcp/server.ts';
 import { StdioTransport } from '../../src/transport/stdio.ts';
 import { callText, http, startHttp, startMimir, temporaryFolder, until } from '../support/processes.ts';
 
@@ -101,6 +103,52 @@ test('a tool call that is none gets the same answer through both doors', async (
   }
   server.child.kill('SIGTERM');
   assert.equal(await server.ended, 0);
+});
+
+/** Valid JSON that the SDK's schema does not take, so that its server would drop it without a word. */
+const DROPPED = [
+  '{"jsonrpc":"2.0","id":9007199254740993,"method":"ping"}',
+  '{"jsonrpc":"2.0","id":1e20,"method":"ping"}',
+  '{"jsonrpc":"2.0","id":1,"method":"ping","extra":1}',
+  '{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":5}}',
+  '{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"progressToken":{}}}}',
+  '{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}',
+  '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"_meta":[]}}',
+];
+
+test('what the schema of the SDK does not take is answered, and what comes behind it as well', async (t) => {
+  const [, ...answers] = await exchange(t, [initialize('2025-06-18'), ...DROPPED, callText(2, 'mimir_stats', {})]);
+  assert.deepEqual(
+    answers.map(({ id, error }) => [id, error?.code]),
+    [...[null, null, 1, 1, 1, 1, 1].map((id) => [id, -32600]), [2, undefined]],
+  );
+  for (const { error } of answers.slice(0, -1)) assert.ok((error?.message ?? '').length > 25, error?.message);
+});
+
+test('a request that the SDK drops all the same is answered, and what comes behind it as well', async () => {
+  const { input, transport, text } = connected();
+  const incidents: unknown[] = [];
+  const drops = (): Server => {
+    const server = new Server({ name: 'drops', version: '1' });
+    return Object.assign(server, {
+      _shouldDropInbound: ({ method }: { method: string }) => (method === 'drop' ? 'drop' : undefined),
+    });
+  };
+  const handle = serveConnection(transport, drops, (error) => `i${incidents.push(error)}`, {
+    droppedAfterMs: 30,
+  });
+  input.write(`${initialize('2025-06-18')}\n${rpc(1, 'drop')}\n${rpc(2, 'resources/list')}\n`);
+  await until(() => (parse(text()).length === 3 ? true : undefined));
+  assert.deepEqual(
+    parse(text()).map(({ id, error }) => [id, error?.code]),
+    [
+      [0, undefined],
+      [1, -32603],
+      [2, -32601],
+    ],
+  );
+  assert.equal(incidents.length, 1);
+  await handle.close();
 });
 
 test('the process is there within a second, and stays quiet', async (t) => {

@@ -1,6 +1,6 @@
 // Real clients of other people, each a process of its own.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -42,6 +42,8 @@ const RUNS: readonly (readonly string[])[] = [
   ['v2.mjs', 'legacy', 'http', 'URL/mcp'],
   ['v2.mjs', 'auto', 'http', 'URL/mcp'],
   ['v2.mjs', 'modern', 'http', 'URL/mcp'],
+  ['v2.mjs', 'legacy', 'sse', 'URL/sse'],
+  ['v2.mjs', 'auto', 'sse', 'URL/sse'],
   ['client.py', 'stdio', process.execPath, 'STDIO'],
   ['client.py', 'http', 'URL/mcp'],
   ['client.py', 'sse', 'URL/sse'],
@@ -62,6 +64,15 @@ for (const [file = '', ...args] of RUNS) {
     if (server !== null) assert.equal(await server.ended, 0);
   });
 }
+
+test('installing the clients fails in CI where Python is missing, instead of leaving its client out', () => {
+  const installed = spawnSync(process.execPath, [join(CLIENTS, '../scripts/clients.mjs')], {
+    env: { CI: 'true', PATH: '/nonexistent' },
+    encoding: 'utf8',
+  });
+  assert.equal(installed.status, 1);
+  assert.match(installed.stderr, /no python3 with venv/);
+});
 
 test('the Inspector finds nothing to object to in the list, in any era', { skip: withoutClients }, async (t) => {
   const server = await startHttp(['--db', join(temporaryFolder(t), 'm.db')]);

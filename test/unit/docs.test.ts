@@ -75,6 +75,18 @@ test('the tables in ARCHITECTURE.md are those of the schema', () => {
   assert.deepEqual(named.toSorted(), tables.toSorted());
 });
 
+test('every client that connects by URL has settings without a token, and with one', () => {
+  const sections = read('docs/clients.md').split('\n## ').slice(1);
+  const byUrl = sections.filter((section) => /```\w+\n[^`]*8767\/mcp/.test(section));
+  assert.equal(byUrl.length, 7);
+  for (const section of byUrl) {
+    const blocks = [...section.matchAll(/```\w+\n([^`]*)```/g)].map(([, text = '']) => text);
+    const settings = blocks.filter((text) => text.includes('8767/mcp'));
+    const withToken = settings.filter((text) => /Bearer|bearer_token/.test(text));
+    assert.ok(withToken.length > 0 && withToken.length < settings.length, section.split('\n')[0]);
+  }
+});
+
 test('every setting to paste can be read, and none of it starts the npm package of somebody else', () => {
   const clients = read('docs/clients.md');
   const blocks = [...clients.matchAll(/```json\n([\s\S]*?)```/g)].map(([, text = '']) => text);
