@@ -17,9 +17,9 @@ interface Row {
 /** Numbers of the rows in the order of the answer; the rows are numbered from 1. */
 function order(query: string, rows: readonly Row[], weights: Weights = WEIGHTS): number[] {
   const asked = analyseQuery(query, 64, NOW);
-  const candidates = rows.map(({ body, key = `row${i}`, before }, i): Candidate => ({
+  const candidates = rows.map(({ body, key, before }, i): Candidate => ({
     body: i + 1,
-    words: packEntity({ bodyJson: JSON.stringify(body), key, tags: [], category: '', before }).terms,
+    words: packEntity({ bodyJson: JSON.stringify(body), key: key ?? `row${i}`, tags: [], category: '', before }).terms,
     offset: 0,
     keyIsQuery: key === query,
   }));
