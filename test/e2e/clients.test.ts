@@ -20,7 +20,7 @@ const withoutPython = existsSync(PYTHON) ? false : 'the Python client is not ins
 const run = async (command: string, args: readonly string[]): Promise<string> =>
   (await promisify(execFile)(command, args, { cwd: CLIENTS, timeout: 30_000 })).stdout;
 
-const EXPECTED = { tools: 16, action: 'created', keys: ['a'], same: true, refused: true };
+const EXPECTED = { tools: 18, action: 'created', keys: ['a'], same: true, refused: true };
 
 const OFFERS = {
   resources: ['client/a'],
