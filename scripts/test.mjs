@@ -1,4 +1,5 @@
-// Runs the tests: all of them, or the files that are named: npm test -- test/unit/house.test.ts
+// Runs the tests: all but the long ones (*.long.ts, npm run test:long), or the files that are named:
+// npm test -- test/unit/house.test.ts
 import { spawn } from 'child_process';
 
 import { nodeProblem } from '../bin/node-version.js';
