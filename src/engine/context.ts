@@ -98,7 +98,11 @@ async function relevant(
 ): Promise<Source> {
   const asked = { query, filters, limit, offset: 0, minDecay: 0, ...(nowMs !== undefined && { nowMs }) };
   const found = await search(tx, scope, asked);
-  return (_, count) => tx.items(scope, found.take(Math.min(count, found.left)));
+  return (_, count) =>
+    tx.items(
+      scope,
+      found.take(count).map(({ body }) => body),
+    );
 }
 
 /** Collects lines below the bound, each row and each twin once. */

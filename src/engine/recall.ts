@@ -1,6 +1,7 @@
 import { LIMITS } from '../limits.ts';
+import { explain } from '../memory/explain.ts';
 import { previewItem } from '../memory/item.ts';
-import { NAMED_SCORE, rank } from '../memory/rank.ts';
+import { confidenceOf, NAMED_SCORE, plainScore, rank, scoreOfConfidence } from '../memory/rank.ts';
 import { strengthNow } from '../memory/retention.ts';
 import { nearTerms, type NearTerm } from '../memory/near.ts';
 import { analyseQuery, withNear, type AnalysedQuery } from '../memory/query.ts';
@@ -24,15 +25,21 @@ export interface RecallInput {
   readonly trustWeight?: number;
   /** Bytes shown of each body; absent: all. */
   readonly previewCap?: number;
+  /** Rows less likely to answer are held back, 0..1; absent: the default floor. */
+  readonly minConfidence?: number;
+  /** Says of each hit why it came. */
+  readonly explain?: boolean;
 }
 
 /** Why a recall found nothing. */
-export type Emptiness = 'store_empty' | 'no_match';
+export type Emptiness = 'store_empty' | 'no_match' | 'filtered_out' | 'below_floor';
 
 /** What was found, best first. */
 export interface RecallOutput {
   readonly hits: PackedHits;
   readonly empty?: Emptiness;
+  /** Rows that were held back because they are too unlikely to answer; absent: none. */
+  readonly below?: number;
   /** Given when the page was cut short because its bodies are large. */
   readonly nextOffset?: number;
 }
@@ -43,17 +50,46 @@ const CHUNK_MAX = 256;
 /** Finds memories: candidates from the index, ranked, then fetched until the page is full. */
 export const recall = reads<RecallInput, RecallOutput>('scan', async (tx, scope, input) => {
   if (input.limit <= 0) return { hits: packHits([]) };
-  const page = new Page(input, tx.nowMs);
   const wanted = Math.min(CHUNK_MAX, input.offset + input.limit);
-  if (input.query.trim() === '') await fill(page, wanted, (at, count) => tx.recent(scope, input.filters, count, at));
+  const isBrowse = input.query.trim() === '';
+  const found = isBrowse ? NOTHING : await search(tx, scope, input);
+  const notes = new Map<number, string>();
+  const page = new Page(input, tx.nowMs, notes);
+  if (isBrowse) await fill(page, wanted, (at, count) => tx.recent(scope, input.filters, count, at));
   else {
-    const found = await search(tx, scope, input);
-    await fill(page, wanted, (_, count) => tx.items(scope, found.take(count)), found.left);
+    const fetch = (_: number, count: number): Awaitable<readonly Item[]> => {
+      const rows = found.take(count);
+      for (const { body, confidence } of rows) {
+        const why = input.explain === true ? `,"why":${JSON.stringify(found.explain(body))}` : '';
+        notes.set(body, `,"confidence":${Math.round(confidence * 1_000) / 1_000}${why}`);
+      }
+      return tx.items(
+        scope,
+        rows.map(({ body }) => body),
+      );
+    };
+    await fill(page, wanted, fetch, found.total);
   }
   const hits = page.hits();
-  if (hits.length > 0) return { hits: packHits(hits), ...(page.cut && { nextOffset: input.offset + hits.length }) };
-  return { hits: packHits([]), empty: await emptiness(tx, scope) };
+  const below = found.below > 0 ? { below: found.below } : {};
+  if (hits.length > 0) {
+    return { hits: packHits(hits), ...below, ...(page.cut && { nextOffset: input.offset + hits.length }) };
+  }
+  if (input.offset === 0 && found.below > 0) return { hits: packHits([]), ...below, empty: 'below_floor' };
+  return { hits: packHits([]), ...below, empty: await whyNothing(tx, scope, input) };
 });
+
+/** Of a browse: there is no query whose answer could be more or less likely. */
+const NOTHING: Found = { total: 0, below: 0, take: () => [], explain: () => '' };
+
+/** Tells filters that leave nothing from a query that finds nothing. */
+async function whyNothing(tx: Reader, scope: Scope, input: RecallInput): Promise<Emptiness> {
+  const empty = await emptiness(tx, scope);
+  if (empty === 'store_empty' || input.offset > 0 || Object.keys(input.filters).length === 0) return empty;
+  const unfiltered = { ...input, filters: {}, minConfidence: 0, limit: 1, trustWeight: 0 };
+  if (input.query.trim() === '') return 'filtered_out';
+  return (await search(tx, scope, unfiltered)).total > 0 ? 'filtered_out' : 'no_match';
+}
 
 /** Several searches in one snapshot. */
 export interface RecallManyInput {
@@ -86,13 +122,25 @@ async function spelt(tx: Reader, query: AnalysedQuery, { frequencies }: TermStat
   return near.length === 0 ? query : withNear(query, near);
 }
 
-/** Numbers of the bodies that answer a query, best first. */
-export interface Found {
-  readonly left: number;
-  take(count: number): number[];
+/** A row that answers a query. */
+export interface FoundRow {
+  readonly body: number;
+  /** How sure it is that it does, 0..1. */
+  readonly confidence: number;
 }
 
-/** Looks for what answers a query; a body may be that of a twin of another. */
+/** What answers a query, best first. */
+export interface Found {
+  /** How many there are. */
+  readonly total: number;
+  /** Rows that hold a word of the query and were held back, because it is too unlikely that they answer it. */
+  readonly below: number;
+  take(count: number): readonly FoundRow[];
+  /** Why a row came. */
+  explain(body: number): string;
+}
+
+/** Looks for what answers a query; a row may be a twin of another. */
 export async function search(tx: Reader, scope: Scope, input: RecallInput): Promise<Found> {
   const text = input.query.slice(0, LIMITS.queryMaxChars);
   const typed = analyseQuery(text, LIMITS.queryTermsMax, input.nowMs ?? tx.nowMs);
@@ -102,32 +150,53 @@ export async function search(tx: Reader, scope: Scope, input: RecallInput): Prom
   const statistics = query === typed ? known : await tx.termStatistics(query.terms);
   const candidates = await tx.candidates(scope, query, input.filters, count);
   const ranked = rank(candidates, query, statistics);
-  const bodiesOf = (some: readonly { readonly body: number }[]): number[] => some.map(({ body }) => body);
-  const { left } = ranked;
+  const plain = plainScore(query, statistics);
+  // The heap gives the best first, so the first so many are exactly those above the floor.
+  const enough = ranked.countFrom(scoreOfConfidence(input.minConfidence ?? LIMITS.confidenceFloor, plain));
+  const below = ranked.left - enough;
+  const found = {
+    total: enough,
+    below,
+    explain: (body: number) => {
+      const candidate = candidates.find((one) => one.body === body);
+      return candidate === undefined ? '' : explain(candidate, query);
+    },
+  };
+  const toRow = ({ body, score }: Scored): FoundRow => ({ body, confidence: confidenceOf(score, plain) });
   const weight = input.trustWeight ?? 0;
-  if (weight <= 0) return { left, take: (some) => bodiesOf(ranked.take(some)) };
+  const next = (some: number): FoundRow[] => ranked.take(Math.min(some, ranked.left - below)).map(toRow);
+  if (weight <= 0) return { ...found, take: next };
 
   // Trust is known of fetched rows only, so it reorders the rows that could reach the page, not all candidates.
-  const head = ranked.take(Math.max(50, (input.limit + input.offset) * 2));
+  const head = ranked.take(Math.min(enough, Math.max(50, (input.limit + input.offset) * 2)));
+  const trusted = (await byTrust(tx, scope, head, weight)).map(toRow);
+  return {
+    ...found,
+    take: (some) => {
+      const taken = trusted.splice(0, some);
+      return [...taken, ...next(some - taken.length)];
+    },
+  };
+}
+
+interface Scored {
+  readonly body: number;
+  readonly score: number;
+}
+
+/** The same rows, verified and certain ones higher; named ones stay first. */
+async function byTrust(tx: Reader, scope: Scope, rows: readonly Scored[], weight: number): Promise<Scored[]> {
   const trust = new Map<number, number>();
-  for (const { body } of head) {
+  for (const { body } of rows) {
     const [item] = await tx.items(scope, [body]);
     if (item !== undefined) trust.set(body, item.verified ? 1 : Math.min(1, Math.max(0, item.certainty)));
   }
-  const named = head.filter(({ score }) => score >= NAMED_SCORE);
-  const others = head.slice(named.length);
+  const named = rows.filter(({ score }) => score >= NAMED_SCORE);
+  const others = rows.slice(named.length);
   const best = others[0]?.score ?? 0;
-  const value = ({ body, score }: { body: number; score: number }): number =>
+  const value = ({ body, score }: Scored): number =>
     score / Math.max(best, Number.MIN_VALUE) + weight * (trust.get(body) ?? 0);
-  others.sort((a, b) => value(b) - value(a));
-  const first = bodiesOf([...named, ...others]);
-  return {
-    left,
-    take: (some) => {
-      const taken = first.splice(0, some);
-      return [...taken, ...bodiesOf(ranked.take(some - taken.length))];
-    },
-  };
+  return [...named, ...others.toSorted((a, b) => value(b) - value(a))];
 }
 
 /** Fetches rows in order until the page is full or there are none left. */
@@ -156,6 +225,8 @@ interface Shown {
 class Page {
   readonly #input: RecallInput;
   readonly #nowMs: number;
+  /** By body: what is said of a hit behind its own members. */
+  readonly #notes: ReadonlyMap<number, string>;
   /** By twin; undefined stands for one that belongs to an earlier page. */
   readonly #seen = new Map<string, Shown | undefined>();
   readonly #shown: Shown[] = [];
@@ -163,9 +234,10 @@ class Page {
   full = false;
   cut = false;
 
-  constructor(input: RecallInput, nowMs: number) {
+  constructor(input: RecallInput, nowMs: number, notes: ReadonlyMap<number, string>) {
     this.#input = input;
     this.#nowMs = nowMs;
+    this.#notes = notes;
   }
 
   offer(item: Item): void {
@@ -181,7 +253,8 @@ class Page {
       this.#seen.set(item.twin, undefined);
       return;
     }
-    const text = previewCap === undefined ? item.json : previewItem(item.json, previewCap);
+    const shownJson = previewCap === undefined ? item.json : previewItem(item.json, previewCap);
+    const text = shownJson + (this.#notes.get(item.body) ?? '');
     if (this.#shown.length > 0 && this.#chars + text.length > LIMITS.answerMaxChars) {
       this.full = true;
       this.cut = true;

@@ -27,6 +27,8 @@ const COLUMNS: ReadonlySet<string> = new Set([
   'layer',
   'decay_score',
   'also',
+  'confidence',
+  'why',
 ]);
 
 /**

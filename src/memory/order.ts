@@ -20,6 +20,13 @@ export class BestFirst {
     return this.#left;
   }
 
+  /** How many of them have at least this score. */
+  countFrom(score: number): number {
+    let count = 0;
+    for (let i = 0; i < this.#left; i++) if ((this.#scores[i] ?? 0) >= score) count += 1;
+    return count;
+  }
+
   /** The next `count` rows, fewer at the end. */
   take(count: number): { readonly body: number; readonly score: number }[] {
     const taken = [];

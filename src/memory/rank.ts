@@ -69,6 +69,29 @@ export function inverseFrequency(rows: number, frequency: number): number {
   return Math.log(1 + (rows - df + 0.5) / (df + 0.5));
 }
 
+/** What a row is worth that has every word of the query once and nothing else that speaks for it. */
+export function plainScore({ terms, shares }: AnalysedQuery, { rows, frequencies }: TermStatistics): number {
+  return terms.reduce((sum, _, i) => sum + (shares[i] === 1 ? inverseFrequency(rows, frequencies[i] ?? 0) : 0), 0);
+}
+
+/**
+ * Half of the first hits with this share of the plain score are right: between people who talk of the same things all the
+ * time fewer, among notes more (measured, docs/retrieval.md).
+ */
+const EVEN_SHARE = 0.9;
+
+/** How sure it is, 0..1, that a row of this score answers; `plain` is the {@link plainScore} of its query. */
+export function confidenceOf(score: number, plain: number): number {
+  if (score >= NAMED_SCORE) return 1;
+  const share = score / Math.max(plain, Number.MIN_VALUE);
+  return share / (share + EVEN_SHARE);
+}
+
+/** The inverse of {@link confidenceOf}: the least score with so much confidence. */
+export function scoreOfConfidence(confidence: number, plain: number): number {
+  return confidence >= 1 ? NAMED_SCORE : (EVEN_SHARE * plain * confidence) / (1 - confidence);
+}
+
 /** What a query asks of each row, prepared once, and what is found of one row at a time. */
 interface Scoring {
   /** Signed hashes of the terms, and what each is worth. */

@@ -33,6 +33,7 @@ export interface TextQuery {
 export interface Item {
   readonly row: number;
   readonly version: number;
+  readonly body: number;
   readonly id: string;
   readonly key: string;
   readonly json: string;

@@ -54,7 +54,7 @@ export const recallMany = defineTool({
     category: filter('Only this category.'),
     limit: clamped('Hits for each, at most 100.', 0, 100).default(5),
     workspace_hash: name('Only this workspace, "" too.').optional(),
-    now: filter('ISO date that "yesterday" counts from; default: now.'),
+    now: filter('As for mimir_recall.'),
   }),
   annotations: READS,
   profile: 'all',

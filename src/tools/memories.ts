@@ -86,10 +86,9 @@ export function momentOf(tool: string, text: string): number {
 export const recall = defineTool({
   name: 'mimir_recall',
   title: 'Recall',
-  description:
-    'Use before answering or deciding, to find what was stored about a subject. Most relevant first; an exact key before all.',
+  description: 'Use before answering or deciding, to find what was stored about a subject. Most relevant first.',
   input: z.object({
-    query: text('Words to look for; a key; "" for the newest.', { maxBytes: LIMITS.bodyJsonMaxBytes }),
+    query: text('Words or a key; "" for the newest.', { maxBytes: LIMITS.bodyJsonMaxBytes }),
     category: filter('Only this category.'),
     type: filter('Only this type.'),
     limit: clamped(`At most ${LIMITS.recallLimitMax}.`, 0, LIMITS.recallLimitMax).default(10),
@@ -104,7 +103,13 @@ export const recall = defineTool({
     include_archived: flag('Forgotten ones too.').default(false),
     // Stemming is in the index and relevance is the order, so these three have nothing left to do.
     expansion: z
-      .object({ enabled: flag('No effect.').optional(), n_variants: clamped('No effect.', 0, 1_000).optional() })
+      .object({
+        enabled: z.boolean().optional(),
+        n_variants: z
+          .int()
+          .register(RULES, { clamp: [0, 1_000] })
+          .optional(),
+      })
       .describe('No effect: word forms always match.')
       .optional(),
     preview_cap: clamped('Bytes of body_json to show of each.', -1, Number.MAX_SAFE_INTEGER).optional(),
@@ -112,7 +117,9 @@ export const recall = defineTool({
     trust_weight: number('Prefer verified and certain ones, 0 to 1.', [0, 1]).optional(),
     diversity_halving: number('No effect.', [0, 1]).optional(),
     workspace_hash: name('Only this workspace, "" too.').optional(),
-    now: filter('ISO date that "yesterday" counts from; default: now.'),
+    now: filter('ISO date that "yesterday" counts from.'),
+    min_confidence: number('Hold back less likely hits, 0 to 1.', [0, 1]).optional(),
+    explain: flag('Say of each hit why it came.').optional(),
     agent_id: name('Only this agent, "" too.').optional(),
     always_on: flag('Only pinned (true) or others (false).').optional(),
   }),
@@ -140,6 +147,8 @@ export const recall = defineTool({
         minDecay: args.min_decay,
         ...(args.trust_weight !== undefined && { trustWeight: args.trust_weight }),
         ...(args.now !== undefined && { nowMs: momentOf('recall', args.now) }),
+        ...(args.min_confidence !== undefined && { minConfidence: args.min_confidence }),
+        ...(args.explain === true && { explain: true }),
         ...(previewCap >= 0 && { previewCap }),
       },
       optionsOf(caller),
@@ -218,7 +227,7 @@ export const context = defineTool({
       emptyIsAbsent: true,
     }).optional(),
     max_tokens: clamped('Most tokens; whole memories.', 200, 10_000).optional(),
-    now: filter('ISO date that "yesterday" counts from.'),
+    now: filter('As for mimir_recall.'),
     workspace_hash: name('Only this workspace.').optional(),
   }),
   annotations: READS,

@@ -29,6 +29,7 @@ export function renderRecall(
   const rest = JSON.stringify({
     total: hits.length,
     ...members,
+    ...(output.below !== undefined && { below_min_confidence: output.below }),
     ...(output.nextOffset !== undefined && { next_offset: output.nextOffset }),
   });
   return {
@@ -46,6 +47,13 @@ function itemText(hit: Hit, usage: UsageNotes, nowMs: number): string {
 export function emptyMembers(output: RecallOutput, offset: number): Record<string, string> {
   if (output.empty === undefined) return {};
   if (output.empty === 'store_empty') return { reason: 'empty_store', hint: `Nothing is stored yet. ${HOW_TO_BEGIN}` };
+  if (output.empty === 'filtered_out') {
+    return { reason: 'filtered_out', hint: 'There are matches outside of the filters: leave one out.' };
+  }
+  if (output.empty === 'below_floor') {
+    const hint = `${output.below ?? 0} memories share a word with it, and hardly answer it: \`min_confidence: 0\` shows them.`;
+    return { reason: 'below_floor', hint };
+  }
   const hint =
     offset > 0
       ? 'There is nothing behind this `offset`.'

@@ -74,13 +74,17 @@ const memory = merged(
   optional('visibility', fc.constantFrom('private', 'workspace', 'public')),
   optional('agentId', agentId),
 );
-const search = fc.record({
-  query: text.map((words) => words.join(' ')),
-  filters,
-  limit: fc.constantFrom(1, 5, 50),
-  offset: fc.constantFrom(0, 1),
-  minDecay: fc.constantFrom(0, 0.3),
-});
+const search = merged(
+  fc.record({
+    query: text.map((words) => words.join(' ')),
+    filters,
+    limit: fc.constantFrom(1, 5, 50),
+    offset: fc.constantFrom(0, 1),
+    minDecay: fc.constantFrom(0, 0.3),
+  }),
+  optional('minConfidence', fc.constantFrom(0, 0.4)),
+  optional('explain', fc.boolean()),
+);
 
 const inputs: Record<Exclude<OperationName, 'health'>, fc.Arbitrary<Record<string, unknown>>> = {
   remember: memory,

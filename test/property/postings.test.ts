@@ -5,7 +5,7 @@ import fc from 'fast-check';
 
 import { BestFirst, nthLargest } from '../../src/memory/order.ts';
 import { Postings } from '../../src/memory/postings.ts';
-import { rank } from '../../src/memory/rank.ts';
+import { rank, WEIGHTS } from '../../src/memory/rank.ts';
 import { hash32 } from '../../src/memory/similarity.ts';
 import { LIST_HEAD, packEntity } from '../../src/memory/document.ts';
 import { analyseQuery } from '../../src/memory/query.ts';
@@ -44,7 +44,7 @@ test('the index in memory proposes exactly the rows with the best scores, after 
         for (const one of all) postings.add(one);
         for (const one of all) if (one.leaves) postings.remove(one);
         const live = all.filter((one) => !one.leaves);
-        // Pairs, sessions and dates only reorder; what is proposed are the best by words alone.
+        // Pairs, sessions, dates and what is newer only reorder; what is proposed are the best by words alone.
         const asked = { ...analyseQuery(query.join(' '), 64, 0), pairs: [] };
         const { terms } = asked;
         const statistics = {
@@ -72,7 +72,7 @@ test('the index in memory proposes exactly the rows with the best scores, after 
           .filter((one) => category === undefined || one.category === category)
           .map((one) => ({ body: one.body, words: one.terms, offset: 0, keyIsQuery: false }));
         const found = postings.best(Int32Array.from(terms, hash32), count, { workspace, category });
-        const ranked = rank(wanted, asked, statistics)
+        const ranked = rank(wanted, asked, statistics, { ...WEIGHTS, newerNearly: Infinity, changeNearly: Infinity })
           .take(all.length)
           .filter(({ score }) => score > 0);
         const scoreOf = new Map(ranked.map(({ body, score }) => [body, score]));

@@ -86,6 +86,7 @@ export class ModelStore implements Writer {
     const {
       row,
       version,
+      body,
       id,
       key,
       importance,
@@ -102,6 +103,7 @@ export class ModelStore implements Writer {
     return {
       row,
       version,
+      body,
       id,
       key,
       importance,

@@ -185,6 +185,7 @@ describe('memories', () => {
       'body_json',
       'category',
       'certainty',
+      'confidence',
       'content',
       'created_at_unix_ms',
       'decay_score',
@@ -307,6 +308,62 @@ describe('memories', () => {
     assert.equal((await asBound({ agent_id: 'other' }))['code'], 'forbidden');
     assert.equal('db_path' in (await call('stats', {}, BOUND)), false);
     assert.equal((await call('stats'))['db_path'], '/tmp/x.db');
+  });
+});
+
+describe('how sure a recall is', () => {
+  type Sure = Shown & { readonly confidence: number; readonly why?: string };
+  const MANY_WORDS = 'heron ' + Array.from({ length: 30 }, (_, i) => `word${i}`).join(' ');
+
+  it('stands in each hit, and falls from one to the next', async () => {
+    const { call, put } = setUp();
+    await put('a', 'the heron stands in the pond');
+    await put('b', 'a heron');
+    await put('c', 'a pond, far away from all that was ever said of anything by anybody');
+    const { items } = await call('recall', { query: 'heron pond' });
+    const sure = (items as readonly Sure[]).map(({ confidence }) => confidence);
+    assert.equal(sure.length, 3);
+    assert.ok(sure.every((one) => one > 0 && one < 1));
+    assert.deepEqual(
+      sure,
+      sure.toSorted((a, b) => b - a),
+    );
+    assert.equal(((await call('recall', { query: 'b' })).items[0] as Sure).confidence, 1, 'its key is the query');
+    assert.equal(
+      'confidence' in ((await call('recall', { query: '' })).items[0] ?? {}),
+      false,
+      'a browse asks nothing',
+    );
+  });
+  it('holds back what hardly answers, says how many, and shows them when asked to', async () => {
+    const { call, put } = setUp();
+    for (let i = 0; i < 50; i++) await put(`other-${i}`);
+    await put('a', 'a heron');
+    const answer = await call('recall', { query: MANY_WORDS });
+    assert.deepEqual([answer.items.length, answer['reason'], answer['below_min_confidence']], [0, 'below_floor', 1]);
+    assert.match(String(answer['hint']), /min_confidence: 0/);
+    assert.equal((await call('recall', { query: MANY_WORDS, min_confidence: 0 })).items.length, 1);
+    const strict = await call('recall', { query: 'heron body', min_confidence: 0.5, limit: 100 });
+    assert.equal(strict.items.length + Number(strict['below_min_confidence']), 51);
+  });
+  it('says when filters are what leaves nothing', async () => {
+    const { call, put } = setUp();
+    await put('a', 'a heron');
+    for (const query of ['heron', '']) {
+      assert.equal((await call('recall', { query, category: 'other' }))['reason'], 'filtered_out');
+    }
+    assert.equal((await call('recall', { query: 'swan', category: 'other' }))['reason'], 'no_match');
+    assert.equal((await call('recall', { query: 'heron', offset: 5 }))['reason'], 'no_match');
+  });
+  it('says why each hit came, in one line', async () => {
+    const { call, put } = setUp();
+    await put('pond', { content: 'The heron came yesterday', speaker: 'user' }, { tags: ['bird'] });
+    const { items } = await call('recall', { query: 'when did my heron come to the pond, bird?', explain: true });
+    assert.equal(
+      (items[0] as Sure).why,
+      'heron (body); come (body); pond (key); bird (tags); said by the user; tells a time',
+    );
+    assert.equal('why' in ((await call('recall', { query: 'heron' })).items[0] ?? {}), false);
   });
 });
 

@@ -144,6 +144,7 @@ function cachedItem(s: Session, hit: HitRow): CachedItem | undefined {
   const item: CachedItem = {
     row: entity.row,
     version: entity.version,
+    body: entity.body,
     id: entity.id,
     key: entity.key,
     json: itemJson(entity, hit.links === 0 ? [] : linksOf(s, entity.row)),
