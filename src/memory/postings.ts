@@ -43,9 +43,14 @@ export class Postings {
   #poolFloats = new Float32Array(this.#pool.buffer);
   #poolEnd = 1; // 0 means "no block"
 
+  // The term lists themselves, one behind the other.
+  #lists = new Int32Array(1 << 14);
+  #listsEnd = 0;
+
   // By place, the order in which rows came.
   #bodies = new Int32Array(1 << 8);
   #lengths = new Int32Array(1 << 8);
+  #listAt = new Int32Array(1 << 8);
   #workspaces = new Int32Array(1 << 8);
   #categories = new Int32Array(1 << 8);
   #alive = new Uint8Array(1 << 8);
@@ -72,7 +77,7 @@ export class Postings {
 
   /** Bytes of its arrays; keys and row numbers come on top, about a fifth as much. */
   get bytes(): number {
-    return this.#pool.byteLength + 12 * this.#hashes.length + 29 * this.#bodies.length;
+    return this.#pool.byteLength + this.#lists.byteLength + 12 * this.#hashes.length + 33 * this.#bodies.length;
   }
 
   /** True when more rows have left than are in it: then building it anew frees memory and time. */
@@ -88,6 +93,11 @@ export class Postings {
     this.#places.set(body, place);
     this.#bodies[place] = body;
     this.#lengths[place] = terms.length - LIST_HEAD;
+    this.#listAt[place] = this.#listsEnd;
+    if (this.#listsEnd + terms.length > this.#lists.length)
+      this.#lists = grown(this.#lists, Math.ceil(1.5 * (this.#listsEnd + terms.length)));
+    this.#lists.set(terms, this.#listsEnd);
+    this.#listsEnd += terms.length;
     this.#workspaces[place] = this.#numberOf(workspace);
     this.#categories[place] = this.#numberOf(category);
     this.#alive[place] = 1;
@@ -121,6 +131,12 @@ export class Postings {
   /** Rows that hold the term with this (signed) hash. */
   frequency(term: number): number {
     return this.#counts[this.#slotOf(term)] ?? 0;
+  }
+
+  /** Where a row's term list stands, until another row is added; undefined for one that is not in it. */
+  listOf(body: number): { readonly words: Int32Array; readonly offset: number } | undefined {
+    const place = this.#places.get(body);
+    return place === undefined ? undefined : { words: this.#lists, offset: this.#listAt[place] ?? 0 };
   }
 
   /** Whether any row has exactly this key. */
@@ -255,6 +271,7 @@ export class Postings {
     const length = 2 * this.#bodies.length;
     this.#bodies = grown(this.#bodies, length);
     this.#lengths = grown(this.#lengths, length);
+    this.#listAt = grown(this.#listAt, length);
     this.#workspaces = grown(this.#workspaces, length);
     this.#categories = grown(this.#categories, length);
     this.#touched = new Int32Array(length);

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 
 import type { Clock } from '../../src/clock.ts';
 import { OPERATIONS } from '../../src/engine/operations.ts';
-import { rank } from '../../src/memory/rank.ts';
+import { rank, WEIGHTS } from '../../src/memory/rank.ts';
 import { OWNER } from '../../src/memory/scope.ts';
 import { analyseQuery } from '../../src/memory/query.ts';
 import type { Principal, Scope } from '../../src/memory/types.ts';
@@ -77,7 +77,10 @@ const spot = (p: { workspace: string; category: string; key: string }): string =
 async function scores(tx: Reader, query: string): Promise<[string, number][]> {
   const asked = analyseQuery(query, 64, tx.nowMs);
   const statistics = await tx.termStatistics(asked.terms);
-  const ranked = rank(await tx.candidates(scopeOf(null), asked, {}, 200), asked, statistics).take(200);
+  // What is newer depends on the order of writing, which the fresh index does not share.
+  const weights = { ...WEIGHTS, newerNearly: Infinity, changeNearly: Infinity };
+  const candidates = await tx.candidates(scopeOf(null), asked, {}, 200);
+  const ranked = rank(candidates, asked, statistics, weights).take(200);
   const items = await tx.items(
     scopeOf(null),
     ranked.map((one) => one.body),

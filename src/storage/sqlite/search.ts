@@ -205,12 +205,14 @@ function listOf(s: Session, body: number): Int32Array {
 }
 
 function toCandidate(s: Session, body: number, keyIsQuery: boolean): Candidate | undefined {
+  const posted = s.ram?.postings?.listOf(body);
+  if (posted !== undefined) return { body, ...posted, keyIsQuery };
   const known = s.terms.offsetOf(body);
   if (known !== undefined) return { body, words: s.terms.words, offset: known, keyIsQuery };
-  const stored = s.sql.get<{ terms: Buffer; entity: number }>('SELECT terms, entity FROM body WHERE id = ?', body);
+  const stored = s.sql.get<{ terms: Buffer }>('SELECT terms FROM body WHERE id = ?', body);
   if (stored === undefined) return undefined;
   if (stored.terms.length === 0) return { body, words: listOf(s, body), offset: 0, keyIsQuery };
-  const offset = s.terms.put(body, stored.entity, stored.terms);
+  const offset = s.terms.put(body, stored.terms);
   if (offset !== undefined) return { body, words: s.terms.words, offset, keyIsQuery };
   return { body, words: new Int32Array(new Uint8Array(stored.terms).buffer), offset: 0, keyIsQuery };
 }

@@ -70,13 +70,7 @@ export class TermArena {
   /** Replaced when full, so lists that a running query holds stay as they are. */
   words = new Int32Array(ARENA_WORDS);
   #offsets = new Map<number, number>();
-  #owners = new Map<number, number>();
   #end = 0;
-
-  /** The entity row that a kept body belongs to, or undefined. */
-  ownerOf(body: number): number | undefined {
-    return this.#owners.get(body);
-  }
 
   /** Where the list of a body begins, or undefined. */
   offsetOf(body: number): number | undefined {
@@ -84,19 +78,17 @@ export class TermArena {
   }
 
   /** Copies a stored list in; undefined when it is too long to be worth it. */
-  put(body: number, owner: number, stored: Uint8Array): number | undefined {
+  put(body: number, stored: Uint8Array): number | undefined {
     const length = stored.byteLength / 4;
     if (length > ARENA_WORDS / 16) return undefined;
     if (this.#end + length > ARENA_WORDS) {
       this.words = new Int32Array(ARENA_WORDS);
       this.#offsets.clear();
-      this.#owners.clear();
       this.#end = 0;
     }
     const offset = this.#end;
     new Uint8Array(this.words.buffer, offset * 4, stored.byteLength).set(stored);
     this.#offsets.set(body, offset);
-    this.#owners.set(body, owner);
     this.#end += length;
     return offset;
   }
