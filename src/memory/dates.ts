@@ -69,8 +69,13 @@ function monthNumber(name: string): number {
   return MONTHS.findIndex((month) => month.startsWith(name.toLowerCase().slice(0, 3)));
 }
 
+/** Every form below has one of these; most queries have none, and pay for one look instead of fifteen. */
+const MAY_NAME_A_DAY =
+  /\d|\b(?:yesterday|today|tonight|ago|before|back|last|past|previous|this)\b|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|sun|mon|tue|wed|thu|fri|sat)/i;
+
 /** What `text` says of days, in English, seen from `nowMs` (Unix milliseconds, UTC). Empty when it says nothing. */
 export function parseSpans(text: string, nowMs: number): DaySpan[] {
+  if (!MAY_NAME_A_DAY.test(text)) return [];
   const now = new Date(nowMs);
   const today = Math.floor(nowMs / DAY_MS);
   const spans: DaySpan[] = [];

@@ -20,6 +20,15 @@ const TWO_WRONG_WEIGHT = 0.4;
 /** A shorter beginning is that of too many words. */
 const PREFIX_MIN_CHARS = 3;
 
+/**
+ * How the words begin among which an unknown word is looked for: as it does, or without its second letter, which may be one
+ * too many or have changed places with the third. A wrong first letter is rare, and would make every word a candidate.
+ */
+export function vocabularyBeginnings(term: string): string[] {
+  const [first = '', second = '', third = ''] = term;
+  return [...new Set([first + second, first + third])];
+}
+
 /** How many wrong letters a word may have: none in short ones and in numbers, where each letter counts. */
 export function wrongLettersMax(term: string): number {
   if (/\d/.test(term) || term.length < 4) return 0;

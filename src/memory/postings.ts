@@ -133,10 +133,15 @@ export class Postings {
     return this.#counts[this.#slotOf(term)] ?? 0;
   }
 
-  /** Where a row's term list stands, until another row is added; undefined for one that is not in it. */
-  listOf(body: number): { readonly words: Int32Array; readonly offset: number } | undefined {
+  /** The term lists of all rows; replaced when it grows. */
+  get lists(): Int32Array {
+    return this.#lists;
+  }
+
+  /** Where a row's list begins in {@link lists}; undefined for one that is not in it. */
+  listAt(body: number): number | undefined {
     const place = this.#places.get(body);
-    return place === undefined ? undefined : { words: this.#lists, offset: this.#listAt[place] ?? 0 };
+    return place === undefined ? undefined : this.#listAt[place];
   }
 
   /** Whether any row has exactly this key. */

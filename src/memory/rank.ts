@@ -47,8 +47,8 @@ export const WEIGHTS: Weights = {
   tellsNumber: 1.15,
   dayFactor: 2.5,
   dayShare: 0.25,
-  newerNearly: 0.5,
-  newerAlike: 0.6,
+  newerNearly: 0.85,
+  newerAlike: 0.5,
   changeNearly: 0.35,
   changeAlike: 0.33,
 };
@@ -246,7 +246,9 @@ export function rank(
   const sessions = new SessionSums(terms.length);
   const byTurn = new Map<number, number>();
   let best = 0;
-  for (const [i, { body, words, offset }] of candidates.entries()) {
+  let i = -1;
+  for (const { body, words, offset } of candidates) {
+    i += 1;
     const length = count(words, offset, scoring);
     const norm = K1 * (1 - B + (B * length) / statistics.meanLength);
     const score = bm25(scoring.frequencies, worth, norm) + bm25(scoring.pairs, pairWorth, norm);
@@ -269,7 +271,9 @@ export function rank(
     byTurn.set(turnKey(session, words[offset + FACTS.turn] ?? 0), score);
   }
   const sessionShare = sessions.shares();
-  for (const [i, { keyIsQuery, words, offset }] of candidates.entries()) {
+  i = -1;
+  for (const { keyIsQuery, words, offset } of candidates) {
+    i += 1;
     const place = words[offset + FACTS.session] ?? 0;
     const lastSaid = place === 0 ? 0 : (byTurn.get(turnKey(place, (words[offset + FACTS.turn] ?? 0) - 2)) ?? 0);
     const session = sessionShare[sessionAt[i] ?? -1] ?? 0;

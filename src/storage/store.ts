@@ -62,7 +62,7 @@ export interface Reader {
   linksOf(scope: Scope, row: number): Awaitable<readonly Link[]>;
   /** How many live rows hold each term, and the size of the index. */
   termStatistics(terms: readonly string[]): Awaitable<TermStatistics>;
-  /** Words of the live index that begin with the same letter as this one, with the rows that hold them. */
+  /** Words of the live index that begin as `vocabularyBeginnings` says, with the rows that hold them. */
   vocabulary(term: string): Awaitable<Iterable<VocabularyWord>>;
   /** At most `count` rows that hold any of the terms, best first by the index's own score, inside scope and filters. */
   candidates(scope: Scope, query: TextQuery, filters: Filters, count: number): Awaitable<readonly Candidate[]>;

@@ -5,6 +5,7 @@ import { layerOf } from '../../src/memory/retention.ts';
 import { jaccard, trigrams } from '../../src/memory/similarity.ts';
 import { mayRead } from '../../src/memory/scope.ts';
 import { packEntity } from '../../src/memory/document.ts';
+import { vocabularyBeginnings } from '../../src/memory/near.ts';
 import type {
   Entity,
   EntityPatch,
@@ -150,7 +151,7 @@ export class ModelStore implements Writer {
       for (const word of new Set(this.#pack(e).tokens.split(/[ \n]+/))) rows.set(word, (rows.get(word) ?? 0) + 1);
     }
     return [...rows]
-      .filter(([word]) => word !== '' && word[0] === term[0])
+      .filter(([word]) => word !== '' && vocabularyBeginnings(term).some((beginning) => word.startsWith(beginning)))
       .map(([word, n]) => ({ term: word, rows: n }));
   }
   candidates(scope: Scope, query: { terms: readonly string[]; keyText: string }, filters: Filters, count: number) {

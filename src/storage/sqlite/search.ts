@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { LIMITS } from '../../limits.ts';
 import { LIST_HEAD, packEntity } from '../../memory/document.ts';
 import { hash32 } from '../../memory/similarity.ts';
-import type { VocabularyWord } from '../../memory/near.ts';
+import { vocabularyBeginnings, type VocabularyWord } from '../../memory/near.ts';
 import type { Candidate, Filters, Scope, TermStatistics } from '../../memory/types.ts';
 import type { TextQuery } from '../store.ts';
 import type { Session } from './session.ts';
@@ -76,18 +76,19 @@ export function termStatistics(s: Session, terms: readonly string[]): TermStatis
   };
 }
 
-/** Words looked at for one unknown word: about 1 us each. */
-const VOCABULARY_MAX = 20_000;
+/** Words looked at for one beginning: about 2 us each. */
+const VOCABULARY_MAX = 1_000;
 
 /** See `Reader.vocabulary`. */
 export function vocabulary(s: Session, term: string): VocabularyWord[] {
-  const first = String.fromCodePoint(term.codePointAt(0) ?? 0);
-  return s.sql.all<VocabularyWord>(
-    `SELECT term, doc AS rows FROM temp.vocabulary WHERE col = 'terms' AND term >= ? AND term < ? LIMIT ?`,
-    first,
-    // The highest code point: above every word that begins with the letter.
-    `${first}\u{10FFFF}`,
-    VOCABULARY_MAX,
+  return vocabularyBeginnings(term).flatMap((beginning) =>
+    s.sql.all<VocabularyWord>(
+      `SELECT term, doc AS rows FROM temp.vocabulary WHERE col = 'terms' AND term >= ? AND term < ? LIMIT ?`,
+      beginning,
+      // The highest code point: above every word that begins so.
+      `${beginning}\u{10FFFF}`,
+      VOCABULARY_MAX,
+    ),
   );
 }
 
@@ -205,8 +206,9 @@ function listOf(s: Session, body: number): Int32Array {
 }
 
 function toCandidate(s: Session, body: number, keyIsQuery: boolean): Candidate | undefined {
-  const posted = s.ram?.postings?.listOf(body);
-  if (posted !== undefined) return { body, ...posted, keyIsQuery };
+  const postings = s.ram?.postings;
+  const posted = postings?.listAt(body);
+  if (postings && posted !== undefined) return { body, words: postings.lists, offset: posted, keyIsQuery };
   const known = s.terms.offsetOf(body);
   if (known !== undefined) return { body, words: s.terms.words, offset: known, keyIsQuery };
   const stored = s.sql.get<{ terms: Buffer }>('SELECT terms FROM body WHERE id = ?', body);
