@@ -28,7 +28,7 @@ export interface CachedItem extends Omit<Item, 'usage'> {
 }
 
 /** Bytes of finished items that a connection keeps which searches: with fewer most hits of 10,000 rows are made anew. */
-export const ITEMS_SEARCHED_MAX_BYTES = 24 * 1024 * 1024;
+export const ITEMS_SEARCHED_MAX_BYTES = 12 * 1024 * 1024;
 /** The same for the other connections, which mostly show the newest rows. */
 export const ITEMS_SHOWN_MAX_BYTES = 4 * 1024 * 1024;
 
@@ -68,7 +68,7 @@ const ARENA_WORDS = 1 << 20;
 /** Term lists by body number, side by side in one array: no garbage to collect. A body never changes; when full it starts anew. */
 export class TermArena {
   /** Replaced when full, so lists that a running query holds stay as they are. */
-  words = new Int32Array(ARENA_WORDS);
+  words = new Int32Array(0);
   #offsets = new Map<number, number>();
   #end = 0;
 
@@ -81,7 +81,8 @@ export class TermArena {
   put(body: number, stored: Uint8Array): number | undefined {
     const length = stored.byteLength / 4;
     if (length > ARENA_WORDS / 16) return undefined;
-    if (this.#end + length > ARENA_WORDS) {
+    // The first list makes the arena as well: a connection that ranks nothing needs none.
+    if (this.#end + length > this.words.length) {
       this.words = new Int32Array(ARENA_WORDS);
       this.#offsets.clear();
       this.#end = 0;
