@@ -36,6 +36,8 @@ const LINE_END_CHARS = 64;
 const FRAME_CHARS = 400;
 /** What stands before a pinned memory and behind each. */
 const WHOLE_END_CHARS = 16;
+/** The shortest line that says anything. */
+const LEAST_WHOLE_BYTES = 48;
 /** A token has at least so many bytes on average in every language that was looked at: English four, Chinese about three. */
 const TOKEN_BYTES = 3;
 /** The important rows are looked for among so many times as many newest ones. */
@@ -43,9 +45,9 @@ const IMPORTANT_AMONG = 4;
 /** Rows fetched at a time: hardly more lines fit. */
 const CHUNK_MAX = 256;
 
-/** Only a query has to search. */
-function costOf({ query = '' }: ContextInput): Cost {
-  return query === '' ? 'point' : 'scan';
+/** The newest lines are a few rows; a query searches, and whole memories are read and sorted. */
+function costOf({ query = '', maxTokens }: ContextInput): Cost {
+  return query === '' && maxTokens === undefined ? 'point' : 'scan';
 }
 
 /** Gathers a briefing: pinned rows first, no row twice, no more than fits a prompt. */
@@ -58,10 +60,10 @@ export const context = reads<ContextInput, ContextOutput>(costOf, async (tx, sco
   const pinned = lines.flush();
   if (limit > 0) {
     for (const category of categories.length === 0 ? [''] : categories) {
-      if (lines.cut && !whole) break;
+      if (lines.full) break;
       const filters: Filters = category === '' ? {} : { category };
       if (query !== '') await lines.take(limit, await relevant(tx, scope, { ...input, query }, filters));
-      else await lines.take(limit, whole ? important(tx, scope, filters, limit) : byTime(tx, scope, filters));
+      else await lines.take(limit, whole ? await important(tx, scope, filters, limit) : byTime(tx, scope, filters));
     }
   }
   const newest = lines.flush();
@@ -83,11 +85,10 @@ function byTime(tx: Reader, scope: Scope, filters: Filters): Source {
 }
 
 /** The newest rows, the more important first: an order that changes only when a memory does, so that a prompt can be kept. */
-function important(tx: Reader, scope: Scope, filters: Filters, limit: number): Source {
-  return async (at, count) => {
-    const rows = await tx.recent(scope, filters, IMPORTANT_AMONG * limit, 0);
-    return rows.toSorted((a, b) => b.importance - a.importance || b.version - a.version).slice(at, at + count);
-  };
+async function important(tx: Reader, scope: Scope, filters: Filters, limit: number): Promise<Source> {
+  const rows = await tx.recent(scope, filters, IMPORTANT_AMONG * limit, 0);
+  const sorted = rows.toSorted((a, b) => b.importance - a.importance || b.version - a.version);
+  return (at, count) => sorted.slice(at, at + count);
 }
 
 async function relevant(
@@ -118,15 +119,24 @@ class Lines {
     this.#whole = whole;
   }
 
+  /** True when nothing more can be shown: a line did not fit, or no whole memory that says anything would. */
+  get full(): boolean {
+    return this.#whole ? this.#left < LEAST_WHOLE_BYTES : this.cut;
+  }
+
   async take(limit: number, source: Source): Promise<void> {
     let taken = 0;
     // One fetch is enough unless rows were seen before: then it goes on behind them.
     const chunk = Math.min(CHUNK_MAX, limit + Math.min(this.#seen.size, LIMITS.alwaysOnMax));
     // A whole memory that is too long leaves room for a shorter one behind it.
-    for (let at = 0; taken < limit && (this.#whole || !this.cut); at += chunk) {
+    for (let at = 0; taken < limit && !this.full; at += chunk) {
       const items = await source(at, chunk);
       for (const item of items) {
-        if (taken >= limit || (this.cut && !this.#whole)) break;
+        if (taken >= limit) break;
+        if (this.full) {
+          this.cut = true;
+          return;
+        }
         if (this.#add(item)) taken += 1;
       }
       if (items.length < chunk) return;

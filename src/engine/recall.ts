@@ -29,6 +29,8 @@ export interface RecallInput {
   readonly minConfidence?: number;
   /** Says of each hit why it came. */
   readonly explain?: boolean;
+  /** Most characters of hits; absent: as many as one answer may have. */
+  readonly maxChars?: number;
 }
 
 /** Why a recall found nothing. */
@@ -72,7 +74,7 @@ export const recall = reads<RecallInput, RecallOutput>('scan', async (tx, scope,
   }
   const hits = page.hits();
   const below = found.below > 0 ? { below: found.below } : {};
-  if (hits.length > 0) {
+  if (hits.length > 0 || page.cut) {
     return { hits: packHits(hits), ...below, ...(page.cut && { nextOffset: input.offset + hits.length }) };
   }
   if (input.offset === 0 && found.below > 0) return { hits: packHits([]), ...below, empty: 'below_floor' };
@@ -87,7 +89,7 @@ async function whyNothing(tx: Reader, scope: Scope, input: RecallInput): Promise
   const empty = await emptiness(tx, scope);
   if (empty === 'store_empty' || input.offset > 0 || Object.keys(input.filters).length === 0) return empty;
   const unfiltered = { ...input, filters: {}, minConfidence: 0, limit: 1, trustWeight: 0 };
-  if (input.query.trim() === '') return 'filtered_out';
+  if (input.query.trim() === '') return (await tx.recent(scope, {}, 1, 0)).length > 0 ? 'filtered_out' : 'no_match';
   return (await search(tx, scope, unfiltered)).total > 0 ? 'filtered_out' : 'no_match';
 }
 
@@ -99,7 +101,13 @@ export interface RecallManyInput {
 /** Answers each search as {@link recall} would. */
 export const recallMany = reads<RecallManyInput, readonly RecallOutput[]>('scan', async (tx, scope, { asked }) => {
   const found: RecallOutput[] = [];
-  for (const one of asked) found.push(await recall.run(tx, scope, one));
+  // One bound for all of them: what has no room is cut, and `next_offset` says so.
+  let left: number = LIMITS.answerMaxChars;
+  for (const one of asked) {
+    const output = await recall.run(tx, scope, { ...one, maxChars: left });
+    left = Math.max(0, left - output.hits.text.length);
+    found.push(output);
+  }
   return found;
 });
 
@@ -255,7 +263,10 @@ class Page {
     }
     const shownJson = previewCap === undefined ? item.json : previewItem(item.json, previewCap);
     const text = shownJson + (this.#notes.get(item.body) ?? '');
-    if (this.#shown.length > 0 && this.#chars + text.length > LIMITS.answerMaxChars) {
+    const { maxChars } = this.#input;
+    const room = maxChars ?? LIMITS.answerMaxChars;
+    // Alone, the first hit always fits; beside other queries only where there is room.
+    if ((this.#shown.length > 0 || maxChars !== undefined) && this.#chars + text.length > room) {
       this.full = true;
       this.cut = true;
       return;

@@ -156,11 +156,15 @@ function back(count: number, unit: string, now: Date): DaySpan {
   return { from: unit === 'weekend' ? monday + 5 : monday, to: monday + 6, unit: 'week' };
 }
 
+/** The last day that JavaScript's dates can hold (ECMA-262, section 21.4.1.1). */
+const LAST_DAY = 100_000_000;
+
 /** Day and month of each day, as tokens of the index; 0 has none. Asked for, they bring up what has no word in common. */
 export function dateTokens(days: readonly number[]): string[] {
   const tokens = new Set<string>();
   for (const day of days) {
-    if (day === 0) continue;
+    // Day 0 stands for none; what no calendar has, such as a year of six digits, has no token.
+    if (day === 0 || !(Math.abs(day) <= LAST_DAY)) continue;
     const date = new Date(day * DAY_MS).toISOString();
     tokens.add(date.slice(0, 10));
     tokens.add(date.slice(0, 7));

@@ -9,6 +9,8 @@ export interface FindableText {
   readonly key: string;
   readonly tags: readonly string[];
   readonly category: string;
+  /** Sessions of one name in different workspaces are different ones. */
+  readonly workspace?: string;
   /** What was said just before it in the same session, when it is a turn of one. */
   readonly before?: string | undefined;
   /** When it was written, Unix milliseconds; absent: not known. */
@@ -176,7 +178,8 @@ function dayNamed(text: string, day: number): number {
 }
 
 /** Packs the tokens of an entity. Pure: the same texts always give the same list. */
-export function packEntity({ bodyJson, key, tags, category, before = '', writtenMs = 0 }: FindableText): Packed {
+export function packEntity(entity: FindableText): Packed {
+  const { bodyJson, key, tags, category, workspace = '', before = '', writtenMs = 0 } = entity;
   const said = readBody(bodyJson);
   const { turn, speaker, text, caption } = said;
   const isUser = USER.test(speaker);
@@ -205,7 +208,7 @@ export function packEntity({ bodyJson, key, tags, category, before = '', written
   if (tellsChange(text)) traits |= TRAITS.change;
   const head = [
     ...fields.map((field) => field.length),
-    turn === undefined ? 0 : hash32(turn.session) | 0,
+    turn === undefined ? 0 : hash32(`${workspace}\0${category}\0${turn.session}`) | 0,
     day,
     traits,
     Math.round(turn?.turn ?? 0) | 0,

@@ -26,7 +26,9 @@ const PREFIX_MIN_CHARS = 3;
  */
 export function vocabularyBeginnings(term: string): string[] {
   const [first = '', second = '', third = ''] = term;
-  return [...new Set([first + second, first + third])];
+  // The word itself first: what it is the beginning of is found however many words begin nearly so.
+  const beginnings = term.length < PREFIX_MIN_CHARS ? [] : [term];
+  return [...new Set([...beginnings, first + second + third, first + third, first + second])];
 }
 
 /** How many wrong letters a word may have: none in short ones and in numbers, where each letter counts. */
@@ -63,8 +65,10 @@ export function editDistance(a: string, b: string, max: number): number {
 export function nearTerms(term: string, vocabulary: Iterable<VocabularyWord>): NearTerm[] {
   const max = wrongLettersMax(term);
   const found: { term: string; weight: number; rows: number }[] = [];
+  const seen = new Set([term]);
   for (const { term: word, rows } of vocabulary) {
-    if (word === term) continue;
+    if (seen.has(word)) continue;
+    seen.add(word);
     if (term.length >= PREFIX_MIN_CHARS && word.startsWith(term)) {
       found.push({ term: word, weight: PREFIX_WEIGHT, rows });
       continue;

@@ -4,7 +4,8 @@ import { STOP_TOKENS } from './text.ts';
 
 /** Fields that say what a memory is about. */
 const ABOUT = FIELDS.findIndex(({ name }) => name === 'category');
-const STOP_HASHES: ReadonlySet<number> = new Set([...STOP_TOKENS].map((token) => hash32(token) | 0));
+/** Hashes of the function words. */
+export const STOP_HASHES: ReadonlySet<number> = new Set([...STOP_TOKENS].map((token) => hash32(token) | 0));
 
 /** The different words of a list that say what it is about, function words aside. */
 export function aboutWords(words: Int32Array, offset: number): Set<number> {

@@ -1,10 +1,9 @@
 import { dayMatch } from './dates.ts';
 import { FACTS, FIELDS, LIST_HEAD, TRAITS } from './document.ts';
-import { aboutWords, sharedWords } from './newer.ts';
+import { aboutWords, sharedWords, STOP_HASHES } from './newer.ts';
 import { BestFirst, nthLargest } from './order.ts';
 import type { AnalysedQuery } from './query.ts';
 import { hash32 } from './similarity.ts';
-import { STOP_TOKENS } from './text.ts';
 import type { Candidate, TermStatistics } from './types.ts';
 
 /** BM25's saturation and length constants (Robertson and Zaragoza, 2009), as they do best on chats and long answers alike. */
@@ -61,7 +60,6 @@ export const NAMED_SCORE = 1_000_000;
 
 const SPEAKER = FIELDS.findIndex(({ name }) => name === 'speaker');
 const CONTEXT = FIELDS.findIndex(({ name }) => name === 'question_before');
-const STOP_HASHES: ReadonlySet<number> = new Set([...STOP_TOKENS].map((token) => hash32(token) | 0));
 
 /** Inverse document frequency, the form that never gets negative: ln(1 + (N - df + .5) / (df + .5)). */
 export function inverseFrequency(rows: number, frequency: number): number {
@@ -268,7 +266,8 @@ export function rank(
     }
     if (session === 0) continue;
     sessionAt[i] = sessions.add(session, scoring.stated, length);
-    byTurn.set(turnKey(session, words[offset + FACTS.turn] ?? 0), score);
+    const place = turnKey(session, words[offset + FACTS.turn] ?? 0);
+    byTurn.set(place, Math.max(score, byTurn.get(place) ?? 0));
   }
   const sessionShare = sessions.shares();
   i = -1;

@@ -61,7 +61,10 @@ type AnyRun = (tx: Reader, scope: Scope, input: unknown) => Promise<unknown>;
 function roughBytes(input: unknown): number {
   let bytes = 200;
   if (typeof input === 'object' && input !== null) {
-    for (const value of Object.values(input)) if (typeof value === 'string') bytes += value.length;
+    for (const value of Object.values(input)) {
+      if (typeof value === 'string') bytes += value.length;
+      else if (Array.isArray(value)) for (const member of value) bytes += roughBytes(member);
+    }
   }
   return bytes;
 }

@@ -30,6 +30,9 @@ const toAnswer = (outcome: Outcome): Answer =>
 type AnyRun<Tx> = (tx: Tx, scope: Call['scope'], input: unknown) => Promise<unknown>;
 const runOf = <Tx>(call: Call): AnyRun<Tx> => OPERATIONS[call.name as OperationName].run as unknown as AnyRun<Tx>;
 
+/** Filling that met a lock or a full disk is tried again after this. */
+const WARM_UP_AGAIN_MS = 1_000;
+
 /** Answers leave at the latest after this: the main thread works on the first ones while the next are being read. */
 const ANSWER_AFTER_MS = 0.25;
 
@@ -110,6 +113,7 @@ function serve(store: StoreReader, writer: StoreWriter | null): void {
       try {
         if (!store.warmUp()) return;
       } catch {
+        setTimeout(warmUp, WARM_UP_AGAIN_MS).unref();
         // Without what is kept in memory the index on disk answers, and fewer look-alikes are found; both only cost time.
         return;
       }
@@ -131,6 +135,7 @@ function serve(store: StoreReader, writer: StoreWriter | null): void {
       }
       await writeAll(writer, message);
       await afterBatch();
+      warmUp();
     });
   });
   send({ kind: 'open' });

@@ -274,7 +274,7 @@ export function openWriter(options: OpenOptions): StoreWriter {
     session,
     clock: options.clock,
     derived,
-    rows: new LiveRows(derived),
+    rows: new LiveRows(derived, { tokens: true }),
     busyTimeoutMs: options.busyTimeoutMs,
     seenSeq: -1,
     othersWrote: false,
@@ -282,12 +282,16 @@ export function openWriter(options: OpenOptions): StoreWriter {
   let rebuild = indexIsCurrent(session.sql) ? null : new Rebuild();
   const rebuildStep = (): boolean => {
     if (rebuild === null) return false;
-    beginWrite(context);
     try {
+      beginWrite(context);
       const changes = rebuild.step(session, monotonicMs);
       db.exec('COMMIT');
-      if (changes === null) rebuild = null;
-      else context.rows.committed(changes);
+      if (changes !== null) context.rows.committed(changes);
+      else {
+        rebuild = null;
+        // Another process may have made some of the lists anew: that is no operation, and nobody could follow it.
+        context.rows.reset();
+      }
     } finally {
       if (db.inTransaction) db.exec('ROLLBACK');
     }

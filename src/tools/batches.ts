@@ -50,7 +50,7 @@ export const recallMany = defineTool({
     queries: z
       .array(z.string())
       .describe('Each as for mimir_recall.')
-      .register(RULES, { itemsMax: LIMITS.recallManyMax, maxBytes: LIMITS.queryMaxChars }),
+      .register(RULES, { itemsMax: LIMITS.recallManyMax, maxBytes: LIMITS.bodyJsonMaxBytes }),
     category: filter('Only this category.'),
     limit: clamped('Hits for each, at most 100.', 0, 100).default(5),
     workspace_hash: name('Only this workspace, "" too.').optional(),

@@ -75,10 +75,15 @@ export const remember = defineTool({
   },
 });
 
+const FIRST_MOMENT_MS = Date.parse('0001-01-01T00:00:00Z');
+const LAST_MOMENT_MS = Date.parse('9999-12-31T23:59:59Z');
+
 /** A moment as a client writes it, in Unix milliseconds. */
 export function momentOf(tool: string, text: string): number {
   const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw invalidArgument(tool, 'now', 'is no date', 'an ISO 8601 date, such as 2026-03-01');
+  // What lies outside of four-digit years is a mistake, and no calendar below would take it.
+  if (!(ms >= FIRST_MOMENT_MS && ms <= LAST_MOMENT_MS))
+    throw invalidArgument(tool, 'now', 'is no date', 'an ISO 8601 date, such as 2026-03-01');
   return ms;
 }
 
@@ -226,7 +231,7 @@ export const context = defineTool({
       maxBytes: LIMITS.bodyJsonMaxBytes,
       emptyIsAbsent: true,
     }).optional(),
-    max_tokens: clamped('Most tokens; whole memories.', 200, 10_000).optional(),
+    max_tokens: clamped('Most tokens, 200 to 10000.', 200, 10_000).optional(),
     now: filter('As for mimir_recall.'),
     workspace_hash: name('Only this workspace.').optional(),
   }),

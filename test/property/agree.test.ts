@@ -57,12 +57,20 @@ const filters = merged(
   optional('includeArchived', fc.boolean()),
 );
 
+/** What makes a memory a turn of a conversation. */
+const said = fc.record({
+  speaker: fc.constantFrom('user', 'heron'),
+  session: fc.constantFrom('s', 't'),
+  turn: fc.integer({ min: 1, max: 4 }),
+});
 const memory = merged(
   fc.record({
     category,
     key,
     recallWhen: fc.constant([]),
-    bodyJson: text.map((words) => JSON.stringify({ content: words.join(' ') })),
+    bodyJson: fc
+      .tuple(text, fc.option(said, { freq: 1, nil: {} }))
+      .map(([words, more]) => JSON.stringify({ content: words.join(' '), ...more })),
   }),
   optional(
     'tags',

@@ -344,3 +344,59 @@ test('a reader sees what another connection committed, also through a kept brows
   reader.close();
   writer.close();
 });
+
+test('large memories are taken into memory a few at a time', async (t) => {
+  const { writer, path } = open(temporaryFolder(t), testClock());
+  const words = Array.from({ length: 60_000 }, (_, i) => `w${i}`).join(' ');
+  for (let i = 0; i < 6; i++) {
+    const input = { category: 'c', key: `k${i}`, bodyJson: JSON.stringify(`${words} ${i}`), recallWhen: [] };
+    await write(writer, scopeOf(''), (tx) => OPERATIONS.remember.run(tx, scopeOf(''), input));
+  }
+  const options = { path, key: null, clock: testClock(), busyTimeoutMs: 100 };
+  const reader = openReader(options, 'searches');
+  let steps = 0;
+  while (reader.cold && reader.warmUp()) steps += 1;
+  assert.ok(steps >= 2, `${steps} steps`);
+  assert.equal((await reader.snapshot((tx) => scores(tx, 'w59999'))).length, 6);
+  reader.close();
+  writer.close();
+});
+
+test('many rows of one operation of another process are counted as many, and taken over anew', async (t) => {
+  const { writer, path } = open(temporaryFolder(t), testClock());
+  const options = { path, key: null, clock: testClock(), busyTimeoutMs: 100 };
+  const reader = openReader(options, 'searches');
+  while (reader.cold && reader.warmUp());
+  for (let many = 0; many < 5; many++) {
+    const memories = Array.from({ length: 500 }, (_, i) => ({
+      category: 'c',
+      key: `k${many}-${i}`,
+      bodyJson: `"heron ${many} ${i}"`,
+      recallWhen: [],
+    }));
+    await write(writer, scopeOf(''), (tx) => OPERATIONS.remember_many.run(tx, scopeOf(''), { memories }));
+  }
+  assert.equal((await reader.snapshot((tx) => scores(tx, 'heron'))).length, 200);
+  assert.equal(reader.cold, true, 'it fills anew instead of following 2,500 changes');
+  while (reader.cold && reader.warmUp());
+  assert.equal((await reader.snapshot(async (tx) => tx.termStatistics(['heron']))).frequencies[0], 2_500);
+  reader.close();
+  writer.close();
+});
+
+test('a private turn is no context for what another agent says next', async (t) => {
+  const { writer } = open(temporaryFolder(t), testClock());
+  const say = async (turn: number, agentId: string, visibility: string, content: string): Promise<void> => {
+    const bodyJson = JSON.stringify({ content, speaker: agentId, session: 's', turn });
+    const input = { category: 'c', key: `t${turn}`, bodyJson, recallWhen: [], agentId, visibility };
+    await write(writer, scopeOf(''), (tx) => OPERATIONS.remember.run(tx, scopeOf(''), input));
+  };
+  await say(1, 'x', 'private', 'Will the merger with Globex come?');
+  await say(2, 'y', 'workspace', 'Yes, fine.');
+  await say(3, 'y', 'private', 'Who pays the plumber?');
+  await say(4, 'y', 'workspace', 'Me.');
+  const found = async (query: string): Promise<number> => (await writer.snapshot((tx) => scores(tx, query))).length;
+  assert.equal(await found('globex'), 1, 'only the private turn itself');
+  assert.equal(await found('plumber'), 2, "the agent's own words are context for it");
+  writer.close();
+});

@@ -4,7 +4,7 @@ import { canonicalJson } from '../../src/memory/canonical.ts';
 import { layerOf } from '../../src/memory/retention.ts';
 import { jaccard, trigrams } from '../../src/memory/similarity.ts';
 import { mayRead } from '../../src/memory/scope.ts';
-import { packEntity } from '../../src/memory/document.ts';
+import { packEntity, readBody } from '../../src/memory/document.ts';
 import { vocabularyBeginnings } from '../../src/memory/near.ts';
 import type {
   Entity,
@@ -38,13 +38,25 @@ export class ModelStore implements Writer {
   /** When each body was written. */
   readonly #written = new Map<number, number>();
 
-  #newBody(): number {
+  /** What was said before each body. */
+  readonly #before = new Map<number, string>();
+
+  #newBody(e: NewEntity, row: number): number {
     this.#written.set(++this.#body, this.nowMs);
+    const { turn } = readBody(e.bodyJson);
+    if (turn === undefined) return this.#body;
+    const [last] = this.entities
+      .filter((one) => one.row !== row && !one.archived && one.workspace === e.workspace && one.category === e.category)
+      .filter((one) => one.visibility !== 'private' || one.agentId === e.agentId)
+      .map((one) => ({ row: one.row, said: readBody(one.bodyJson) }))
+      .filter(({ said }) => said.turn?.session === turn.session && said.turn.turn < turn.turn)
+      .toSorted((a, b) => (b.said.turn?.turn ?? 0) - (a.said.turn?.turn ?? 0) || b.row - a.row);
+    if (last !== undefined) this.#before.set(this.#body, last.said.text);
     return this.#body;
   }
 
   #pack(e: Entity) {
-    return packEntity({ ...e, writtenMs: this.#written.get(e.body) ?? 0 });
+    return packEntity({ ...e, writtenMs: this.#written.get(e.body) ?? 0, before: this.#before.get(e.body) });
   }
   #used = new Set<number>();
 
@@ -224,11 +236,12 @@ export class ModelStore implements Writer {
     };
   }
   create(_scope: Scope, entity: NewEntity): Entity {
+    const row = ++this.#rows;
     const made: Entity = {
       ...entity,
-      row: ++this.#rows,
+      row,
       version: ++this.#version,
-      body: this.#newBody(),
+      body: this.#newBody(entity, row),
       bodyHash: createHash('sha256').update(canonicalJson(entity.bodyJson)).digest('hex'),
       createdAtMs: this.nowMs,
       usage: { count: 0, lastAtMs: this.nowMs },
@@ -246,7 +259,7 @@ export class ModelStore implements Writer {
       ...next,
       bodyHash,
       version: ++this.#version,
-      body: textChanged ? this.#newBody() : entity.body,
+      body: textChanged ? this.#newBody(next, entity.row) : entity.body,
     };
     return true;
   }

@@ -71,7 +71,7 @@ describe('a packed list', () => {
       ],
     );
     assert.equal(terms.length, LIST_HEAD + length);
-    assert.equal(terms[FACTS.session], hash32('s') | 0);
+    assert.equal(terms[FACTS.session], hash32('\0c\0s') | 0);
     assert.equal(terms[FACTS.day], 19_485);
     assert.deepEqual(ownTokens(tokens), ['i', 'like', 'it', 'do', 'you']);
   });

@@ -311,6 +311,20 @@ describe('memories', () => {
   });
 });
 
+describe('many questions about large memories', () => {
+  it('share one bound, and each says where it was cut', async () => {
+    const { call } = setUp();
+    const large = JSON.stringify({ content: `apple ${'x'.repeat(900_000)}` });
+    for (let i = 0; i < 4; i++)
+      await call('remember', { category: 'c', key: `k${i}`, body_json: large.replace('xx', `x${i}`) });
+    const answer = await call('recall_many', { queries: Array<string>(12).fill('apple') });
+    const results = answer['results'] as readonly (Answer & { next_offset?: number })[];
+    assert.ok(JSON.stringify(results).length < 3 * LIMITS.answerMaxChars);
+    assert.equal(results[0]?.items.length, 4);
+    assert.deepEqual([results[11]?.items.length, results[11]?.next_offset], [0, 0]);
+  });
+});
+
 describe('how sure a recall is', () => {
   type Sure = Shown & { readonly confidence: number; readonly why?: string };
   const MANY_WORDS = 'heron ' + Array.from({ length: 30 }, (_, i) => `word${i}`).join(' ');
@@ -425,6 +439,9 @@ describe('many at once', () => {
         ['nothing', [], 'no_match'],
       ],
     );
+    for (const now of ['soon', '-271821-04-20', '+275760-09-13']) {
+      assert.equal((await call('recall', { query: 'what was yesterday', now }))['field'], 'now');
+    }
     assert.equal((await call('recall_many', { queries: [7] }))['field'], 'queries[0]');
     assert.equal((await call('recall_many', { queries: ['a'], now: 'soon' }))['field'], 'now');
   });

@@ -22,9 +22,10 @@ export interface LiveRowSink {
   filled(): void;
 }
 
-/** Rows read in one step of filling: a step stays below 20 ms, so nobody waits long for it. */
+/** One step of filling ends after so many rows or bytes of stored lists, so that nobody waits long for it. */
 const STEP_ROWS = 500;
-/** Operations that are followed one by one, about 25 us each; after more, filling anew in steps holds nobody up. */
+const STEP_BYTES = 1024 * 1024;
+/** Changes that are followed one by one, about 25 us each; after more, filling anew in steps holds nobody up. */
 const FOLLOW_MAX = 2_000;
 
 interface StoredRow {
@@ -53,12 +54,15 @@ function toLiveRow(row: StoredRow): LiveRow {
  */
 export class LiveRows {
   readonly #sink: LiveRowSink;
+  readonly #columns: string;
   /** Bodies with a smaller number have not been added yet. */
   #cursor = Number.POSITIVE_INFINITY;
   #warm = false;
 
-  constructor(sink: LiveRowSink) {
+  /** Packed tokens are read only for a sink that wants them: they are as large as the lists. */
+  constructor(sink: LiveRowSink, wants: { readonly tokens: boolean }) {
     this.#sink = sink;
+    this.#columns = wants.tokens ? STORED_ROW : STORED_ROW.replace('b.tokens', "'' AS tokens");
   }
 
   /** True when nothing is left to fill. */
@@ -79,17 +83,21 @@ export class LiveRows {
     if (this.#cursor === Number.POSITIVE_INFINITY) {
       this.#cursor = 1 + (sql.get<{ id: number | null }>('SELECT max(id) AS id FROM body')?.id ?? 0);
     }
-    const rows = sql.all<StoredRow & { current: number }>(
-      `SELECT ${STORED_ROW}, e.body = b.id AND e.archived = 0 AS current FROM body b CROSS JOIN entity e ON e.row = b.entity
-       WHERE b.id < ? ORDER BY b.id DESC LIMIT ?`,
-      this.#cursor,
-      STEP_ROWS,
-    );
+    // Where no old bodies lie in between, hardly any row is skipped; the ones that are cost a look and no reading of their lists.
+    const rows = sql
+      .of(
+        `SELECT ${this.#columns} FROM body b CROSS JOIN entity e ON e.row = b.entity AND e.body = b.id AND e.archived = 0
+         WHERE b.id < ? ORDER BY b.id DESC`,
+      )
+      .iterate(this.#cursor) as IterableIterator<StoredRow>;
+    let count = 0;
+    let bytes = 0;
     for (const row of rows) {
-      if (row.current === 1) this.#sink.add(toLiveRow(row));
+      this.#sink.add(toLiveRow(row));
       this.#cursor = row.body;
+      bytes += row.terms.length + row.tokens.length;
+      if (++count === STEP_ROWS || bytes > STEP_BYTES) return;
     }
-    if (rows.length === STEP_ROWS) return;
     this.#cursor = 0;
     this.#warm = true;
     this.#sink.filled();
@@ -107,30 +115,35 @@ export class LiveRows {
 
   /** Takes over what the operations after `seq` up to another changed, or starts again when they are too many. */
   follow(sql: Statements, afterSeq: number, upToSeq: number): void {
-    if (upToSeq - afterSeq > FOLLOW_MAX || upToSeq < afterSeq) this.reset();
-    else this.committed(changesBetween(sql, afterSeq, upToSeq));
+    const touched = upToSeq < afterSeq ? null : versionsBetween(sql, afterSeq, upToSeq);
+    if (touched === null) this.reset();
+    else for (const row of touched) this.committed(changesOf(sql, row, this.#columns));
   }
 }
 
-function changesBetween(sql: Statements, afterSeq: number, upToSeq: number): LiveChange[] {
-  const changes: LiveChange[] = [];
+/** Numbers of the versions that these operations made, or null when they are too many to follow. */
+function versionsBetween(sql: Statements, afterSeq: number, upToSeq: number): number[] | null {
   const touched = sql.all<{ row: number }>(
-    `SELECT row FROM changes WHERE seq > ? AND seq <= ? AND kind = 'version' ORDER BY seq, n`,
+    `SELECT row FROM changes WHERE seq > ? AND seq <= ? AND kind = 'version' ORDER BY seq, n LIMIT ?`,
     afterSeq,
     upToSeq,
+    FOLLOW_MAX + 1,
   );
-  const at = `SELECT ${STORED_ROW}, v.archived FROM version v CROSS JOIN body b ON b.id = v.body CROSS JOIN entity e ON e.row = v.entity`;
+  return touched.length > FOLLOW_MAX ? null : touched.map(({ row }) => row);
+}
+
+function changesOf(sql: Statements, row: number, columns: string): LiveChange[] {
+  const at = `SELECT ${columns}, v.archived FROM version v CROSS JOIN body b ON b.id = v.body CROSS JOIN entity e ON e.row = v.entity`;
   type At = StoredRow & { archived: number };
-  for (const { row } of touched) {
-    const after = sql.get<At>(`${at} WHERE v.id = ?`, row);
-    const before = sql.get<At>(
-      `${at} WHERE v.id = (SELECT max(p.id) FROM version p WHERE p.id < ? AND p.entity = (SELECT entity FROM version WHERE id = ?))`,
-      row,
-      row,
-    );
-    if (before?.body === after?.body && before?.archived === after?.archived) continue;
-    if (before?.archived === 0) changes.push({ ...toLiveRow(before), by: -1 });
-    if (after?.archived === 0) changes.push({ ...toLiveRow(after), by: 1 });
-  }
+  const after = sql.get<At>(`${at} WHERE v.id = ?`, row);
+  const before = sql.get<At>(
+    `${at} WHERE v.id = (SELECT max(p.id) FROM version p WHERE p.id < ? AND p.entity = (SELECT entity FROM version WHERE id = ?))`,
+    row,
+    row,
+  );
+  if (before?.body === after?.body && before?.archived === after?.archived) return [];
+  const changes: LiveChange[] = [];
+  if (before?.archived === 0) changes.push({ ...toLiveRow(before), by: -1 });
+  if (after?.archived === 0) changes.push({ ...toLiveRow(after), by: 1 });
   return changes;
 }

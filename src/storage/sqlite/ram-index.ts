@@ -12,12 +12,15 @@ import { indexIsCurrent } from './schema.ts';
  */
 export class RamIndex {
   #postings = new Postings();
-  readonly #rows = new LiveRows({
-    clear: () => (this.#postings = new Postings()),
-    add: (row) => this.#postings.add(row),
-    remove: (row) => this.#postings.remove(row),
-    filled: () => undefined,
-  });
+  readonly #rows = new LiveRows(
+    {
+      clear: () => (this.#postings = new Postings()),
+      add: (row) => this.#postings.add(row),
+      remove: (row) => this.#postings.remove(row),
+      filled: () => undefined,
+    },
+    { tokens: false },
+  );
   #seenSeq = -1;
   #tooLarge = false;
 
@@ -38,6 +41,13 @@ export class RamIndex {
     if (this.#seenSeq >= 0 && seq !== this.#seenSeq) this.#rows.follow(sql, this.#seenSeq, seq);
     this.#seenSeq = seq;
     if (this.#postings.wasteful) this.#rows.reset();
+    this.#giveUpWhenTooLarge();
+  }
+
+  #giveUpWhenTooLarge(): void {
+    if (this.#postings.bytes <= LIMITS.ramIndexMaxBytes) return;
+    this.#tooLarge = true;
+    this.#rows.reset();
   }
 
   /**
@@ -47,9 +57,7 @@ export class RamIndex {
   warmUp(sql: Statements): boolean {
     if (!indexIsCurrent(sql)) return false;
     this.#rows.warmUp(sql);
-    if (this.#postings.bytes <= LIMITS.ramIndexMaxBytes) return true;
-    this.#tooLarge = true;
-    this.#rows.reset();
-    return false;
+    this.#giveUpWhenTooLarge();
+    return !this.#tooLarge;
   }
 }

@@ -1,6 +1,7 @@
 import { packEntity, readBody } from '../../memory/document.ts';
 import { TOKENISER_VERSION } from '../../memory/text.ts';
 import { wordsOf, type LiveChange } from './live.ts';
+import { indexIsCurrent } from './schema.ts';
 import { indexBody, scopeTokens, unindexBody } from './search.ts';
 import type { Session } from './session.ts';
 import { placeTurn, turnBefore } from './turns.ts';
@@ -18,6 +19,7 @@ interface OldRow {
   readonly workspace: string;
   readonly category: string;
   readonly key: string;
+  readonly agentId: string;
   readonly archived: number;
   readonly tags: string;
   readonly at_ms: number;
@@ -32,9 +34,10 @@ export class Rebuild {
 
   /** One step in the open write transaction; answers what it changed, or null when nothing was left and the file says so. */
   step(s: Session, nowMs: () => number): LiveChange[] | null {
+    if (indexIsCurrent(s.sql)) return null;
     const until = nowMs() + STEP_MS;
     const rows = s.sql.all<OldRow>(
-      `SELECT b.id, b.json, b.tokens, b.terms, b.entity, e.workspace, e.category, e.key, e.archived, v.tags,
+      `SELECT b.id, b.json, b.tokens, b.terms, b.entity, e.workspace, e.category, e.key, e.archived, e.agent_id AS agentId, v.tags,
          (SELECT o.at_ms FROM version w CROSS JOIN operations o ON o.seq = w.seq WHERE w.entity = e.row AND w.body = b.id ORDER BY w.id LIMIT 1) AS at_ms
        FROM body b CROSS JOIN entity e ON e.row = b.entity AND e.body = b.id CROSS JOIN version v ON v.id = e.version
        WHERE b.id > ? ORDER BY b.id LIMIT ?`,
@@ -56,9 +59,10 @@ export class Rebuild {
 function remake(s: Session, row: OldRow): LiveChange[] {
   const { id, workspace, category, key } = row;
   const { turn } = readBody(row.json);
-  const before = turn === undefined ? undefined : turnBefore(s, row, turn);
+  const before = turn === undefined ? undefined : turnBefore(s, row.entity, row, turn);
   const { tokens, terms } = packEntity({
     bodyJson: row.json,
+    workspace,
     key,
     category,
     tags: JSON.parse(row.tags) as string[],

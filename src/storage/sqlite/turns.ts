@@ -6,19 +6,26 @@ interface Place {
   readonly category: string;
 }
 
-/** The body that came just before a turn in its session, or undefined: a turn is understood by it. */
+/**
+ * The body that came just before a turn in its session, or undefined: a turn is understood by it. A private one is no context
+ * for what another agent says: its words would make that findable for all.
+ */
 export function turnBefore(
   s: Session,
-  { workspace, category }: Place,
+  entity: number,
+  { workspace, category, agentId }: Place & { readonly agentId: string },
   { session, turn }: Turn,
 ): { readonly id: number; readonly json: string } | undefined {
   return s.sql.get<{ id: number; json: string }>(
     `SELECT b.id, b.json FROM turn t CROSS JOIN entity e ON e.row = t.entity CROSS JOIN body b ON b.id = e.body
-     WHERE t.session = ? AND t.category = ? AND t.workspace = ? AND t.turn < ? AND e.archived = 0 ORDER BY t.turn DESC LIMIT 1`,
+     WHERE t.session = ? AND t.category = ? AND t.workspace = ? AND t.turn < ? AND e.archived = 0
+       AND (e.visibility <> 'private' OR e.agent_id = ?) AND t.entity <> ? ORDER BY t.turn DESC, t.entity DESC LIMIT 1`,
     session,
     category,
     workspace,
     turn,
+    agentId,
+    entity,
   );
 }
 

@@ -55,7 +55,7 @@ function verifyBodies(s: Session, report: (problem: string) => void): number {
   let live = 0;
   const rows = s.sql.db
     .prepare(
-      `SELECT b.id, b.json, b.hash, b.tokens, e.key, e.category, e.archived, v.tags,
+      `SELECT b.id, b.json, b.hash, b.tokens, e.workspace, e.key, e.category, e.archived, v.tags,
          (SELECT p.json FROM body p WHERE p.id = b.before) AS before,
          (SELECT o.at_ms FROM version w CROSS JOIN operations o ON o.seq = w.seq WHERE w.entity = e.row AND w.body = b.id ORDER BY w.id LIMIT 1) AS at_ms
        FROM entity e JOIN version v ON v.id = e.version JOIN body b ON b.id = e.body`,
@@ -65,6 +65,7 @@ function verifyBodies(s: Session, report: (problem: string) => void): number {
     json: string;
     hash: Buffer;
     tokens: string;
+    workspace: string;
     key: string;
     category: string;
     archived: number;
@@ -78,6 +79,7 @@ function verifyBodies(s: Session, report: (problem: string) => void): number {
     if (!hash.equals(row.hash)) report(`body ${row.id}: its text was changed afterwards`);
     const { tokens } = packEntity({
       bodyJson: row.json,
+      workspace: row.workspace,
       key: row.key,
       tags: JSON.parse(row.tags) as string[],
       category: row.category,

@@ -80,10 +80,10 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
 
   const addBody = (
     entity: number,
-    findable: { bodyJson: string; workspace: string; key: string; tags: readonly string[]; category: string },
+    findable: Pick<Entity, 'bodyJson' | 'workspace' | 'key' | 'tags' | 'category' | 'agentId'>,
   ) => {
     const { turn } = readBody(findable.bodyJson);
-    const before = turn === undefined ? undefined : turnBefore(s, findable, turn);
+    const before = turn === undefined ? undefined : turnBefore(s, entity, findable, turn);
     const { tokens, terms } = packEntity({
       ...findable,
       writtenMs: s.nowMs,
