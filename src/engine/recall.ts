@@ -3,8 +3,9 @@ import { explain } from '../memory/explain.ts';
 import { previewItem } from '../memory/item.ts';
 import { confidenceOf, NAMED_SCORE, plainScore, rank, scoreOfConfidence } from '../memory/rank.ts';
 import { strengthNow } from '../memory/retention.ts';
-import { nearTerms, type NearTerm } from '../memory/near.ts';
+import { nearTerms, ONE_WRONG_WEIGHT, slips, type NearTerm } from '../memory/near.ts';
 import { analyseQuery, withNear, type AnalysedQuery } from '../memory/query.ts';
+import { tokenise } from '../memory/text.ts';
 import type { Filters, Scope, TermStatistics } from '../memory/types.ts';
 import type { Awaitable, Item, Reader } from '../storage/store.ts';
 import { hitOf, packHits, type Hit, type PackedHits } from './hits.ts';
@@ -126,7 +127,14 @@ const SPELT_MAX = 4;
 async function spelt(tx: Reader, query: AnalysedQuery, { frequencies }: TermStatistics): Promise<AnalysedQuery> {
   const unknown = query.terms.filter((_, i) => frequencies[i] === 0).slice(0, SPELT_MAX);
   const near: NearTerm[] = [];
-  for (const term of unknown) near.push(...nearTerms(term, await tx.vocabulary(term)));
+  for (const term of unknown) {
+    const variants = [...new Set(slips(query.typed.get(term) ?? '').flatMap(tokenise))];
+    const held = (await tx.termStatistics(variants)).frequencies;
+    near.push(
+      ...variants.flatMap((variant, i) => ((held[i] ?? 0) > 0 ? [{ term: variant, weight: ONE_WRONG_WEIGHT }] : [])),
+    );
+    near.push(...nearTerms(term, await tx.vocabulary(term)));
+  }
   return near.length === 0 ? query : withNear(query, near);
 }
 

@@ -15,7 +15,8 @@ export interface VocabularyWord {
 const NEAR_MAX = 6;
 /** A word typed in part is most likely meant; one or two wrong letters are a guess. */
 const PREFIX_WEIGHT = 0.8;
-const ONE_WRONG_WEIGHT = 0.6;
+/** See {@link NearTerm.weight}. */
+export const ONE_WRONG_WEIGHT = 0.6;
 const TWO_WRONG_WEIGHT = 0.4;
 /** A shorter beginning is that of too many words. */
 const PREFIX_MIN_CHARS = 3;
@@ -29,6 +30,25 @@ export function vocabularyBeginnings(term: string): string[] {
   // The word itself first: what it is the beginning of is found however many words begin nearly so.
   const beginnings = term.length < PREFIX_MIN_CHARS ? [] : [term];
   return [...new Set([...beginnings, first + second + third, first + third, first + second])];
+}
+
+/** A longer word is no slip of the fingers, and its variants would be too many to look up. */
+const SLIP_MAX_CHARS = 24;
+
+/**
+ * What a mistyped word may have been: itself with two neighbours swapped back, or without one letter. Made of the word as it
+ * was typed, because a wrong ending hides the stem: "stagign" has none, "staging" has that of "stage".
+ */
+export function slips(word: string): string[] {
+  if (wrongLettersMax(word) === 0 || word.length > SLIP_MAX_CHARS) return [];
+  const variants = new Set<string>();
+  for (let i = 0; i < word.length; i++) {
+    const [a = '', b = ''] = [word[i], word[i + 1]];
+    if (a !== b) variants.add(word.slice(0, i) + b + a + word.slice(i + 2));
+    variants.add(word.slice(0, i) + word.slice(i + 1));
+  }
+  variants.delete(word);
+  return [...variants];
 }
 
 /** How many wrong letters a word may have: none in short ones and in numbers, where each letter counts. */

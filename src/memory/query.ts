@@ -8,6 +8,8 @@ export interface AnalysedQuery {
   readonly terms: string[];
   /** What each term is worth beside one that was typed, 0..1. */
   readonly shares: readonly number[];
+  /** The words as they were typed, in lower case, by their term. */
+  readonly typed: ReadonlyMap<string, string>;
   /** The query as a key would be written. */
   readonly keyText: string;
   /** Neighbours in the query, as places in `terms`. */
@@ -31,6 +33,8 @@ export function withNear(query: AnalysedQuery, near: readonly NearTerm[]): Analy
     shares: [...query.shares, ...fresh.map(({ weight }) => weight)],
   };
 }
+
+const WORD = /\p{L}{4,}/gu;
 
 /** Days that are looked for by their token, and what one is worth beside a word. */
 const DATES_MAX = 16;
@@ -61,6 +65,7 @@ export function analyseQuery(text: string, termsMax: number, nowMs: number): Ana
   return {
     terms,
     shares: [...words.map(() => 1), ...dates.map(() => DATE_SHARE)],
+    typed: new Map((text.toLowerCase().match(WORD) ?? []).map((word) => [tokenise(word)[0] ?? '', word])),
     keyText: text.trim(),
     pairs: [...pairs.values()],
     firstPerson: FIRST_PERSON.test(text),

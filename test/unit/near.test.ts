@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 
 import fc from 'fast-check';
 
-import { editDistance, nearTerms, wrongLettersMax } from '../../src/memory/near.ts';
+import { editDistance, nearTerms, slips, wrongLettersMax } from '../../src/memory/near.ts';
 
 /** The definition itself, without bounds: what a word costs letter by letter. */
 function slowly(a: string, b: string): number {
@@ -55,6 +55,12 @@ describe('words that are nearly those of the store', () => {
       );
     });
   }
+  it('are also what a slip of the fingers makes of a word with an ending', () => {
+    assert.ok(slips('stagign').includes('staging'));
+    assert.ok(slips('hosst').includes('host'));
+    assert.deepEqual([slips('abc'), slips('port8767'), slips('x'.repeat(30))], [[], [], []]);
+    assert.equal(slips('aabb').includes('aabb'), false);
+  });
   it('the likelier the word the more it counts, and more than the one that was typed none does', () => {
     const weights = nearTerms('heron', [
       { term: 'herons', rows: 1 },

@@ -360,6 +360,20 @@ describe('how sure a recall is', () => {
     const strict = await call('recall', { query: 'heron body', min_confidence: 0.5, limit: 100 });
     assert.equal(strict.items.length + Number(strict['below_min_confidence']), 51);
   });
+  it('finds what a mistyped word was meant to be, also where the ending is wrong', async () => {
+    const { call, put } = setUp();
+    await put('a', 'the staging host is called heron');
+    await put('b', 'the production cluster');
+    const { items } = await call('recall', { query: 'which hsot is stagign?' });
+    assert.deepEqual(
+      items.map(({ key }) => key),
+      ['a'],
+    );
+    assert.match(
+      String((await call('recall', { query: 'stagign', explain: true })).items[0]?.['why']),
+      /^stage \(body\)/,
+    );
+  });
   it('says when filters are what leaves nothing', async () => {
     const { call, put } = setUp();
     await put('a', 'a heron');
