@@ -203,9 +203,12 @@ interface Scored {
 /** The same rows, verified and certain ones higher; named ones stay first. */
 async function byTrust(tx: Reader, scope: Scope, rows: readonly Scored[], weight: number): Promise<Scored[]> {
   const trust = new Map<number, number>();
-  for (const { body } of rows) {
-    const [item] = await tx.items(scope, [body]);
-    if (item !== undefined) trust.set(body, item.verified ? 1 : Math.min(1, Math.max(0, item.certainty)));
+  const items = await tx.items(
+    scope,
+    rows.map(({ body }) => body),
+  );
+  for (const { body, verified, certainty } of items) {
+    trust.set(body, verified ? 1 : Math.min(1, Math.max(0, certainty)));
   }
   const named = rows.filter(({ score }) => score >= NAMED_SCORE);
   const others = rows.slice(named.length);

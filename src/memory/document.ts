@@ -153,8 +153,6 @@ export function questionsOf(text: string): { readonly stated: string; readonly a
 export interface Packed {
   /** Each field on a line; every token has a space on both sides. */
   readonly tokens: string;
-  /** How many tokens. */
-  readonly length: number;
   /**
    * The form that ranking reads: how many tokens each field has, the {@link FACTS}, then the 32-bit hash of every token. Two
    * different terms of one store share a hash with a chance of one in billions. Signed, because the engine keeps signed
@@ -200,7 +198,6 @@ export function packEntity(entity: FindableText): Packed {
     context.stated,
   ];
   const fields = [...texts.map(tokenise), dateTokens([day, named])];
-  const length = fields.reduce((sum, field) => sum + field.length, 0);
   let traits = 0;
   if (isUser) traits |= TRAITS.user;
   if (mentionsTime(text)) traits |= TRAITS.time;
@@ -216,7 +213,6 @@ export function packEntity(entity: FindableText): Packed {
   ];
   return {
     tokens: fields.map((field) => (field.length === 0 ? ' ' : ` ${field.join(' ')} `)).join('\n'),
-    length,
     terms: Int32Array.from([...head, ...fields.flatMap((field) => field.map(hash32))]),
   };
 }

@@ -4,7 +4,7 @@ import { canonicalJson } from '../../src/memory/canonical.ts';
 import { layerOf } from '../../src/memory/retention.ts';
 import { jaccard, trigrams } from '../../src/memory/similarity.ts';
 import { mayRead } from '../../src/memory/scope.ts';
-import { packEntity, readBody } from '../../src/memory/document.ts';
+import { LIST_HEAD, packEntity, readBody } from '../../src/memory/document.ts';
 import { vocabularyBeginnings } from '../../src/memory/near.ts';
 import type {
   Entity,
@@ -150,7 +150,7 @@ export class ModelStore implements Writer {
   }
   termStatistics(terms: readonly string[]) {
     const packed = this.entities.filter((e) => !e.archived).map((e) => this.#pack(e));
-    const length = packed.reduce((sum, one) => sum + one.length, 0);
+    const length = packed.reduce((sum, one) => sum + one.terms.length - LIST_HEAD, 0);
     return {
       rows: packed.length,
       meanLength: packed.length === 0 ? 1 : Math.max(1, length / packed.length),
