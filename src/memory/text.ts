@@ -20,6 +20,8 @@ const FUNCTION_WORDS = (
 const RUN = /[\p{L}\p{N}\p{M}_]+(?:[.'’\-/:@#+\\,]+[\p{L}\p{N}\p{M}_]+)*/gu;
 const JOINERS = /[.'’\-/:@#+\\,_]+/u;
 const PLAIN_WORD = /^[a-z]+$/;
+/** "v24", "pg15", "16gb": a word and a number, and no hash, which changes between them again and again. */
+const WORD_AND_NUMBER = /^(?:([a-z]{1,12})(\d{1,12})|(\d{1,12})([a-z]{1,12}))$/;
 const ASCII_ONLY = /^[\x20-\x7e\s]*$/;
 /** Scripts that are written without spaces between words, and Hangul, whose particles stick to the word. */
 const UNSPACED =
@@ -97,6 +99,11 @@ function pushPart(part: string, into: string[]): void {
   const lower = fold(part);
   if (lower === '') return;
   into.push(stem(lower));
+  const joined = WORD_AND_NUMBER.exec(lower);
+  if (joined !== null) {
+    for (const piece of joined.slice(1)) if (piece !== undefined) into.push(stem(piece));
+    return;
+  }
   if (lower === part || PLAIN_WORD.test(part.slice(1))) return;
   const pieces = part.match(SUB_WORDS);
   if (pieces !== null && pieces.length > 1) for (const piece of pieces) into.push(stem(fold(piece)));

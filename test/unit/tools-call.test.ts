@@ -327,7 +327,7 @@ describe('many questions about large memories', () => {
 
 describe('how sure a recall is', () => {
   type Sure = Shown & { readonly confidence: number; readonly why?: string };
-  const MANY_WORDS = 'heron ' + Array.from({ length: 30 }, (_, i) => `word${i}`).join(' ');
+  const MANY_WORDS = 'heron ' + Array.from({ length: 26 }, (_, i) => `zebra${String.fromCodePoint(97 + i)}`).join(' ');
 
   it('stands in each hit, and falls from one to the next', async () => {
     const { call, put } = setUp();
