@@ -54,7 +54,7 @@ export const LIMITS = {
    * and a query of words that the store hardly knows gets nothing (docs/retrieval.md).
    */
   confidenceFloor: 0.08,
-  /** The live rows in a reader's memory: about 600 bytes a row, so up to 200,000 rows; larger stores are searched on disk. */
+  /** The live rows in a reader's memory: about 1,100 bytes a row of 50 words, so up to 120,000 rows; larger stores are searched on disk. */
   ramIndexMaxBytes: 128 * MIB,
   /** Rows that look alike are compared exactly only among this many. */
   similarCandidatesMax: 5,

@@ -3,7 +3,8 @@ import { bulletOf, wholeBulletOf } from '../memory/item.ts';
 import type { Filters, Scope } from '../memory/types.ts';
 import type { Awaitable, Item, Reader } from '../storage/store.ts';
 import { hitOf, packHits, type Hit, type PackedHits } from './hits.ts';
-import { emptiness, search } from './recall.ts';
+import { emptiness } from './recall.ts';
+import { search } from './search.ts';
 import { reads, type Cost } from './operation.ts';
 
 /** Which memories a briefing shows. */
@@ -97,7 +98,7 @@ async function relevant(
   { query, limit, nowMs }: ContextInput & { readonly query: string },
   filters: Filters,
 ): Promise<Source> {
-  const asked = { query, filters, limit, offset: 0, minDecay: 0, ...(nowMs !== undefined && { nowMs }) };
+  const asked = { query, filters, limit, offset: 0, ...(nowMs !== undefined && { nowMs }) };
   const found = await search(tx, scope, asked);
   return (_, count) =>
     tx.items(

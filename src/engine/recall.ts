@@ -1,33 +1,19 @@
 import { LIMITS } from '../limits.ts';
-import { explain } from '../memory/explain.ts';
 import { previewItem } from '../memory/item.ts';
-import { confidenceOf, NAMED_SCORE, plainScore, rank, scoreOfConfidence } from '../memory/rank.ts';
 import { strengthNow } from '../memory/retention.ts';
-import { nearTerms, ONE_WRONG_WEIGHT, slips, type NearTerm } from '../memory/near.ts';
-import { analyseQuery, withNear, type AnalysedQuery } from '../memory/query.ts';
-import { tokenise } from '../memory/text.ts';
-import type { Filters, Scope, TermStatistics } from '../memory/types.ts';
+import type { Scope } from '../memory/types.ts';
 import type { Awaitable, Item, Reader } from '../storage/store.ts';
 import { hitOf, packHits, type Hit, type PackedHits } from './hits.ts';
 import { widened } from './lookup.ts';
 import { reads } from './operation.ts';
+import { search, type Asked, type Found } from './search.ts';
 
 /** A search, or with a blank query a browse from the newest change on. */
-export interface RecallInput {
-  readonly query: string;
-  readonly filters: Filters;
-  readonly limit: number;
-  readonly offset: number;
-  /** What "yesterday" counts from, Unix milliseconds; absent: the clock. */
-  readonly nowMs?: number;
+export interface RecallInput extends Asked {
   /** Rows weaker than this are left out; 0 leaves out none. */
   readonly minDecay: number;
-  /** How much a verified or certain row gains on a relevant one; absent: relevance alone. */
-  readonly trustWeight?: number;
   /** Bytes shown of each body; absent: all. */
   readonly previewCap?: number;
-  /** Rows less likely to answer are held back, 0..1; absent: the default floor. */
-  readonly minConfidence?: number;
   /** Says of each hit why it came. */
   readonly explain?: boolean;
   /** Most characters of hits; absent: as many as one answer may have. */
@@ -118,104 +104,6 @@ export async function emptiness(tx: Reader, scope: Scope): Promise<Emptiness> {
   if ((await tx.recent(all, {}, 1, 0)).length > 0) return 'no_match';
   // Rarely reached, so it may look through the archive without an index.
   return (await tx.recent(all, { includeArchived: true }, 1, 0)).length === 0 ? 'store_empty' : 'no_match';
-}
-
-/** Words that one query may have looked up by their spelling. */
-const SPELT_MAX = 4;
-
-/** The query with what its unknown words may stand for. */
-async function spelt(tx: Reader, query: AnalysedQuery, { frequencies }: TermStatistics): Promise<AnalysedQuery> {
-  const unknown = query.terms.filter((_, i) => frequencies[i] === 0).slice(0, SPELT_MAX);
-  const near: NearTerm[] = [];
-  for (const term of unknown) {
-    const variants = [...new Set(slips(query.typed.get(term) ?? '').flatMap(tokenise))];
-    const held = (await tx.termStatistics(variants)).frequencies;
-    near.push(
-      ...variants.flatMap((variant, i) => ((held[i] ?? 0) > 0 ? [{ term: variant, weight: ONE_WRONG_WEIGHT }] : [])),
-    );
-    near.push(...nearTerms(term, await tx.vocabulary(term)));
-  }
-  return near.length === 0 ? query : withNear(query, near);
-}
-
-/** A row that answers a query. */
-export interface FoundRow {
-  readonly body: number;
-  /** How sure it is that it does, 0..1. */
-  readonly confidence: number;
-}
-
-/** What answers a query, best first. */
-export interface Found {
-  /** How many there are. */
-  readonly total: number;
-  /** Rows that hold a word of the query and were held back, because it is too unlikely that they answer it. */
-  readonly below: number;
-  take(count: number): readonly FoundRow[];
-  /** Why a row came. */
-  explain(body: number): string;
-}
-
-/** Looks for what answers a query; a row may be a twin of another. */
-export async function search(tx: Reader, scope: Scope, input: RecallInput): Promise<Found> {
-  const text = input.query.slice(0, LIMITS.queryMaxChars);
-  const typed = analyseQuery(text, LIMITS.queryTermsMax, input.nowMs ?? tx.nowMs);
-  const count = Math.min(LIMITS.candidatesMax, Math.max(LIMITS.candidatesMin, (input.limit + input.offset) * 2));
-  const known = await tx.termStatistics(typed.terms);
-  const query = await spelt(tx, typed, known);
-  const statistics = query === typed ? known : await tx.termStatistics(query.terms);
-  const candidates = await tx.candidates(scope, query, input.filters, count);
-  const ranked = rank(candidates, query, statistics);
-  const plain = plainScore(query, statistics);
-  // The heap gives the best first, so the first so many are exactly those above the floor.
-  const enough = ranked.countFrom(scoreOfConfidence(input.minConfidence ?? LIMITS.confidenceFloor, plain));
-  const below = ranked.left - enough;
-  const found = {
-    total: enough,
-    below,
-    explain: (body: number) => {
-      const candidate = candidates.find((one) => one.body === body);
-      return candidate === undefined ? '' : explain(candidate, query);
-    },
-  };
-  const toRow = ({ body, score }: Scored): FoundRow => ({ body, confidence: confidenceOf(score, plain) });
-  const weight = input.trustWeight ?? 0;
-  const next = (some: number): FoundRow[] => ranked.take(Math.min(some, ranked.left - below)).map(toRow);
-  if (weight <= 0) return { ...found, take: next };
-
-  // Trust is known of fetched rows only, so it reorders the rows that could reach the page, not all candidates.
-  const head = ranked.take(Math.min(enough, Math.max(50, (input.limit + input.offset) * 2)));
-  const trusted = (await byTrust(tx, scope, head, weight)).map(toRow);
-  return {
-    ...found,
-    take: (some) => {
-      const taken = trusted.splice(0, some);
-      return [...taken, ...next(some - taken.length)];
-    },
-  };
-}
-
-interface Scored {
-  readonly body: number;
-  readonly score: number;
-}
-
-/** The same rows, verified and certain ones higher; named ones stay first. */
-async function byTrust(tx: Reader, scope: Scope, rows: readonly Scored[], weight: number): Promise<Scored[]> {
-  const trust = new Map<number, number>();
-  const items = await tx.items(
-    scope,
-    rows.map(({ body }) => body),
-  );
-  for (const { body, verified, certainty } of items) {
-    trust.set(body, verified ? 1 : Math.min(1, Math.max(0, certainty)));
-  }
-  const named = rows.filter(({ score }) => score >= NAMED_SCORE);
-  const others = rows.slice(named.length);
-  const best = others[0]?.score ?? 0;
-  const value = ({ body, score }: Scored): number =>
-    score / Math.max(best, Number.MIN_VALUE) + weight * (trust.get(body) ?? 0);
-  return [...named, ...others.toSorted((a, b) => value(b) - value(a))];
 }
 
 /** Fetches rows in order until the page is full or there are none left. */

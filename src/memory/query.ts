@@ -8,8 +8,6 @@ export interface AnalysedQuery {
   readonly terms: string[];
   /** What each term is worth beside one that was typed, 0..1. */
   readonly shares: readonly number[];
-  /** The words as they were typed, in lower case, by their term. */
-  readonly typed: ReadonlyMap<string, string>;
   /** The query as a key would be written. */
   readonly keyText: string;
   /** Neighbours in the query, as places in `terms`. */
@@ -44,6 +42,11 @@ const FIRST_PERSON = /\b(?:i|i'm|i've|i'd|i'll|me|my|mine|myself|we|our|ours|us)
 const WHEN = /^\W*(?:when|what (?:date|day|month|year|time)|which (?:date|day|month|year)|how long|since when)\b/i;
 const HOW_MANY = /\bhow (?:many|much|often|old|far|long|tall|big|large)\b/i;
 
+/** The words of a query as they were typed, in lower case, by their term. */
+export function typedWords(text: string): ReadonlyMap<string, string> {
+  return new Map((text.toLowerCase().match(WORD) ?? []).map((word) => [tokenise(word)[0] ?? '', word]));
+}
+
 /**
  * Reads a query with the tokeniser that wrote the index. Operators, quotes and `*` are ordinary punctuation. `nowMs` (Unix
  * milliseconds) is what "yesterday" counts from.
@@ -65,7 +68,6 @@ export function analyseQuery(text: string, termsMax: number, nowMs: number): Ana
   return {
     terms,
     shares: [...words.map(() => 1), ...dates.map(() => DATE_SHARE)],
-    typed: new Map((text.toLowerCase().match(WORD) ?? []).map((word) => [tokenise(word)[0] ?? '', word])),
     keyText: text.trim(),
     pairs: [...pairs.values()],
     firstPerson: FIRST_PERSON.test(text),

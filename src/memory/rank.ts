@@ -97,7 +97,6 @@ interface Scoring {
   readonly worth: Float64Array;
   /** One bit for each term: nearly all words of a row are none of the terms, and most of them can be told by one bit. */
   readonly bits: number;
-  readonly meanLength: number;
   /** By term and term: the place of a pair, or -1. */
   readonly pairAt: Int16Array;
   /** Of the row that is being scored: occurrences of each term, weighted by field; of those it states itself; of each pair. */
@@ -229,7 +228,6 @@ export function rank(
     hashes,
     worth,
     bits: hashes.reduce((bits, hash) => bits | (1 << hash), 0),
-    meanLength: statistics.meanLength,
     pairAt,
     frequencies: new Float64Array(terms.length),
     stated: new Float64Array(terms.length),

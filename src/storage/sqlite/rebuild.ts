@@ -1,10 +1,9 @@
-import { packEntity, readBody } from '../../memory/document.ts';
 import { TOKENISER_VERSION } from '../../memory/text.ts';
 import { wordsOf, type LiveChange } from './live.ts';
 import { indexIsCurrent } from './schema.ts';
 import { indexBody, scopeTokens, unindexBody } from './search.ts';
 import type { Session } from './session.ts';
-import { placeTurn, turnBefore } from './turns.ts';
+import { BODY_WRITTEN_MS, packPlaced } from './turns.ts';
 
 /** A step holds the write lock for about so long: other processes take their turn between two steps. */
 const STEP_MS = 25;
@@ -38,7 +37,7 @@ export class Rebuild {
     const until = nowMs() + STEP_MS;
     const rows = s.sql.all<OldRow>(
       `SELECT b.id, b.json, b.tokens, b.terms, b.entity, e.workspace, e.category, e.key, e.archived, e.agent_id AS agentId, v.tags,
-         (SELECT o.at_ms FROM version w CROSS JOIN operations o ON o.seq = w.seq WHERE w.entity = e.row AND w.body = b.id ORDER BY w.id LIMIT 1) AS at_ms
+         ${BODY_WRITTEN_MS} AS at_ms
        FROM body b CROSS JOIN entity e ON e.row = b.entity AND e.body = b.id CROSS JOIN version v ON v.id = e.version
        WHERE b.id > ? ORDER BY b.id LIMIT ?`,
       this.#cursor,
@@ -58,18 +57,8 @@ export class Rebuild {
 
 function remake(s: Session, row: OldRow): LiveChange[] {
   const { id, workspace, category, key } = row;
-  const { turn } = readBody(row.json);
-  const before = turn === undefined ? undefined : turnBefore(s, row.entity, row, turn);
-  const { tokens, terms } = packEntity({
-    bodyJson: row.json,
-    workspace,
-    key,
-    category,
-    tags: JSON.parse(row.tags) as string[],
-    writtenMs: row.at_ms,
-    before: before === undefined ? undefined : readBody(before.json).text,
-  });
-  placeTurn(s, row.entity, row, turn);
+  const placed = { ...row, bodyJson: row.json, tags: JSON.parse(row.tags) as string[] };
+  const { tokens, terms, before } = packPlaced(s, row.entity, placed, row.at_ms);
   const index = row.archived === 1 ? 'text_past' : 'text';
   unindexBody(s, index, id, row.tokens, scopeTokens(row));
   indexBody(s, index, id, tokens, scopeTokens(row));
@@ -77,7 +66,7 @@ function remake(s: Session, row: OldRow): LiveChange[] {
     'UPDATE body SET tokens = ?, terms = ?, before = ? WHERE id = ?',
     tokens,
     new Uint8Array(terms.buffer),
-    before?.id ?? null,
+    before,
     id,
   );
   if (row.archived === 1) return [];

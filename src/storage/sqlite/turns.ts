@@ -1,4 +1,5 @@
-import type { Turn } from '../../memory/document.ts';
+import { packEntity, readBody, type Packed, type Turn } from '../../memory/document.ts';
+import type { Entity } from '../../memory/types.ts';
 import type { Session } from './session.ts';
 
 interface Place {
@@ -10,7 +11,7 @@ interface Place {
  * The body that came just before a turn in its session, or undefined: a turn is understood by it. A private one is no context
  * for what another agent says: its words would make that findable for all.
  */
-export function turnBefore(
+function turnBefore(
   s: Session,
   entity: number,
   { workspace, category, agentId }: Place & { readonly agentId: string },
@@ -30,7 +31,7 @@ export function turnBefore(
 }
 
 /** Notes which place in which session an entity has now; none when it is no turn. */
-export function placeTurn(s: Session, entity: number, { workspace, category }: Place, turn: Turn | undefined): void {
+function placeTurn(s: Session, entity: number, { workspace, category }: Place, turn: Turn | undefined): void {
   if (turn === undefined) {
     s.sql.run('DELETE FROM turn WHERE entity = ?', entity);
     return;
@@ -44,3 +45,24 @@ export function placeTurn(s: Session, entity: number, { workspace, category }: P
     turn.turn,
   );
 }
+
+/** What makes an entity findable, with all that decides what is context for it. */
+export type Placed = Pick<Entity, 'bodyJson' | 'workspace' | 'category' | 'key' | 'tags' | 'agentId'>;
+
+/** Packs an entity with what was said before it, and notes its own place; `before` is the body that its context came from. */
+export function packPlaced(
+  s: Session,
+  entity: number,
+  placed: Placed,
+  writtenMs: number,
+): Packed & { readonly before: number | null } {
+  const { turn } = readBody(placed.bodyJson);
+  const before = turn === undefined ? undefined : turnBefore(s, entity, placed, turn);
+  placeTurn(s, entity, placed, turn);
+  const context = before === undefined ? undefined : readBody(before.json).text;
+  return { ...packEntity({ ...placed, writtenMs, before: context }), before: before?.id ?? null };
+}
+
+/** SQL for when the body `b` of the entity `e` was written: the time of the first operation that made a version of it. */
+export const BODY_WRITTEN_MS = `(SELECT o.at_ms FROM version w CROSS JOIN operations o ON o.seq = w.seq
+  WHERE w.entity = e.row AND w.body = b.id ORDER BY w.id LIMIT 1)`;

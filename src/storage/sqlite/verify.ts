@@ -6,6 +6,7 @@ import { changeDigest, GENESIS, operationDigest, operationHash } from './chain.t
 import { payloadOf, type ChangeKind } from './payloads.ts';
 import { termStatistics, type IndexName } from './search.ts';
 import type { Session } from './session.ts';
+import { BODY_WRITTEN_MS } from './turns.ts';
 
 /** At most so many problems are listed: the first ones tell what is wrong. */
 const PROBLEMS_MAX = 100;
@@ -57,7 +58,7 @@ function verifyBodies(s: Session, report: (problem: string) => void): number {
     .prepare(
       `SELECT b.id, b.json, b.hash, b.tokens, e.workspace, e.key, e.category, e.archived, v.tags,
          (SELECT p.json FROM body p WHERE p.id = b.before) AS before,
-         (SELECT o.at_ms FROM version w CROSS JOIN operations o ON o.seq = w.seq WHERE w.entity = e.row AND w.body = b.id ORDER BY w.id LIMIT 1) AS at_ms
+         ${BODY_WRITTEN_MS} AS at_ms
        FROM entity e JOIN version v ON v.id = e.version JOIN body b ON b.id = e.body`,
     )
     .iterate() as IterableIterator<{

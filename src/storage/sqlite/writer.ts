@@ -6,7 +6,6 @@ import { LIMITS } from '../../limits.ts';
 import { canonicalJson } from '../../memory/canonical.ts';
 import { mayRead, mayWrite } from '../../memory/scope.ts';
 import { jaccard, trigrams } from '../../memory/similarity.ts';
-import { packEntity, readBody } from '../../memory/document.ts';
 import type { Entity, EntityFields, EntityPatch, NewEntity, Scope, SimilarEntity } from '../../memory/types.ts';
 import type { Writer } from '../store.ts';
 import { changeDigest } from './chain.ts';
@@ -17,7 +16,7 @@ import { payloadOf, type ChangeKind } from './payloads.ts';
 import { sqliteReader } from './reader.ts';
 import { indexBody, scopeTokens, unindexBody } from './search.ts';
 import type { Session } from './session.ts';
-import { placeTurn, turnBefore } from './turns.ts';
+import { packPlaced, type Placed } from './turns.ts';
 import { openState } from './state.ts';
 
 /** One operation while it runs: its number, and what it has touched so far. */
@@ -78,17 +77,8 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
       throw new MimirError('forbidden', 'This caller may not write into that workspace.');
   };
 
-  const addBody = (
-    entity: number,
-    findable: Pick<Entity, 'bodyJson' | 'workspace' | 'key' | 'tags' | 'category' | 'agentId'>,
-  ) => {
-    const { turn } = readBody(findable.bodyJson);
-    const before = turn === undefined ? undefined : turnBefore(s, entity, findable, turn);
-    const { tokens, terms } = packEntity({
-      ...findable,
-      writtenMs: s.nowMs,
-      before: before === undefined ? undefined : readBody(before.json).text,
-    });
+  const addBody = (entity: number, findable: Placed) => {
+    const { tokens, terms, before } = packPlaced(s, entity, findable, s.nowMs);
     const hash = createHash('sha256').update(canonicalJson(findable.bodyJson), 'utf8').digest();
     const id = s.sql.run(
       'INSERT INTO body(entity, terms, tokens, hash, json, before) VALUES (?, ?, ?, ?, ?, ?)',
@@ -97,9 +87,8 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
       tokens,
       hash,
       findable.bodyJson,
-      before?.id ?? null,
+      before,
     );
-    placeTurn(s, entity, findable, turn);
     return { id, tokens, terms };
   };
 
