@@ -23,8 +23,19 @@ export interface Config {
   readonly poolMax: number;
   readonly busyTimeoutMs: number;
   readonly cores: number;
+  /** The model that memories are embedded with; null: recall goes by words. */
+  readonly embedding: EmbeddingConfig | null;
   /** Flags of the original that do nothing here yet. */
   readonly withoutEffect: readonly string[];
+}
+
+/** Which embedding model, and where it is. */
+export interface EmbeddingConfig {
+  readonly source:
+    | { readonly kind: 'folder'; readonly folder: string }
+    | { readonly kind: 'server'; readonly endpoint: string; readonly model: string; readonly apiKey: string | null };
+  /** Memories are embedded as they come, and recall uses it; otherwise only `mimir_embed` does. */
+  readonly background: boolean;
 }
 
 /** What the command line asks for. */
@@ -59,20 +70,12 @@ const OPTIONS = {
   'llm-model': { type: 'string' },
   'embedding-endpoint': { type: 'string' },
   'embedding-model': { type: 'string' },
+  'embedding-api-key': { type: 'string' },
   'connectors-config': { type: 'string' },
   'web-auth-token': { type: 'string' },
 } as const;
 
-const WITHOUT_EFFECT = [
-  'web',
-  'llm-endpoint',
-  'llm-api-key',
-  'llm-model',
-  'embedding-endpoint',
-  'embedding-model',
-  'connectors-config',
-  'web-auth-token',
-] as const;
+const WITHOUT_EFFECT = ['web', 'connectors-config', 'web-auth-token'] as const;
 
 const LATER = 'write migrate forget prune decay stats purge reindex vault-export vault-import'.split(' ');
 
@@ -195,6 +198,7 @@ export function readCommand(argv: readonly string[], environment: Environment = 
       LIMITS.busyTimeoutMostMs,
     ),
     cores: availableParallelism(),
+    embedding: embeddingOf(values, env, expand),
     withoutEffect: WITHOUT_EFFECT.filter((name) => values[name] !== undefined),
   };
   if (transport === 'http' && !isLoopback(config.host) && config.token === null) {
@@ -204,6 +208,49 @@ export function readCommand(argv: readonly string[], environment: Environment = 
     );
   }
   return { command: 'serve', config: Object.freeze(config) };
+}
+
+interface ModelFlags {
+  readonly 'llm-endpoint'?: string | undefined;
+  readonly 'llm-model'?: string | undefined;
+  readonly 'llm-api-key'?: string | undefined;
+  readonly 'embedding-endpoint'?: string | undefined;
+  readonly 'embedding-model'?: string | undefined;
+  readonly 'embedding-api-key'?: string | undefined;
+}
+
+/**
+ * A model by name needs a server, a model without one is a folder. As in the original the server and the model for
+ * answering stand in where none for embedding is named; but then nothing is embedded unasked, because a model that answers
+ * makes poor vectors.
+ */
+function embeddingOf(
+  flags: ModelFlags,
+  env: (name: string) => string | undefined,
+  expand: (path: string) => string,
+): EmbeddingConfig | null {
+  const named = flags['embedding-model'] ?? env('MIMIR_EMBEDDING_MODEL');
+  const endpoint = flags['embedding-endpoint'] ?? env('MIMIR_EMBEDDING_ENDPOINT');
+  const server = endpoint ?? (named === undefined ? flags['llm-endpoint'] : undefined);
+  if (server === undefined) {
+    return named === undefined
+      ? null
+      : { source: { kind: 'folder', folder: resolve(expand(named)) }, background: true };
+  }
+  if (!URL.canParse(server) || !/^https?:$/.test(new URL(server).protocol)) {
+    throw usage(
+      '--embedding-endpoint must be the address of a model server.',
+      'Such as http://127.0.0.1:11434 or https://host/v1.',
+    );
+  }
+  const apiKey =
+    flags['embedding-api-key'] ??
+    env('MIMIR_EMBEDDING_API_KEY') ??
+    flags['llm-api-key'] ??
+    env('MIMIR_LLM_API_KEY') ??
+    null;
+  const model = named ?? flags['llm-model'] ?? 'llama3';
+  return { source: { kind: 'server', endpoint: server, model, apiKey }, background: named !== undefined };
 }
 
 function allowList(
@@ -261,7 +308,11 @@ Usage: mimir [serve] [flags]      serve over stdio (default) or HTTP
   --allow-host NAME       accept this Host header too (repeatable)
   --allow-origin ORIGIN   accept this web origin, with CORS (repeatable)
   --encryption-key FILE   key of an encrypted store (see mimir keygen)
+  --embedding-model NAME  search by meaning as well, with this model of the
+                          server below; without one, the folder of a model
+  --embedding-endpoint URL  Ollama, or any server with /v1/embeddings
 
-Environment: MIMIR_POOL_MAX_SIZE (16), MIMIR_BUSY_TIMEOUT_MS (5000)
+Environment: MIMIR_POOL_MAX_SIZE (16), MIMIR_BUSY_TIMEOUT_MS (5000),
+             MIMIR_EMBEDDING_MODEL, _ENDPOINT and _API_KEY
 
 Example: mimir serve --transport http --db ~/notes.db`;

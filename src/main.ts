@@ -4,12 +4,15 @@ import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
 import { writeKey } from './cli/keygen.ts';
 import { monotonicMs, systemClock } from './clock.ts';
-import { HELP, readCommand, type Config } from './config.ts';
+import { HELP, readCommand, type Config, type EmbeddingConfig } from './config.ts';
+import { OPERATIONS, type Execute } from './engine/operations.ts';
 import { errorToData, EXIT_CODES, MimirError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { print, printError, stderrLog, type Log } from './log.ts';
 import { OWNER } from './memory/scope.ts';
+import type { Scope } from './memory/types.ts';
 import { openPool, type Pool } from './pool/pool.ts';
+import type { Meaning, VectorShelf } from './provider/meaning.ts';
 import { createOffers, type Offers } from './tools/offers.ts';
 import { createTable } from './tools/table.ts';
 import type { Caller, ToolTable } from './tools/types.ts';
@@ -92,16 +95,55 @@ async function serve(config: Config): Promise<void> {
     clock: systemClock,
     log,
   });
+  const meaning = config.embedding === null ? undefined : await meaningOf(config.embedding, pool.execute, log);
   const deps = {
-    execute: pool.execute,
+    execute: meaning === undefined ? pool.execute : telling(pool.execute, meaning),
     usage: pool.usage,
     clock: systemClock,
     facts: { dbPath: config.dbPath, encrypted: config.keyFile !== null, version: version() },
+    ...(meaning !== undefined && { meaning }),
   };
   const table = createTable({ ...deps, onBug });
-  const served: Served = { table, offers: createOffers(deps), pool, log, stopped, onBug: onStrayBug };
+  const close = async (): Promise<void> => {
+    await meaning?.close();
+    await withDeadline(pool.close());
+  };
+  const served: Served = { table, offers: createOffers(deps), pool, log, stopped, onBug: onStrayBug, close };
+  meaning?.nudge();
   if (config.transport === 'http') await serveHttp(config, served);
   else await serveStandardInput(config, served);
+}
+
+/** The model of the configuration, with the store of this pool as its shelf. */
+async function meaningOf({ source, background }: EmbeddingConfig, execute: Execute, log: Log): Promise<Meaning> {
+  // Who searches by words alone does not wait for this code at the start.
+  const [{ Meaning }, { localEmbedder }, { remoteEmbedder }] = await Promise.all([
+    import('./provider/meaning.ts'),
+    import('./provider/local-embedder.ts'),
+    import('./provider/remote-embedder.ts'),
+  ]);
+  const embedder = source.kind === 'folder' ? localEmbedder(source.folder) : remoteEmbedder(source);
+  const scope: Scope = { principal: OWNER, workspace: null, actor: 'owner', client: 'embedding' };
+  const shelf: VectorShelf = {
+    open: (model, dimensions, prefix) => execute('embedding_open', scope, { model, dimensions, prefix }),
+    next: (space, count) => execute('embedding_next', scope, { space, count }),
+    put: (space, upTo, vectors) => execute('embedding_put', scope, { space, upTo, vectors }),
+  };
+  return new Meaning({ embedder, shelf, log, background });
+}
+
+/** Runs operations, and tells the model of every write: there may be something new to embed. */
+function telling(execute: Execute, meaning: Meaning): Execute {
+  return (name, scope, input, options) => {
+    const result = execute(name, scope, input, options);
+    if (OPERATIONS[name].access === 'write' && name !== 'embedding_put') {
+      void result.then(
+        () => meaning.nudge(),
+        () => undefined, // told to whoever called
+      );
+    }
+    return result;
+  };
 }
 
 interface Served {
@@ -111,6 +153,8 @@ interface Served {
   readonly log: Log;
   /** Resolves at the first SIGTERM or SIGINT. */
   readonly stopped: Promise<void>;
+  /** Finishes what was accepted and closes the store. */
+  readonly close: () => Promise<void>;
   readonly onBug: (error: unknown) => string;
 }
 
@@ -145,7 +189,10 @@ function sayWithoutEffect(config: Config, log: Log): void {
   log.banner(`mimir: no effect yet: ${config.withoutEffect.map((flag) => `--${flag}`).join(' ')}`);
 }
 
-async function serveStandardInput(config: Config, { table, offers, pool, log, stopped, onBug }: Served): Promise<void> {
+async function serveStandardInput(
+  config: Config,
+  { table, offers, log, stopped, close, onBug }: Served,
+): Promise<void> {
   const [{ StdioTransport, openStandardOutput }, { serveConnection, toolServers }] = await Promise.all([
     import('./transport/stdio.ts'),
     import('./mcp/server.ts'),
@@ -159,11 +206,11 @@ async function serveStandardInput(config: Config, { table, offers, pool, log, st
   sayWithoutEffect(config, log);
   void stopped.then(() => transport.stopReading());
   await transport.finished();
-  await withDeadline(pool.close());
+  await close();
   process.exit(0);
 }
 
-async function serveHttp(config: Config, { table, offers, pool, log, stopped, onBug }: Served): Promise<void> {
+async function serveHttp(config: Config, { table, offers, pool, log, stopped, close, onBug }: Served): Promise<void> {
   const [{ listen }, { mcpDoors }] = await Promise.all([import('./transport/http.ts'), import('./transport/doors.ts')]);
   const caller: Caller = { principal: OWNER, client: 'http' };
   const doors = mcpDoors({ table, offers, caller, version: version(), onBug }, systemClock.randomBytes);
@@ -180,7 +227,7 @@ async function serveHttp(config: Config, { table, offers, pool, log, stopped, on
     });
   } catch (thrown) {
     // A port that is taken must not leave a -wal behind.
-    await withDeadline(pool.close());
+    await close();
     throw thrown;
   }
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`;
@@ -193,7 +240,7 @@ async function serveHttp(config: Config, { table, offers, pool, log, stopped, on
   sayWithoutEffect(config, log);
   await stopped;
   await server.close();
-  await withDeadline(pool.close());
+  await close();
   process.exit(0);
 }
 

@@ -1,5 +1,6 @@
 import type { Scope } from '../memory/types.ts';
 import { context } from './context.ts';
+import { embeddingNext, embeddingOpen, embeddingPut, embeddingStatus, embeddingTexts } from './embedding.ts';
 import { forget, getEntity, remember, rememberMany } from './entities.ts';
 import { journal, timeline } from './journal.ts';
 import { link, traverse, unlink } from './links.ts';
@@ -28,6 +29,11 @@ export const OPERATIONS = Object.freeze({
   state_list: stateList,
   health,
   stats,
+  embedding_open: embeddingOpen,
+  embedding_next: embeddingNext,
+  embedding_put: embeddingPut,
+  embedding_texts: embeddingTexts,
+  embedding_status: embeddingStatus,
 });
 
 /** Name of an operation. */
