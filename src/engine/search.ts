@@ -90,11 +90,10 @@ export async function search(tx: Reader, scope: Scope, input: Asked): Promise<Fo
   const asked = meaning === undefined ? query : { ...query, nearTo: meaning.near };
   const candidates = await tx.candidates(scope, asked, input.filters, count);
   const nearness = meaning === undefined ? undefined : nearnessOf(candidates, meaning);
-  const { rows, nothing, agreement } = rank(candidates, query, statistics, nearness === undefined ? {} : { nearness });
+  const { rows, agreement } = rank(candidates, query, statistics, nearness === undefined ? {} : { nearness });
   const plain = plainScore(query, statistics);
   // The heap gives the best first, so the first so many are exactly those above the floor.
-  const floor = nothing + scoreOfConfidence(input.minConfidence ?? LIMITS.confidenceFloor, plain);
-  const enough = rows.countFrom(floor);
+  const enough = rows.countFrom(scoreOfConfidence(input.minConfidence ?? LIMITS.confidenceFloor, plain));
   const below = rows.left - enough;
   const found = {
     total: enough,
@@ -105,10 +104,7 @@ export async function search(tx: Reader, scope: Scope, input: Asked): Promise<Fo
       return candidate === undefined ? '' : explain(candidate, query);
     },
   };
-  const toRow = ({ body, score }: Scored): FoundRow => ({
-    body,
-    confidence: confidenceOf(Math.max(0, score - nothing), plain),
-  });
+  const toRow = ({ body, score }: Scored): FoundRow => ({ body, confidence: confidenceOf(score, plain) });
   const weight = input.trustWeight ?? 0;
   const next = (some: number): FoundRow[] => rows.take(Math.min(some, rows.left - below)).map(toRow);
   if (weight <= 0) return { ...found, take: next };

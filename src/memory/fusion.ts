@@ -12,8 +12,6 @@ export interface Nearness {
 export interface Fused {
   /** At least 0, in the unit of the scores by words. */
   readonly scores: Float64Array;
-  /** The score of a row without any of the words and as near as candidates are on average: it says nothing. */
-  readonly nothing: number;
   /** How near the best one by words is, in standard deviations: about 2 for an encoder that understands, 0 for noise; NaN when that is not known. */
   readonly agreement: number;
 }
@@ -37,18 +35,24 @@ function spreadOf(values: Float64Array): Spread {
 }
 
 function standardised(values: Float64Array, { mean, deviation }: Spread): Float64Array {
-  return values.map((value) => (deviation === 0 ? value * 0 : (value - mean) / deviation));
+  if (deviation > 0) return values.map((value) => (value - mean) / deviation);
+  return values.map((value) => (Number.isNaN(value) ? value : 0));
 }
 
+/** Among fewer candidates it says nothing how near the best one by words is. */
+const AGREEMENT_CANDIDATES = 20;
+
 /**
- * Adds scores by words and nearness in meaning, both in standard deviations over the candidates (measured against ranks and
- * ranges, docs/retrieval.md). A row without a vector gets the nearness that its words let expect: counted as far away, half
- * a store without vectors would be worse than a store without any. `plain` is the unit where words tell no row from another.
+ * Adds to scores by words what a row is nearer than the others, both in standard deviations over the candidates (measured
+ * against ranks and ranges, docs/retrieval.md). Nearness only adds: that a row is far in meaning is no reason against its
+ * words, and a bad model does the less harm. A row without a vector gets the nearness that its words let expect: counted as
+ * far, half a store without vectors would be worse than a store without any. `plain` is the unit where words tell no row
+ * from another.
  */
 export function fuse(words: Float64Array, { cosines, weight, only = false }: Nearness, plain: number): Fused {
   const spread = spreadOf(words);
-  const byWords = standardised(words, spread);
   const near = standardised(cosines, spreadOf(cosines));
+  const byWords = standardised(words, spread);
   let [both, squares, best] = [0, 0, 0];
   for (let i = 0; i < words.length; i++) {
     const [word = 0, meaning = 0] = [byWords[i], near[i]];
@@ -57,22 +61,24 @@ export function fuse(words: Float64Array, { cosines, weight, only = false }: Nea
     both += word * meaning;
     squares += word * word;
   }
-  const slope = squares === 0 ? 0 : Math.max(0, both / squares);
-  const unit = spread.deviation === 0 ? plain : spread.deviation;
-  const sums = byWords.map((word, i) => {
+  const slope = squares === 0 ? 0 : both / squares;
+  const expected = (i: number): number => {
     const meaning = near[i] ?? Number.NaN;
-    return (only ? 0 : word) + weight * (Number.isNaN(meaning) ? slope * word : meaning);
-  });
-  const least = sums.reduce((a, b) => Math.min(a, b), Infinity);
+    return Number.isNaN(meaning) ? slope * (byWords[i] ?? 0) : meaning;
+  };
+  const unit = spread.deviation === 0 ? plain : spread.deviation;
+  const farthest = near.reduce((a, b) => (b < a ? b : a), 0);
+  const isKnown = words.length >= AGREEMENT_CANDIDATES && (words[best] ?? 0) > 0;
   return {
-    scores: sums.map((sum) => (sum - least) * unit),
-    nothing: (-least - (only || spread.deviation === 0 ? 0 : spread.mean / spread.deviation)) * unit,
-    agreement: (words[best] ?? 0) > 0 ? (near[best] ?? Number.NaN) : Number.NaN,
+    scores: words.map((word, i) =>
+      only ? unit * (expected(i) - farthest) : word + weight * unit * Math.max(0, expected(i)),
+    ),
+    agreement: isKnown ? (near[best] ?? Number.NaN) : Number.NaN,
   };
 }
 
 /** What nearness counts beside words when nothing speaks against it, chosen on two sets (docs/retrieval.md). */
-export const MEANING_WEIGHT = 0.5;
+export const MEANING_WEIGHT = 0.6;
 
 /** What a model is believed to agree before it was asked, as so many questions. Encoders measured 1.8 to 2.0, noise -0.2. */
 const EXPECTED = 2;

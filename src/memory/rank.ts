@@ -61,7 +61,7 @@ export interface RankOptions {
 }
 
 /** Candidates in their order. */
-export interface Ranked extends Pick<Fused, 'nothing' | 'agreement'> {
+export interface Ranked extends Pick<Fused, 'agreement'> {
   readonly rows: BestFirst;
 }
 
@@ -292,7 +292,7 @@ export function rank(
   }
   const fused =
     nearness === undefined
-      ? { scores: words, nothing: 0, agreement: Number.NaN }
+      ? { scores: words, agreement: Number.NaN }
       : fuse(words, nearness, plainScore(query, statistics));
   const most = nearness === undefined ? best : fused.scores.reduce((a, b) => Math.max(a, b), 0);
   i = -1;
@@ -303,7 +303,7 @@ export function rank(
     scores[i] = own * (1 + weights.dayFactor * day) + weights.dayShare * most * day + (keyIsQuery ? NAMED_SCORE : 0);
   }
   putNewerFirst(candidates, scores, weights);
-  return { rows: new BestFirst(bodies, scores), nothing: fused.nothing, agreement: fused.agreement };
+  return { rows: new BestFirst(bodies, scores), agreement: fused.agreement };
 }
 
 /**

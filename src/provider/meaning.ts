@@ -105,7 +105,8 @@ export class Meaning {
       const error = thrown instanceof MimirError ? thrown : null;
       pauseMs = this.#breaker.failed(monotonicMs(), error?.retryAfterMs);
       if (!this.#ended.signal.aborted) {
-        this.#parts.log.warn('embedding_failed', { error: error?.message ?? 'bug', again_in_ms: pauseMs });
+        const mend = error?.hint === undefined ? {} : { hint: error.hint };
+        this.#parts.log.warn('embedding_failed', { error: error?.message ?? 'bug', ...mend, again_in_ms: pauseMs });
       }
     }
     this.#working = false;
