@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
 import { ADDS, defineTool, optionsOf, READS, scopeOf } from './define.ts';
 import { clamped, filter, idempotencyKey, name, objects, RULES, workspaceHash } from './fields.ts';
-import { MEMORY, momentOf, toMemory } from './memories.ts';
+import { MEMORY, momentOf, toMemory, triggerMembers } from './memories.ts';
 import { emptyMembers, renderRecall } from './render.ts';
 
 /** Stores many memories at once. */
@@ -27,7 +27,8 @@ export const rememberMany = defineTool({
       optionsOf(caller, args.idempotency_key),
     );
     const results = done.map((one, i) => {
-      const { category, key } = memories[i] ?? { category: '', key: '' };
+      const memory = memories[i];
+      const { category, key } = memory ?? { category: '', key: '' };
       if ('refused' in one) return { error: one.refused.message, code: one.refused.code, category, key };
       return {
         id: one.id,
@@ -35,6 +36,7 @@ export const rememberMany = defineTool({
         category,
         key,
         ...(one.similar !== undefined && { similar: one.similar }),
+        ...(memory !== undefined && triggerMembers(memory)),
       };
     });
     return JSON.stringify({ results, stored: done.filter((one) => !('refused' in one)).length });

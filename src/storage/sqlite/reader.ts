@@ -1,9 +1,9 @@
 import type { Reader } from '../store.ts';
-import { counts } from './counts.ts';
+import { counts, fileBytes, names, retained } from './counts.ts';
 import { entityAt, entityById, items, recent, workspacesOf } from './entities.ts';
 import { timeline } from './journal.ts';
 import { linksOf } from './links.ts';
-import { candidates, termStatistics, vocabulary } from './search.ts';
+import { candidates, termStatistics, triggered, vocabulary } from './search.ts';
 import type { Session } from './session.ts';
 import { stateGet, stateKeys } from './state.ts';
 
@@ -20,8 +20,12 @@ export function sqliteReader(s: Session): Reader {
     termStatistics: (terms) => termStatistics(s, terms),
     vocabulary: (term) => vocabulary(s, term),
     candidates: (scope, query, filters, count) => candidates(s, scope, query, filters, count),
+    triggered: (scope, query, count) => triggered(s, scope, query, count),
     items: (scope, bodies) => items(s, scope, bodies),
     recent: (scope, filters, count, offset) => recent(s, scope, filters, count, offset),
+    retained: (scope, afterRow, count) => retained(s, scope, afterRow, count),
+    names: (scope) => names(s, scope),
+    bytes: () => fileBytes(s),
     timeline: (scope, filter, count, offset) => timeline(s, scope, filter, count, offset),
     stateGet: (scope, workspace, key) => stateGet(s, scope, workspace, key),
     stateKeys: (scope, prefix) => stateKeys(s, scope, prefix),
