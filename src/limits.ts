@@ -65,6 +65,8 @@ export const LIMITS = {
   conflictRowsMax: 200,
   /** Their bodies together, in characters: comparing all pairs of these takes about 100 ms. */
   conflictMaxChars: 256 * KIB,
+  /** Words of a situation that the index is asked for, in all their forms, and as many beginnings. */
+  triggerTermsMax: 128,
   /** Rows whose triggers are looked at for one situation: the original's bound. */
   triggeredMax: 500,
   /** Stored text that is read for that, in characters: a second's work. */

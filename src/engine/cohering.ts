@@ -1,6 +1,7 @@
+import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import type { Scope } from '../memory/types.ts';
-import type { CohereInput, ProposedLink, SurveyInput, SurveyOutput } from './coherence.ts';
+import type { CohereInput, CohereOutput, ProposedLink, SurveyInput, SurveyOutput } from './coherence.ts';
 import type { CallOptions } from './operation.ts';
 import type { Execute } from './operations.ts';
 import type { UseNote } from './usage.ts';
@@ -27,7 +28,7 @@ export interface Ordered {
   readonly links: readonly ProposedLink[];
   readonly archived: number;
   readonly compacted: number;
-  /** Memories for which one call had no room: the next one goes on. */
+  /** Changes for which this call had no room or no time: the next one goes on. */
   readonly left: number;
   /** What the store has grown by meanwhile, also by what others wrote. */
   readonly grownBytes: number;
@@ -72,11 +73,23 @@ export async function bringInOrder(
   }
 
   const before = bytes;
-  const apply = async (input: Partial<CohereInput>) => {
-    const whole = { promote: [], archive: [], archiveBelow, links: [], ...input };
-    const done = await execute('cohere', scope, whole, options);
-    bytes = done.bytes;
-    return done;
+  let [handled, stopped] = [0, false];
+  const apply = async (changes: Partial<CohereInput>): Promise<CohereOutput> => {
+    const input = { promote: [], archive: [], archiveBelow, links: [], ...changes };
+    const nothing = { promoted: 0, archived: 0, looked: input.archive.length, links: [], bytes };
+    if (stopped) return nothing;
+    try {
+      const done = await execute('cohere', scope, input, options);
+      handled += input.promote.length + done.looked + input.links.length;
+      bytes = done.bytes;
+      return done;
+    } catch (thrown) {
+      // What was done before stays done, and has to be told; the rest is left for another call.
+      if (handled === 0 || !(thrown instanceof MimirError)) throw thrown;
+      if (thrown.kind !== 'unavailable' && thrown.code !== 'cancelled') throw thrown;
+      stopped = true;
+      return nothing;
+    }
   };
   let room: number = LIMITS.cohereChangesMax;
   const fitting = (ids: readonly string[]): string[] => {
@@ -100,7 +113,7 @@ export async function bringInOrder(
   for (const some of chunks(fitting(promote))) promoted += (await apply({ promote: some })).promoted;
   const archived = await archiveAll(fitting(archive), archiveBelow);
   const compacted = await archiveAll(fitting(compact), compactBelow);
-  const left = Math.max(0, promote.length + archive.length + compact.length - LIMITS.cohereChangesMax);
+  const left = promote.length + archive.length + compact.length + links.length - handled;
   return { examined, promoted, links: made, archived, compacted, left, grownBytes: bytes - before };
 }
 

@@ -34,8 +34,8 @@ export const recallWhen = reads<RecallWhenInput, RecallWhenOutput>('scan', async
   const situation = readSituation(context.slice(0, LIMITS.queryMaxChars));
   const { words, beginnings } = triggerQuery(situation);
   const query = {
-    words: words.slice(0, LIMITS.queryTermsMax),
-    beginnings: beginnings.slice(0, LIMITS.queryTermsMax),
+    words: words.slice(0, LIMITS.triggerTermsMax),
+    beginnings: beginnings.slice(0, LIMITS.triggerTermsMax),
   };
   const bodies = limit <= 0 ? [] : await tx.triggered(scope, query, LIMITS.triggeredMax);
   const fired: Fired[] = [];

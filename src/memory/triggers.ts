@@ -4,8 +4,8 @@ import { STOP_TOKENS, tokenise, unspacedRuns } from './text.ts';
 /** The member of a body that holds its triggers. As a word of the text index it marks the rows that may have some. */
 export const TRIGGERS = 'recall_when';
 
-/** Different words of a situation that are looked for. */
-const WORDS_MAX = 32;
+/** Different words of a situation that are looked for: the first ones. */
+const WORDS_MAX = 64;
 /** A shorter word fires only a trigger that has just this word: it is the beginning of too many. */
 const BEGINNING_MIN_CHARS = 3;
 

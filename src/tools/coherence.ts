@@ -23,7 +23,7 @@ function more({ links, left }: Ordered): Record<string, unknown> {
       to_key: toKey,
       shared,
     })),
-    ...(left > 0 && { left, hint: 'There was too much for one call: call it again.' }),
+    ...(left > 0 && { left, hint: 'There was no room or time for all of it: call it again.' }),
   };
 }
 

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
+import { bringInOrder } from '../../src/engine/cohering.ts';
+import type { Execute } from '../../src/engine/operations.ts';
+import { MimirError } from '../../src/errors.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { BOUND, jsonOf, OWNER, setUp, type Answer } from '../support/tool-table.ts';
 
@@ -109,6 +112,24 @@ describe('cohere', () => {
     const step = await store.execute('cohere', scope, { promote: [], links: [], archiveBelow: 1, archive });
     assert.deepEqual([step.archived, step.looked], [3, 3]);
     assert.equal((await call('cohere', { max_links: 0 }))['archived'], 6);
+  });
+
+  it('tells what was done when it could not go on, and fails only when nothing was', async () => {
+    const { store, put } = setUp();
+    for (let i = 0; i < 100; i++) await put(`k${i}`, i, { importance: 0.01 });
+    const scope = { principal: OWNER.principal, workspace: null, actor: 't', client: 't' };
+    const order = { dryRun: false, linksMax: 0, promoteFrom: 3, archiveBelow: 0.05, compactBelow: 0, uses: () => [] };
+    const failingAt = (step: number): Execute => {
+      let steps = 0;
+      return (name, ...rest) =>
+        name === 'cohere' && ++steps === step
+          ? Promise.reject(new MimirError('deadline', 'Waited too long.'))
+          : store.execute(name, ...rest);
+    };
+    await assert.rejects(bringInOrder(failingAt(1), scope, order, {}), { code: 'deadline' });
+    const done = await bringInOrder(failingAt(2), scope, order, {});
+    assert.deepEqual([done.archived, done.left], [LIMITS.cohereStepChanges, 100 - LIMITS.cohereStepChanges]);
+    assert.equal(store.entities.filter(({ archived }) => archived).length, done.archived);
   });
 
   it('changes a bounded number of memories in a call, and says what is left', async () => {
