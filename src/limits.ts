@@ -86,6 +86,30 @@ export const LIMITS = {
   similarMin: 0.7,
   /** Longer bodies are not compared: the exact comparison of two of this length takes about 5 ms. */
   similarBodyMaxChars: 16_384,
+  /** Memories of a category that are compared each with each: the original's window, about 20,000 pairs. */
+  conflictRowsMax: 200,
+  /** Their bodies together, in characters: comparing all pairs of these takes about 100 ms. */
+  conflictMaxChars: 256 * KIB,
+  /** Words of a situation that the index is asked for, in all their forms, and as many beginnings. */
+  triggerTermsMax: 128,
+  /** Rows whose triggers are looked at for one situation: the original's bound. */
+  triggeredMax: 500,
+  /** Stored text that is read for that, in characters: a second's work. */
+  triggeredMaxChars: 16 * MIB,
+  recallWhenLimitMax: 100,
+  /** Each of a correction's three texts: they stand in the body twice, and in the journal. */
+  lessonTextMaxBytes: 16 * KIB,
+  /** Rows that one step of `cohere` looks through: about 20 ms of a reader. */
+  surveyRowsMax: 5_000,
+  /** Memories for which one `cohere` looks for related ones, the newest: about 2 ms each; and how many in one step. */
+  relatedRowsMax: 500,
+  relatedStepRows: 25,
+  cohereLinksMax: 100,
+  /** Memories that one `cohere` changes, and how many in one transaction: about 0.5 ms each, in which others wait. */
+  cohereChangesMax: 2_000,
+  cohereStepChanges: 64,
+  /** Text that is archived in one transaction, in characters, the last memory apart: its words change their index, about 25 ms. */
+  cohereStepMaxChars: 256 * KIB,
   /** Expired state entries that one write closes on its way. */
   stateSweepMax: 100,
 

@@ -2,7 +2,7 @@ import { MimirError } from '../errors.ts';
 import { withTriggers } from '../memory/json.ts';
 import { mayRead, OWNER } from '../memory/scope.ts';
 import type { Entity, EntityPatch, Link, Scope, SimilarEntity } from '../memory/types.ts';
-import type { Writer } from '../storage/store.ts';
+import type { Reader } from '../storage/store.ts';
 import { agentOf, findNamed, homeOf, requireWrite } from './lookup.ts';
 import { reads, writes } from './operation.ts';
 
@@ -107,19 +107,14 @@ export const rememberMany = writes<RememberManyInput, readonly RememberedOne[]>(
   return results;
 });
 
-/** Who holds the place. A private row of another agent cannot be seen, but its place is taken all the same. */
-async function occupant(
-  tx: Writer,
+/** Who holds a place. A private row of another agent cannot be seen, but its place is taken: that is `forbidden`. */
+export async function occupant(
+  tx: Reader,
   scope: Scope,
   workspace: string,
-  input: RememberInput,
+  { category, key }: Pick<RememberInput, 'category' | 'key'>,
 ): Promise<Entity | undefined> {
-  const present = await tx.entityAt(
-    { ...scope, principal: OWNER, workspace: null },
-    workspace,
-    input.category,
-    input.key,
-  );
+  const present = await tx.entityAt({ ...scope, principal: OWNER, workspace: null }, workspace, category, key);
   if (present === undefined || mayRead({ ...scope, workspace: null }, present)) return present;
   throw new MimirError('forbidden', 'A private memory of another agent has this category and key.', {
     hint: 'Use another `key`.',

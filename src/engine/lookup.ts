@@ -18,12 +18,19 @@ export function widened(scope: Scope): Scope {
 
 /**
  * The entity that a category and a key mean. With a workspace in the scope exactly the one there; otherwise the one at
- * home, else the only one that the scope may see. Several are `ambiguous`: guessing would change the wrong memory.
+ * home, else the only one that the scope may see, the workspace `besides` aside. Several are `ambiguous`: guessing would
+ * change the wrong memory.
  */
-export async function findNamed(tx: Reader, scope: Scope, category: string, key: string): Promise<Entity | undefined> {
-  const home = await tx.entityAt(scope, homeOf(scope), category, key);
+export async function findNamed(
+  tx: Reader,
+  scope: Scope,
+  category: string,
+  key: string,
+  besides?: string,
+): Promise<Entity | undefined> {
+  const home = homeOf(scope) === besides ? undefined : await tx.entityAt(scope, homeOf(scope), category, key);
   if (home !== undefined || scope.workspace !== null) return home;
-  const workspaces = await tx.workspacesOf(scope, category, key);
+  const workspaces = (await tx.workspacesOf(scope, category, key)).filter((workspace) => workspace !== besides);
   const [only] = workspaces;
   if (only === undefined) return undefined;
   if (workspaces.length === 1) return tx.entityAt(scope, only, category, key);

@@ -1,11 +1,16 @@
 import type { Scope } from '../memory/types.ts';
+import { cohere, cohereRelated, cohereSurvey } from './coherence.ts';
 import { context } from './context.ts';
 import { embeddingNext, embeddingOpen, embeddingPut, embeddingStatus, embeddingTexts } from './embedding.ts';
 import { forget, getEntity, remember, rememberMany } from './entities.ts';
 import { journal, timeline } from './journal.ts';
+import { conflicts, score, supersede } from './judging.ts';
+import { bench, correct } from './lessons.ts';
 import { link, traverse, unlink } from './links.ts';
 import type { CallOptions } from './operation.ts';
 import { recall, recallMany } from './recall.ts';
+import { recallWhen } from './recall-when.ts';
+import { share, workspaceList } from './spaces.ts';
 import { stateDelete, stateGet, stateList, stateSet } from './state.ts';
 import { health, stats } from './status.ts';
 
@@ -34,6 +39,17 @@ export const OPERATIONS = Object.freeze({
   embedding_put: embeddingPut,
   embedding_texts: embeddingTexts,
   embedding_status: embeddingStatus,
+  score,
+  conflicts,
+  supersede,
+  correct,
+  bench,
+  share,
+  workspace_list: workspaceList,
+  recall_when: recallWhen,
+  cohere_survey: cohereSurvey,
+  cohere_related: cohereRelated,
+  cohere,
 });
 
 /** Name of an operation. */

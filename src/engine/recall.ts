@@ -134,9 +134,12 @@ interface Shown {
   readonly also: { id: string; key: string }[];
 }
 
+/** What a page is made by. */
+export type PageInput = Pick<RecallInput, 'minDecay' | 'offset' | 'limit' | 'previewCap' | 'filters' | 'maxChars'>;
+
 /** Collects one page of different rows: twins are shown once, and the others are named beside it. */
-class Page {
-  readonly #input: RecallInput;
+export class Page {
+  readonly #input: PageInput;
   readonly #nowMs: number;
   /** By body: what is said of a hit behind its own members. */
   readonly #notes: ReadonlyMap<number, string>;
@@ -147,7 +150,7 @@ class Page {
   full = false;
   cut = false;
 
-  constructor(input: RecallInput, nowMs: number, notes: ReadonlyMap<number, string>) {
+  constructor(input: PageInput, nowMs: number, notes: ReadonlyMap<number, string> = new Map()) {
     this.#input = input;
     this.#nowMs = nowMs;
     this.#notes = notes;

@@ -1,4 +1,4 @@
-import { LIMITS } from '../limits.ts';
+import { fitting } from './fitting.ts';
 import { homeOf, requireWrite } from './lookup.ts';
 import { reads, writes } from './operation.ts';
 
@@ -77,12 +77,5 @@ export interface StateListOutput {
 /** Lists the keys that begin with a text; `%` and `_` in it mean themselves. */
 export const stateList = reads<StateListInput, StateListOutput>('point', async (tx, scope, { prefix }) => {
   const keys = await tx.stateKeys(scope, prefix);
-  let chars = 0;
-  let fitting = 0;
-  for (const key of keys) {
-    chars += key.length;
-    if (chars > LIMITS.answerMaxChars) break;
-    fitting += 1;
-  }
-  return { keys: fitting === keys.length ? keys : keys.slice(0, fitting), total: keys.length };
+  return { keys: fitting(keys), total: keys.length };
 });

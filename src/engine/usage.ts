@@ -36,6 +36,11 @@ export class UsageNotes {
     return { count, lastAtMs };
   }
 
+  /** All notes that are not known to be on disk. */
+  all(): UseNote[] {
+    return [...this.#flushing.values(), ...this.#pending.values()];
+  }
+
   get size(): number {
     return this.#pending.size;
   }

@@ -47,13 +47,50 @@ export function sortedJson(value: unknown): string {
   return JSON.stringify(value) ?? 'null';
 }
 
+/** Where the values of a member stand in the text of a JSON object, which is valid; a name may be there more than once. */
+function valueSpans(object: string, name: string): { readonly start: number; readonly end: number }[] {
+  const spans: { start: number; end: number }[] = [];
+  let depth = 0;
+  let nameComes = false;
+  let isWanted = false;
+  let start = -1;
+  for (let at = 0; at < object.length; at++) {
+    const unit = object[at];
+    if (unit === '"') {
+      const opened = at;
+      for (at += 1; object[at] !== '"'; at++) if (object[at] === '\\') at += 1;
+      if (nameComes) isWanted = JSON.parse(object.slice(opened, at + 1)) === name;
+      nameComes = false;
+    } else if (unit === '{' || unit === '[') {
+      depth += 1;
+      nameComes = depth === 1;
+    } else if (unit === ':' && depth === 1 && isWanted) start = at + 1;
+    else if (depth === 1 && (unit === ',' || unit === '}')) {
+      if (start !== -1) spans.push({ start, end: at });
+      [start, isWanted, nameComes] = [-1, false, true];
+      if (unit === '}') break;
+    } else if (unit === '}' || unit === ']') depth -= 1;
+  }
+  return spans;
+}
+
+/** Whether a body has members: triggers can stand only in one that has. */
+export function isObjectText(bodyJson: string): boolean {
+  return bodyJson.trimStart().startsWith('{');
+}
+
 /**
- * The body with its triggers in the member `recall_when`, members sorted. Without triggers, and for a body that is not
- * an object (it has no members), the text comes back byte for byte.
+ * The body with its triggers in the member `recall_when`, everything else byte for byte: read and written again, large
+ * numbers would not be the same. A body that is no object (it has no members) comes back as it is.
  */
 export function withTriggers(bodyJson: string, triggers: readonly string[]): string {
-  if (triggers.length === 0) return bodyJson;
-  const body: unknown = JSON.parse(bodyJson);
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) return bodyJson;
-  return sortedJson({ ...body, recall_when: triggers });
+  if (triggers.length === 0 || !isObjectText(bodyJson)) return bodyJson;
+  const value = JSON.stringify(triggers);
+  const spans = valueSpans(bodyJson, 'recall_when');
+  if (spans.length > 0) {
+    return spans.reduceRight((text, { start, end }) => text.slice(0, start) + value + text.slice(end), bodyJson);
+  }
+  const close = bodyJson.lastIndexOf('}');
+  const comma = bodyJson.slice(0, close).trimEnd().endsWith('{') ? '' : ',';
+  return `${bodyJson.slice(0, close)}${comma}"recall_when":${value}${bodyJson.slice(close)}`;
 }

@@ -21,6 +21,35 @@ export function jaccard(a: ReadonlySet<string>, b: ReadonlySet<string>, atLeast:
   return shared / (a.size + b.size - shared);
 }
 
+/**
+ * The trigram Jaccard similarity of any two of these texts, by their places: 1 for equal ones, 0 where one has no trigram.
+ * Exact as {@link jaccard}, and quick for many pairs: each text is cut up once, into sorted numbers.
+ */
+export function similarities(texts: readonly string[]): (a: number, b: number) => number {
+  const numbers = new Map<string, number>();
+  const sets = texts.map((text) =>
+    Int32Array.from(trigrams(text), (gram) => {
+      const known = numbers.get(gram);
+      if (known !== undefined) return known;
+      numbers.set(gram, numbers.size);
+      return numbers.size - 1;
+    }).sort(),
+  );
+  return (i, j) => {
+    const [a, b] = [sets[i], sets[j]];
+    if (texts[i] === texts[j]) return texts[i] === '' ? 0 : 1;
+    if (a === undefined || b === undefined || a.length === 0 || b.length === 0) return 0;
+    let shared = 0;
+    for (let x = 0, y = 0; x < a.length && y < b.length;) {
+      const difference = (a[x] ?? 0) - (b[y] ?? 0);
+      if (difference === 0) shared += 1;
+      if (difference <= 0) x += 1;
+      if (difference >= 0) y += 1;
+    }
+    return shared / (a.length + b.length - shared);
+  };
+}
+
 /** 32-bit FNV-1a over UTF-16 units, mixed once more so that low bits are usable as a slot number. */
 export function hash32(text: string): number {
   let hash = 0x811c9dc5;

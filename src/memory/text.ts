@@ -76,6 +76,13 @@ function fold(text: string): string {
   return folded.length > TOKEN_MAX_CHARS ? folded.slice(0, TOKEN_MAX_CHARS).toWellFormed() : folded;
 }
 
+/** The runs of a text in scripts without spaces between words, in order, at least two characters each. */
+export function unspacedRuns(text: string): string[] {
+  if (ASCII_ONLY.test(text)) return [];
+  const pieces = text.toWellFormed().normalize('NFKC').toLowerCase().split(UNSPACED_RUNS);
+  return pieces.filter((piece) => UNSPACED.test(piece) && Array.from(piece).length > 1);
+}
+
 function pushUnspaced(part: string, into: string[]): void {
   const characters = Array.from(part);
   if (characters.length === 1) into.push(part);

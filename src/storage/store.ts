@@ -1,4 +1,5 @@
 import type { VocabularyWord } from '../memory/near.ts';
+import type { TriggerQuery } from '../memory/triggers.ts';
 import type {
   Candidate,
   EmbeddedBody,
@@ -9,11 +10,13 @@ import type {
   Link,
   NearTo,
   NewEntity,
+  Retainable,
   Scope,
   SimilarEntity,
   Space,
   StateEntry,
   StoreCounts,
+  StoreNames,
   TermStatistics,
   TimelineFilter,
   Unembedded,
@@ -87,10 +90,18 @@ export interface Reader {
    * that have a vector of that space, by their exact cosine; all inside scope and filters.
    */
   candidates(scope: Scope, query: TextQuery, filters: Filters, count: number): Awaitable<readonly Candidate[]>;
+  /** At most `count` live rows that have triggers and any of the words anywhere, best first by the index's own score. */
+  triggered(scope: Scope, query: TriggerQuery, count: number): Awaitable<readonly number[]>;
   /** The items of these bodies, in this order; a body that is not current any more is left out. */
   items(scope: Scope, bodies: readonly number[]): Awaitable<readonly Item[]>;
   /** Live rows, newest change first. */
   recent(scope: Scope, filters: Filters, count: number, offset: number): Awaitable<readonly Item[]>;
+  /** Live rows above `afterRow`, in the order of their numbers: a way through all of them that stays right while others write. */
+  retained(scope: Scope, afterRow: number, count: number): Awaitable<readonly Retainable[]>;
+  /** Categories and workspaces of live rows, each once, sorted by code point. */
+  names(scope: Scope): Awaitable<StoreNames>;
+  /** Size of the store. */
+  bytes(): Awaitable<number>;
   timeline(scope: Scope, filter: TimelineFilter, count: number, offset: number): Awaitable<readonly JournalEntry[]>;
   stateGet(scope: Scope, workspace: string, key: string): Awaitable<StateEntry | undefined>;
   /** Keys that begin with the prefix and have not expired, sorted by code point. */

@@ -3,7 +3,7 @@ import { LIMITS } from '../limits.ts';
 import { ADDS, defineTool, optionsOf, READS, scopeOf } from './define.ts';
 import { clamped, filter, idempotencyKey, name, objects, RULES, workspaceHash } from './fields.ts';
 import { meaningsOf } from './meaning.ts';
-import { MEMORY, momentOf, toMemory } from './memories.ts';
+import { MEMORY, momentOf, toMemory, triggerMembers } from './memories.ts';
 import { emptyMembers, renderRecall } from './render.ts';
 
 /** Stores many memories at once. */
@@ -28,7 +28,8 @@ export const rememberMany = defineTool({
       optionsOf(caller, args.idempotency_key),
     );
     const results = done.map((one, i) => {
-      const { category, key } = memories[i] ?? { category: '', key: '' };
+      const memory = memories[i];
+      const { category, key } = memory ?? { category: '', key: '' };
       if ('refused' in one) return { error: one.refused.message, code: one.refused.code, category, key };
       return {
         id: one.id,
@@ -36,6 +37,7 @@ export const rememberMany = defineTool({
         category,
         key,
         ...(one.similar !== undefined && { similar: one.similar }),
+        ...(memory !== undefined && triggerMembers(memory)),
       };
     });
     return JSON.stringify({ results, stored: done.filter((one) => !('refused' in one)).length });

@@ -11,9 +11,7 @@ import type { Caller } from './types.ts';
 export const embed = defineTool({
   name: 'mimir_embed',
   title: 'Embed now',
-  description:
-    'Use to give memories their vector at once, or to see what the embedding model says. With a model set, memories are ' +
-    'embedded in the background anyway.',
+  description: 'Use to give memories their vector at once; with a model set, that happens in the background anyway.',
   input: z.object({
     text: text('What to embed in place of the memory itself.', { maxBytes: LIMITS.bodyJsonMaxBytes }).optional(),
     category: name('Category of one memory.').optional(),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
 import type { RememberInput } from '../engine/entities.ts';
+import { isObjectText } from '../memory/json.ts';
 import type { Filters } from '../memory/types.ts';
 import { ADDS, defineTool, optionsOf, READS, REMOVES, scopeOf } from './define.ts';
 import { clamped, filter, flag, idempotencyKey, name, names, number, RULES, text, workspaceHash } from './fields.ts';
@@ -47,6 +48,12 @@ export function toMemory(args: z.output<z.ZodObject<typeof MEMORY>>): RememberIn
   };
 }
 
+/** Says so when triggers had no place; nothing otherwise. */
+export function triggerMembers({ recallWhen, bodyJson }: RememberInput): { readonly hint?: string } {
+  if (recallWhen.length === 0 || isObjectText(bodyJson)) return {};
+  return { hint: '`recall_when` needs a body that is an object, such as {"content":"..."}: it was not kept.' };
+}
+
 /** Stores or changes a memory. */
 export const remember = defineTool({
   name: 'mimir_remember',
@@ -60,10 +67,11 @@ export const remember = defineTool({
   operation: 'remember',
   run: async (args, caller, { execute }) => {
     const { category, key } = args;
+    const memory = toMemory(args);
     const done = await execute(
       'remember',
       scopeOf(caller, args.workspace_hash),
-      toMemory(args),
+      memory,
       optionsOf(caller, args.idempotency_key),
     );
     return JSON.stringify({
@@ -72,6 +80,7 @@ export const remember = defineTool({
       category,
       key,
       ...(done.similar !== undefined && { similar: done.similar }),
+      ...triggerMembers(memory),
     });
   },
 });

@@ -3,9 +3,14 @@ import { MimirError } from '../errors.ts';
 import type { Profile, Tool, ToolDeps } from './define.ts';
 import { recallMany, rememberMany } from './batches.ts';
 import { embed } from './embed.ts';
+import { autocohere, cohere } from './coherence.ts';
 import { journal, timeline } from './journal.ts';
+import { conflicts, score, supersede } from './judging.ts';
+import { bench, correct } from './lessons.ts';
 import { link, traverse, unlink } from './links.ts';
 import { context, forget, getEntity, recall, remember } from './memories.ts';
+import { recallWhen } from './recall-when.ts';
+import { share, workspaceList } from './spaces.ts';
 import { stateDelete, stateGet, stateList, stateSet } from './state.ts';
 import { health, stats } from './status.ts';
 import type { ToolAnswer, ToolTable } from './types.ts';
@@ -29,6 +34,16 @@ const TOOLS: readonly Tool[] = [
   stats,
   context,
   traverse,
+  score,
+  conflicts,
+  workspaceList,
+  recallWhen,
+  cohere,
+  share,
+  correct,
+  bench,
+  autocohere,
+  supersede,
   // Not of the original: behind its tools, so that its list stays as clients know it.
   rememberMany,
   recallMany,

@@ -67,7 +67,13 @@ const memory = merged(
   fc.record({
     category,
     key,
-    recallWhen: fc.constant([]),
+    recallWhen: fc.oneof(
+      fc.constant([]),
+      fc.array(
+        text.map((words) => words.join(' ')),
+        { maxLength: 2 },
+      ),
+    ),
     bodyJson: fc
       .tuple(text, fc.option(said, { freq: 1, nil: {} }))
       .map(([words, more]) => JSON.stringify({ content: words.join(' '), ...more })),
@@ -160,6 +166,70 @@ const inputs: Record<Exclude<OperationName, 'health'>, fc.Arbitrary<Record<strin
     fc.record({ space: fc.constantFrom(1, 2), category, limit: fc.constantFrom(0, 1, 50) }),
   ),
   embedding_status: fc.constant({}),
+  score: fc.record({ category, key, score: fc.constantFrom(-1, 0.2, 0.7, 5) }),
+  conflicts: fc.record({
+    category,
+    threshold: fc.constantFrom(0.2, 0.4, 1.1),
+    limit: fc.constantFrom(2, 50),
+    offset: fc.constantFrom(0, 1),
+  }),
+  supersede: fc.record({
+    fromCategory: category,
+    fromKey: key,
+    toCategory: category,
+    toKey: key,
+    reason: fc.constantFrom('', 'newer'),
+    relationship: fc.constantFrom('supersedes', 'about'),
+  }),
+  correct: fc.record({
+    wrongApproach: text.map((words) => words.join(' ')),
+    userCorrection: fc.constant('heron'),
+    taskContext: fc.constantFrom('deploy', 'staging'),
+    sessionId: fc.constant(''),
+    tags: fc.constant(['heron']),
+    category,
+    visibility: fc.constantFrom('private', 'workspace', 'public'),
+  }),
+  bench: fc.record({
+    taskDescription: fc.constantFrom('deploy', 'run'),
+    turnsTaken: fc.constantFrom(-2, 0, 4),
+    tokensUsed: fc.constantFrom(-7, 1_001),
+    memoryRecallUsed: fc.boolean(),
+    recallCount: fc.constant(1),
+    taskSuccess: fc.boolean(),
+    sessionId: fc.constant(''),
+    tags: fc.constant([]),
+  }),
+  share: fc.record({ category, key, toWorkspace: fc.constantFrom('', 'w', 'v') }),
+  workspace_list: fc.constant({}),
+  recall_when: fc.record({
+    context: fc.constantFrom('heron', 'the deployments', '東京', 'stag', 'run key_one'),
+    limit: fc.constantFrom(0, 1, 50),
+  }),
+  cohere_survey: fc.record({
+    afterRow: fc.constantFrom(0, 2),
+    promoteFrom: fc.constantFrom(0, 1, 3),
+    archiveBelow: fc.constantFrom(0.05, 0.3, 0.6),
+    uses: fc.array(fc.record({ row: fc.nat(4), times: fc.constant(2), atMs: fc.constant(1_800_000_000_000) }), {
+      maxLength: 3,
+    }),
+  }),
+  cohere_related: fc.record({ offset: fc.constantFrom(0, 2), max: fc.constantFrom(1, 20) }),
+  cohere: fc.record({
+    promote: fc.array(someId, { maxLength: 2 }),
+    archive: fc.array(someId, { maxLength: 2 }),
+    archiveBelow: fc.constantFrom(0.3, 0.6),
+    links: fc.array(
+      fc.record({
+        fromId: someId,
+        fromKey: fc.constant('k'),
+        toId: someId,
+        toKey: fc.constant('k'),
+        shared: fc.constant(1),
+      }),
+      { maxLength: 2 },
+    ),
+  }),
 };
 
 const stepOf = (name: keyof typeof inputs): fc.Arbitrary<Step> =>
@@ -198,7 +268,7 @@ const MAY_DIFFER = new Set(['bytes', 'similar', 'body', 'upTo', 'waiting', 'agre
 function stable(answer: unknown, ids: string[]): string {
   const kept = JSON.stringify({ answer }, (name: string, value: unknown) => (MAY_DIFFER.has(name) ? undefined : value));
   const written = canonicalJson(kept);
-  return written.replace(/(?:mem|jrn)-[0-9a-f]{12}/g, (id) => {
+  return written.replace(/(?:mem|jrn|cor|bch|correction|bench)-[0-9a-f]{12}/g, (id) => {
     if (!ids.includes(id)) ids.push(id);
     return `id${ids.indexOf(id)}`;
   });
@@ -206,12 +276,14 @@ function stable(answer: unknown, ids: string[]): string {
 
 /** A packed answer holds offsets into its text, and ids have one length, so it compares as it is. */
 const withId = (input: Record<string, unknown>, ids: readonly string[]): Record<string, unknown> =>
-  Object.fromEntries(
-    Object.entries(input).map(([name, value]) => [
-      name,
-      typeof value === 'string' && /^#\d$/.test(value) ? (ids[Number(value.slice(1))] ?? 'mem-ffffffffffff') : value,
-    ]),
-  );
+  Object.fromEntries(Object.entries(input).map(([name, value]) => [name, namedIn(value, ids)]));
+
+function namedIn(value: unknown, ids: readonly string[]): unknown {
+  if (typeof value === 'string' && /^#\d$/.test(value)) return ids[Number(value.slice(1))] ?? 'mem-ffffffffffff';
+  if (Array.isArray(value)) return value.map((one) => namedIn(one, ids));
+  if (typeof value !== 'object' || value === null || value instanceof Float32Array) return value;
+  return withId(value as Record<string, unknown>, ids);
+}
 
 interface Next {
   readonly items: readonly { readonly body: number }[];
@@ -265,11 +337,8 @@ test('SQLite and the plainest store answer every sequence of operations alike', 
       let random = 0;
       const clock: Clock = {
         nowMs: () => now,
-        randomBytes: (count) => {
-          const bytes = Buffer.alloc(count);
-          bytes.writeUInt32BE(++random, count - 4 < 0 ? 0 : count - 4);
-          return bytes;
-        },
+        // Digits only: keys are made of it, and must have as many words as those of the model.
+        randomBytes: (count) => Buffer.from(String(++random).padStart(2 * count, '0'), 'hex'),
       };
       const { store: sqlite, searching } = openSqlite(folder, clock);
       const model = new ModelStore();

@@ -179,7 +179,7 @@ test('a bound principal meets nothing of others through any reading function', a
       category: 'c',
       key: word,
       bodyJson: JSON.stringify({ content: `${word} memory` }),
-      recallWhen: [],
+      recallWhen: ['memory'],
       visibility,
       agentId,
       tags: [word],
@@ -217,7 +217,13 @@ test('a bound principal meets nothing of others through any reading function', a
       await tx.recent(bound, {}, 100, 0),
       await tx.recent(bound, { alwaysOn: true }, 100, 0),
       await tx.counts(bound),
+      await tx.names(bound),
+      await tx.retained(bound, 0, 100),
+      await tx.items(bound, await tx.triggered(bound, { words: ['memory'], beginnings: ['mem'] }, 100)),
     );
+    assert.equal((await tx.triggered(bound, { words: ['memori'], beginnings: [] }, 100)).length, 3);
+    assert.equal((await tx.retained(bound, 0, 100)).length, 3);
+    assert.deepEqual((await tx.names(bound)).workspaces, ['mine', 'theirs']);
     all.push(await tx.timeline(scopeOf('mine', bound.principal), {}, 100, 0));
     return JSON.stringify(all);
   });
@@ -299,6 +305,7 @@ test('the statements that every call runs use an index', async (t) => {
     "SELECT 1 FROM operations WHERE id = 'x'",
     'SELECT target FROM link WHERE entity = 1 AND seq_to IS NULL ORDER BY id',
     "SELECT value_json FROM state WHERE key = 'k' AND workspace = '' AND seq_to IS NULL",
+    'SELECT e.row FROM entity e WHERE e.row > 7 AND +e.archived = 0 ORDER BY e.row LIMIT 10',
     'SELECT id FROM journal ORDER BY created_at_unix_ms DESC, row DESC LIMIT 50',
   ];
   for (const sql of hot) assert.doesNotMatch(plan(sql), /SCAN (?!\w+ USING)|TEMP B-TREE/, `${sql}: ${plan(sql)}`);

@@ -7,6 +7,7 @@ import { mayRead } from '../../src/memory/scope.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { LIST_HEAD, meaningText, packEntity, readBody } from '../../src/memory/document.ts';
 import { dot } from '../../src/memory/vector.ts';
+import { TRIGGERS, type TriggerQuery } from '../../src/memory/triggers.ts';
 import { vocabularyBeginnings } from '../../src/memory/near.ts';
 import type {
   Candidate,
@@ -17,6 +18,7 @@ import type {
   JournalEntry,
   Link,
   NewEntity,
+  Retainable,
   Scope,
   SimilarEntity,
   Space,
@@ -94,7 +96,7 @@ export class ModelStore implements Writer {
 
   newId(prefix: string): string {
     this.#ids += 1;
-    return prefix + this.#ids.toString(16).padStart(12, '0');
+    return prefix + String(this.#ids).padStart(12, '0');
   }
 
   #live(scope: Scope, filters: Filters): Entity[] {
@@ -247,6 +249,17 @@ export class ModelStore implements Writer {
     this.done = Math.max(this.done, done);
     return true;
   }
+  triggered(scope: Scope, { words, beginnings }: TriggerQuery, count: number): number[] {
+    const meant = (token: string): boolean =>
+      words.includes(token) || beginnings.some((beginning) => token.startsWith(beginning));
+    return this.#live(scope, {})
+      .filter((e) => {
+        const tokens = this.#pack(e).tokens.split(/[ \n]+/);
+        return tokens.includes(TRIGGERS) && tokens.some(meant);
+      })
+      .map((e) => e.body)
+      .slice(0, count);
+  }
   items(scope: Scope, bodies: readonly number[]): Item[] {
     return bodies.flatMap((body) =>
       this.entities.filter((e) => e.body === body && mayRead(scope, e)).map((e) => this.#item(e)),
@@ -257,6 +270,23 @@ export class ModelStore implements Writer {
       .toSorted((a, b) => b.version - a.version)
       .slice(offset, offset + count)
       .map((e) => this.#item(e));
+  }
+  retained(scope: Scope, afterRow: number, count: number): Retainable[] {
+    return this.#live(scope, {})
+      .filter((e) => e.row > afterRow)
+      .toSorted((a, b) => a.row - b.row)
+      .slice(0, count)
+      .map(({ row, id, importance, layer, alwaysOn, verified, usage }) => {
+        return { row, id, importance, layer, lasting: alwaysOn || verified, usage };
+      });
+  }
+  names(scope: Scope) {
+    const different = (name: (e: Entity) => string): string[] =>
+      [...new Set(this.#live(scope, {}).map(name))].toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    return { categories: different((e) => e.category), workspaces: different((e) => e.workspace) };
+  }
+  bytes(): number {
+    return 4096;
   }
   timeline(scope: Scope, filter: TimelineFilter, count: number, offset: number): JournalEntry[] {
     return this.journal
@@ -300,7 +330,7 @@ export class ModelStore implements Writer {
       byLayer: group((e) => layerOf(e.layer, e.usage.count)),
       journal: this.journal.filter((e) => inScope(e.workspace)).length,
       state: [...this.state.values()].filter((e) => inScope(e.workspace)).length,
-      bytes: 4096,
+      bytes: this.bytes(),
       oldestMs: times.length === 0 ? null : Math.min(...times),
       newestMs: times.length === 0 ? null : Math.max(...times),
     };

@@ -113,7 +113,45 @@ test('a token comes from the flag, the file or the variable', (t) => {
 
 test('flags of the original are accepted, and those without effect are named', () => {
   const config = serve(['--mcp', '--offline', '--web', '--llm-endpoint', 'http://x', '--connectors-config', 'c']);
-  assert.deepEqual(config.withoutEffect, ['web', 'llm-endpoint', 'connectors-config']);
+  assert.deepEqual(config.withoutEffect, ['web', 'connectors-config']);
+});
+
+test('a model is a name with a server, or a folder, and the one for answering stands in only where it is asked', () => {
+  const server = (endpoint: string, model: string, background: boolean, apiKey: string | null = null) => ({
+    source: { kind: 'server', endpoint, model, apiKey },
+    background,
+  });
+  const table: readonly (readonly [args: readonly string[], env: Record<string, string>, expected: unknown])[] = [
+    [[], {}, null],
+    [['--embedding-model', '~/m'], {}, { source: { kind: 'folder', folder: '/home/me/m' }, background: true }],
+    [['--embedding-model', 'm', '--embedding-endpoint', 'http://h/v1'], {}, server('http://h/v1', 'm', true)],
+    [['--embedding-endpoint', 'http://h'], {}, server('http://h', 'llama3', false)],
+    [['--llm-endpoint', 'http://l', '--llm-model', 'x'], {}, server('http://l', 'x', false)],
+    [
+      ['--llm-endpoint', 'http://l', '--llm-api-key', 'k', '--embedding-endpoint', 'http://h', '--llm-model', 'x'],
+      {},
+      server('http://h', 'x', false, 'k'),
+    ],
+    [
+      [],
+      { MIMIR_EMBEDDING_MODEL: 'm', MIMIR_EMBEDDING_ENDPOINT: 'http://h', MIMIR_EMBEDDING_API_KEY: 'e' },
+      server('http://h', 'm', true, 'e'),
+    ],
+    [
+      ['--embedding-model', 'm', '--llm-endpoint', 'http://l'],
+      {},
+      { source: { kind: 'folder', folder: resolve('m') }, background: true },
+    ],
+  ];
+  for (const [args, env, expected] of table) {
+    assert.deepEqual(serve(args, { HOME: '/home/me', ...env }).embedding, expected, args.join(' '));
+  }
+  for (const endpoint of ['h:80', 'ftp://h', 'not an address']) {
+    assert.throws(
+      () => serve(['--embedding-endpoint', endpoint, '--embedding-model', 'm']),
+      /address of a model server/,
+    );
+  }
 });
 
 test('loopback is this machine only', () => {

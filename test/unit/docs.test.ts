@@ -51,11 +51,13 @@ test('the README explains every environment variable of the program', () => {
 test('the dependencies in ARCHITECTURE.md are those of package.json', () => {
   const manifest = JSON.parse(read('package.json')) as {
     dependencies: Record<string, string>;
+    peerDependencies: Record<string, string>;
     devDependencies: Record<string, string>;
   };
   const [, section = ''] = read('ARCHITECTURE.md').split('## Dependencies');
   const rows = [...section.matchAll(/^\| `([^`]+)`/gm)].map(([, name = '']) => name);
-  assert.deepEqual(rows.toSorted(), Object.keys(manifest.dependencies).toSorted());
+  const needed = { ...manifest.dependencies, ...manifest.peerDependencies };
+  assert.deepEqual(rows.toSorted(), Object.keys(needed).toSorted());
   for (const name of Object.keys(manifest.devDependencies))
     assert.ok(section.includes(`\`${name}\``), `${name} is not explained`);
   for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {

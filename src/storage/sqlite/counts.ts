@@ -1,15 +1,68 @@
 import { layerOf } from '../../memory/retention.ts';
-import type { Scope, StoreCounts } from '../../memory/types.ts';
+import type { Retainable, Scope, StoreCounts, StoreNames } from '../../memory/types.ts';
 import { entityConditions } from './conditions.ts';
 import type { Session } from './session.ts';
 
-/** See `Reader.counts`. Archived rows count; so do expired state entries, as in the original. */
-export function counts(s: Session, scope: Scope): StoreCounts {
+/** See `Reader.bytes`. */
+export function fileBytes(s: Session): number {
+  return (
+    s.sql.get<{ bytes: number }>('SELECT page_count * page_size AS bytes FROM pragma_page_count(), pragma_page_size()')
+      ?.bytes ?? 0
+  );
+}
+
+/** Conditions on an `entity e` for all that the scope may see. */
+function visible(scope: Scope): { conditions: string[]; values: unknown[] } {
   const { conditions, values } = entityConditions(scope, {});
   if (scope.workspace !== null) {
     conditions.push('e.workspace = ?');
     values.push(scope.workspace);
   }
+  return { conditions, values };
+}
+
+/** See `Reader.names`. */
+export function names(s: Session, scope: Scope): StoreNames {
+  const { conditions, values } = visible(scope);
+  const where = ['e.archived = 0', ...conditions].join(' AND ');
+  const different = (column: string): string[] =>
+    s.sql
+      .all<{ name: string }>(`SELECT DISTINCT e.${column} AS name FROM entity e WHERE ${where} ORDER BY 1`, ...values)
+      .map(({ name }) => name);
+  return { categories: different('category'), workspaces: different('workspace') };
+}
+
+/** See `Reader.retained`. */
+export function retained(s: Session, scope: Scope, afterRow: number, count: number): Retainable[] {
+  const { conditions, values } = visible(scope);
+  // The plus keeps SQLite from the index of live rows, which would make it sort all of them.
+  const where = ['e.row > ?', '+e.archived = 0', ...conditions].join(' AND ');
+  return s.sql
+    .all<RetainableRow>(
+      `SELECT e.row, e.id, v.importance, v.layer, v.always_on OR v.verified AS lasting, coalesce(u.count, 0) AS count,
+         coalesce(u.last_ms, e.created_at_ms) AS last_ms
+       FROM entity e CROSS JOIN version v ON v.id = e.version LEFT JOIN usage u ON u.entity = e.row
+       WHERE ${where} ORDER BY e.row LIMIT ?`,
+      afterRow,
+      ...values,
+      count,
+    )
+    .map(({ lasting, count: uses, last_ms: lastAtMs, ...rest }) => ({
+      ...rest,
+      lasting: lasting === 1,
+      usage: { count: uses, lastAtMs },
+    }));
+}
+
+interface RetainableRow extends Pick<Retainable, 'row' | 'id' | 'importance' | 'layer'> {
+  readonly lasting: number;
+  readonly count: number;
+  readonly last_ms: number;
+}
+
+/** See `Reader.counts`. Archived rows count; so do expired state entries, as in the original. */
+export function counts(s: Session, scope: Scope): StoreCounts {
+  const { conditions, values } = visible(scope);
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
   // Journal and state have no public rows: a bound principal sees those of its own workspace and nothing else.
   const own = scope.principal.kind === 'bound' ? scope.principal.workspace : null;
@@ -39,9 +92,6 @@ export function counts(s: Session, scope: Scope): StoreCounts {
     `SELECT count(*) AS n, min(created_at_ms) AS oldest, max(created_at_ms) AS newest FROM entity e ${where}`,
     ...values,
   );
-  const pages = s.sql.get<{ bytes: number }>(
-    'SELECT page_count * page_size AS bytes FROM pragma_page_count(), pragma_page_size()',
-  );
   return {
     entities: total?.n ?? 0,
     byCategory: groups('e.category'),
@@ -49,7 +99,7 @@ export function counts(s: Session, scope: Scope): StoreCounts {
     byLayer,
     journal: inWorkspace('journal', '1'),
     state: inWorkspace('state', 'seq_to IS NULL'),
-    bytes: pages?.bytes ?? 0,
+    bytes: fileBytes(s),
     oldestMs: total?.oldest ?? null,
     newestMs: total?.newest ?? null,
   };

@@ -1,10 +1,10 @@
 import type { Reader } from '../store.ts';
-import { counts } from './counts.ts';
+import { counts, fileBytes, names, retained } from './counts.ts';
 import { entityAt, entityById, items, recent, workspacesOf } from './entities.ts';
 import { timeline } from './journal.ts';
 import { linksOf } from './links.ts';
 import { indexIsCurrent } from './schema.ts';
-import { candidates, termStatistics, vocabulary } from './search.ts';
+import { candidates, termStatistics, triggered, vocabulary } from './search.ts';
 import type { Session } from './session.ts';
 import { stateGet, stateKeys } from './state.ts';
 import { embedding, space, textOf, unembedded } from './vectors.ts';
@@ -23,8 +23,12 @@ export function sqliteReader(s: Session): Reader {
     indexIsCurrent: () => indexIsCurrent(s.sql),
     vocabulary: (term) => vocabulary(s, term),
     candidates: (scope, query, filters, count) => candidates(s, scope, query, filters, count),
+    triggered: (scope, query, count) => triggered(s, scope, query, count),
     items: (scope, bodies) => items(s, scope, bodies),
     recent: (scope, filters, count, offset) => recent(s, scope, filters, count, offset),
+    retained: (scope, afterRow, count) => retained(s, scope, afterRow, count),
+    names: (scope) => names(s, scope),
+    bytes: () => fileBytes(s),
     timeline: (scope, filter, count, offset) => timeline(s, scope, filter, count, offset),
     stateGet: (scope, workspace, key) => stateGet(s, scope, workspace, key),
     stateKeys: (scope, prefix) => stateKeys(s, scope, prefix),

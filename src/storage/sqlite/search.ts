@@ -4,6 +4,7 @@ import { LIMITS } from '../../limits.ts';
 import { LIST_HEAD, packEntity } from '../../memory/document.ts';
 import { hash32 } from '../../memory/similarity.ts';
 import { vocabularyBeginnings, type VocabularyWord } from '../../memory/near.ts';
+import { TRIGGERS, type TriggerQuery } from '../../memory/triggers.ts';
 import type { Candidate, Filters, Scope, TermStatistics } from '../../memory/types.ts';
 import type { TextQuery } from '../store.ts';
 import { entityConditions, placeConditions } from './conditions.ts';
@@ -180,6 +181,14 @@ function toCandidate(s: Session, body: number, keyIsQuery: boolean): Candidate |
   const offset = s.terms.put(body, stored.terms);
   if (offset !== undefined) return { body, words: s.terms.words, offset, keyIsQuery };
   return { body, words: new Int32Array(new Uint8Array(stored.terms).buffer), offset: 0, keyIsQuery };
+}
+
+/** See `Reader.triggered`. */
+export function triggered(s: Session, scope: Scope, { words, beginnings }: TriggerQuery, count: number): number[] {
+  const wanted = [...words.map(quoted), ...beginnings.map((beginning) => `${quoted(beginning)} *`)];
+  if (wanted.length === 0) return [];
+  const match = `{terms} : (${quoted(TRIGGERS)} AND (${wanted.join(' OR ')}))`;
+  return search(s, 'text', match, narrowing(scope, {}), count);
 }
 
 /** Up to here it is quicker to rank every row that matches than to let the index score them first. */
