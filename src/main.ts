@@ -2,16 +2,21 @@ import { readFileSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
-import { writeKey } from './cli/keygen.ts';
+import type { OpenStore } from './cli/command.ts';
+import { COMMANDS } from './cli/commands.ts';
+import { generalHelp, helpOf } from './cli/help.ts';
+import { parseLine, type ParsedLine } from './cli/parse.ts';
 import { monotonicMs, systemClock } from './clock.ts';
-import { HELP, readCommand, type Config } from './config.ts';
+import type { Config, StoreConfig } from './config.ts';
 import { errorToData, EXIT_CODES, MimirError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { print, printError, stderrLog, type Log } from './log.ts';
 import { OWNER } from './memory/scope.ts';
-import { openPool, type Pool } from './pool/pool.ts';
-import { createOffers, type Offers } from './tools/offers.ts';
-import { createTable } from './tools/table.ts';
+import type { Scope } from './memory/types.ts';
+import type { Pool } from './pool/pool.ts';
+import type { ToolDeps } from './tools/define.ts';
+import type { Offers } from './tools/offers.ts';
+import type { TableDeps } from './tools/table.ts';
 import type { Caller, ToolTable } from './tools/types.ts';
 
 /** The version in package.json. */
@@ -43,18 +48,9 @@ function boundHeap(): void {
 /** Runs the command line; ends the process itself, with the exit code of the error table. */
 export async function main(argv: readonly string[]): Promise<void> {
   boundHeap();
+  let code: number;
   try {
-    const command = readCommand(argv);
-    switch (command.command) {
-      case 'help':
-        return print(HELP);
-      case 'version':
-        return print(`mimir ${version()}`);
-      case 'keygen':
-        return print(writeKey(command.keyFile));
-      case 'serve':
-        return await serve(command.config);
-    }
+    code = await run(parseLine(argv, COMMANDS));
   } catch (thrown) {
     const data = errorToData(thrown);
     const error = new MimirError(data.code, data.message, data.extras);
@@ -64,24 +60,22 @@ export async function main(argv: readonly string[]): Promise<void> {
         .filter((part) => part !== undefined)
         .join(' '),
     );
-    process.exit(EXIT_CODES[error.kind]);
+    code = EXIT_CODES[error.kind];
   }
+  // What was printed leaves first; nothing that still runs may keep the process.
+  process.stdout.write('', () => process.exit(code));
 }
 
-async function serve(config: Config): Promise<void> {
-  const log = stderrLog(config.transport === 'http' ? 'json' : 'plain', systemClock.nowMs);
-  const stopped = stopAsked();
-  const onBug = (error: unknown, incident: string): void => log.error('bug', { incident, stack: bugStack(error) });
-  const onStrayBug = (error: unknown): string => {
-    const incident = Buffer.from(systemClock.randomBytes(4)).toString('hex');
-    onBug(error, incident);
-    return incident;
-  };
-  // Node would print the message of the error, and that can quote what a client sent.
-  process.on('uncaughtException', (error) => {
-    onStrayBug(error);
-    process.exit(EXIT_CODES.bug);
-  });
+async function run({ command, call, asks, named }: ParsedLine): Promise<number> {
+  if (asks === null) return await command.run(call, { version: version(), open: openStore, serve });
+  if (asks === 'version') print(`mimir ${version()}`);
+  else print(named ? helpOf(command) : generalHelp(COMMANDS));
+  return 0;
+}
+
+/** A pool over a store, and the tool table over the pool. Loaded when they are needed: a help text is quicker without. */
+async function assemble(config: StoreConfig & Partial<Pick<Config, 'tools'>>, log: Log): Promise<Assembled> {
+  const [{ openPool }, { createTable }] = await Promise.all([import('./pool/pool.ts'), import('./tools/table.ts')]);
   const pool = openPool({
     dbPath: config.dbPath,
     makeFolder: config.dbIsDefault,
@@ -98,8 +92,51 @@ async function serve(config: Config): Promise<void> {
     clock: systemClock,
     facts: { dbPath: config.dbPath, encrypted: config.keyFile !== null, version: version() },
   };
-  const table = createTable({ ...deps, onBug });
-  const served: Served = { table, offers: createOffers(deps), pool, log, stopped, onBug: onStrayBug };
+  const onBug = (error: unknown, incident: string): void => log.error('bug', { incident, stack: bugStack(error) });
+  const table = createTable({ ...deps, onBug, ...(config.tools !== undefined && { show: config.tools }) });
+  return { pool, deps, table, onBug };
+}
+
+interface Assembled {
+  readonly pool: Pool;
+  readonly deps: ToolDeps;
+  readonly table: ToolTable;
+  readonly onBug: TableDeps['onBug'];
+}
+
+/** Who asks on the command line, and what its memories are marked with, as in the original. */
+const COMMAND_LINE: Caller = { principal: OWNER, client: 'cli', origin: { idPrefix: 'cli-', source: 'cli-write' } };
+const WHOLE_STORE: Scope = { principal: OWNER, workspace: null, actor: 'owner', client: 'cli' };
+
+async function openStore(config: StoreConfig & Partial<Pick<Config, 'tools'>>): Promise<OpenStore> {
+  const { pool, table } = await assemble(config, stderrLog('plain', systemClock.nowMs));
+  return {
+    toolNames: table.all.map(({ name }) => name),
+    call: (tool, args) => table.call(tool, args, COMMAND_LINE),
+    examine: () => pool.execute('examine', WHOLE_STORE, {}),
+    probeWrite: async () => void (await pool.execute('probe_write', WHOLE_STORE, {})),
+    close: () => pool.close(),
+  };
+}
+
+async function serve(config: Config, notes: readonly string[]): Promise<void> {
+  const log = stderrLog(config.transport === 'http' ? 'json' : 'plain', systemClock.nowMs);
+  const stopped = stopAsked();
+  const [{ pool, deps, table, onBug }, { createOffers }] = await Promise.all([
+    assemble(config, log),
+    import('./tools/offers.ts'),
+  ]);
+  const onStrayBug = (error: unknown): string => {
+    const incident = Buffer.from(systemClock.randomBytes(4)).toString('hex');
+    onBug(error, incident);
+    return incident;
+  };
+  // Node would print the message of the error, and that can quote what a client sent.
+  process.on('uncaughtException', (error) => {
+    onStrayBug(error);
+    process.exit(EXIT_CODES.bug);
+  });
+  const served: Served = { table, offers: createOffers(deps), pool, log, notes, stopped, onBug: onStrayBug };
   if (config.transport === 'http') await serveHttp(config, served);
   else await serveStandardInput(config, served);
 }
@@ -109,6 +146,8 @@ interface Served {
   readonly offers: Offers;
   readonly pool: Pool;
   readonly log: Log;
+  /** Told once it stands. */
+  readonly notes: readonly string[];
   /** Resolves at the first SIGTERM or SIGINT. */
   readonly stopped: Promise<void>;
   readonly onBug: (error: unknown) => string;
@@ -140,12 +179,10 @@ async function stopAsked(): Promise<void> {
   });
 }
 
-function sayWithoutEffect(config: Config, log: Log): void {
-  if (config.withoutEffect.length === 0) return;
-  log.banner(`mimir: no effect yet: ${config.withoutEffect.map((flag) => `--${flag}`).join(' ')}`);
-}
-
-async function serveStandardInput(config: Config, { table, offers, pool, log, stopped, onBug }: Served): Promise<void> {
+async function serveStandardInput(
+  config: Config,
+  { table, offers, pool, log, notes, stopped, onBug }: Served,
+): Promise<void> {
   const [{ StdioTransport, openStandardOutput }, { serveConnection, toolServers }] = await Promise.all([
     import('./transport/stdio.ts'),
     import('./mcp/server.ts'),
@@ -156,14 +193,14 @@ async function serveStandardInput(config: Config, { table, offers, pool, log, st
   const behind = { table, offers, caller, version: version(), onBug };
   serveConnection(transport, toolServers(behind), onBug);
   log.banner('mimir: MCP server ready');
-  sayWithoutEffect(config, log);
+  for (const note of notes) log.banner(note);
   void stopped.then(() => transport.stopReading());
   await transport.finished();
   await withDeadline(pool.close());
   process.exit(0);
 }
 
-async function serveHttp(config: Config, { table, offers, pool, log, stopped, onBug }: Served): Promise<void> {
+async function serveHttp(config: Config, { table, offers, pool, log, notes, stopped, onBug }: Served): Promise<void> {
   const [{ listen }, { mcpDoors }] = await Promise.all([import('./transport/http.ts'), import('./transport/doors.ts')]);
   const caller: Caller = { principal: OWNER, client: 'http' };
   const doors = mcpDoors({ table, offers, caller, version: version(), onBug }, systemClock.randomBytes);
@@ -190,7 +227,7 @@ async function serveHttp(config: Config, { table, offers, pool, log, stopped, on
   log.banner(`mimir: GET  ${url}/sse`);
   log.banner(`mimir: MCP clients connect to ${url}/mcp`);
   for (const line of tryItLines(url, token !== null)) log.banner(line);
-  sayWithoutEffect(config, log);
+  for (const note of notes) log.banner(note);
   await stopped;
   await server.close();
   await withDeadline(pool.close());

@@ -6,7 +6,7 @@ import { link, traverse, unlink } from './links.ts';
 import type { CallOptions } from './operation.ts';
 import { recall, recallMany } from './recall.ts';
 import { stateDelete, stateGet, stateList, stateSet } from './state.ts';
-import { health, stats } from './status.ts';
+import { examine, health, probeWrite, stats } from './status.ts';
 
 /** Everything the server can do. How and where each runs stands in its own row. */
 export const OPERATIONS = Object.freeze({
@@ -28,6 +28,8 @@ export const OPERATIONS = Object.freeze({
   state_list: stateList,
   health,
   stats,
+  examine,
+  probe_write: probeWrite,
 });
 
 /** Name of an operation. */

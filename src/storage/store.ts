@@ -75,6 +75,18 @@ export interface Reader {
   /** Keys that begin with the prefix and have not expired, sorted by code point. */
   stateKeys(scope: Scope, prefix: string): Awaitable<readonly string[]>;
   counts(scope: Scope): Awaitable<StoreCounts>;
+  /** Reads the whole store and computes it again; of all workspaces, so for the owner only. */
+  examine(): Awaitable<Examination>;
+}
+
+/** What a look at a whole store found. */
+export interface Examination {
+  /** What does not agree in chain, bodies, indexes and references, a sentence each; empty when all is well. */
+  readonly problems: readonly string[];
+  /** How many operations the log has. */
+  readonly operations: number;
+  /** When the last of them was written, Unix milliseconds; null when there is none. */
+  readonly newestMs: number | null;
 }
 
 /** What may be written, inside one operation: all of it or nothing. */

@@ -6,6 +6,7 @@ import { ADDS, defineTool, optionsOf, READS, REMOVES, scopeOf } from './define.t
 import { clamped, filter, flag, idempotencyKey, name, names, number, RULES, text, workspaceHash } from './fields.ts';
 import { invalidArgument } from './input.ts';
 import { emptyMembers, renderContext, renderEntity, renderRecall } from './render.ts';
+import type { Caller } from './types.ts';
 
 /** What can be said of a memory. */
 export const MEMORY = {
@@ -28,7 +29,7 @@ export const MEMORY = {
 };
 
 /** A memory as the operation wants it. */
-export function toMemory(args: z.output<z.ZodObject<typeof MEMORY>>): RememberInput {
+export function toMemory(args: z.output<z.ZodObject<typeof MEMORY>>, { origin }: Caller): RememberInput {
   return {
     category: args.category,
     key: args.key,
@@ -43,6 +44,7 @@ export function toMemory(args: z.output<z.ZodObject<typeof MEMORY>>): RememberIn
     ...(args.always_on !== undefined && { alwaysOn: args.always_on }),
     ...(args.certainty !== undefined && { certainty: args.certainty }),
     ...(args.visibility !== undefined && { visibility: args.visibility }),
+    ...(origin !== undefined && { origin }),
   };
 }
 
@@ -62,7 +64,7 @@ export const remember = defineTool({
     const done = await execute(
       'remember',
       scopeOf(caller, args.workspace_hash),
-      toMemory(args),
+      toMemory(args, caller),
       optionsOf(caller, args.idempotency_key),
     );
     return JSON.stringify({

@@ -6,6 +6,7 @@ import { linksOf } from './links.ts';
 import { candidates, termStatistics, vocabulary } from './search.ts';
 import type { Session } from './session.ts';
 import { stateGet, stateKeys } from './state.ts';
+import { examine } from './verify.ts';
 
 /** The reading half of a store over one connection. */
 export function sqliteReader(s: Session): Reader {
@@ -26,5 +27,6 @@ export function sqliteReader(s: Session): Reader {
     stateGet: (scope, workspace, key) => stateGet(s, scope, workspace, key),
     stateKeys: (scope, prefix) => stateKeys(s, scope, prefix),
     counts: (scope) => counts(s, scope),
+    examine: () => examine(s),
   };
 }
