@@ -108,7 +108,8 @@ interface Assembled {
 const COMMAND_LINE: Caller = { principal: OWNER, client: 'cli', origin: { idPrefix: 'cli-', source: 'cli-write' } };
 const WHOLE_STORE: Scope = { principal: OWNER, workspace: null, actor: 'owner', client: 'cli' };
 
-async function openStore(config: StoreConfig & Partial<Pick<Config, 'tools'>>): Promise<OpenStore> {
+/** Opens a store for a command: nothing is touched before its first call. */
+export async function openStore(config: StoreConfig & Partial<Pick<Config, 'tools'>>): Promise<OpenStore> {
   const { pool, table } = await assemble(config, stderrLog('plain', systemClock.nowMs));
   return {
     toolNames: table.all.map(({ name }) => name),

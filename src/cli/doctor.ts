@@ -48,7 +48,7 @@ function faultOf(thrown: unknown): Finding {
 
 /** `mimir doctor`. Exit code 0 when there is no fault, 5 when there is one. */
 export async function doctor(call: Call, host: Host): Promise<number> {
-  const findings = await examineAll(call, host);
+  const findings = await examineSetup(call, host);
   const isWell = findings.every(({ level }) => level !== 'fault');
   if (call.values['json'] === true) print(JSON.stringify({ ok: isWell, findings }));
   else print(findings.map((finding) => lineOf(finding, lookOf(call))).join('\n'));
@@ -62,7 +62,8 @@ function lineOf({ level, says, mend }: Finding, look: Look): string {
   return mend === undefined ? head : `${head}\n       ${harmless(mend)}`;
 }
 
-async function examineAll(call: Call, host: Host): Promise<Finding[]> {
+/** Looks at everything that a server with these settings needs; an empty list of faults means that it would start. */
+export async function examineSetup(call: Call, host: Pick<Host, 'version' | 'open'>): Promise<Finding[]> {
   const findings = [ok('node', `Node ${process.versions.node}, mimir ${host.version}`)];
   for (const name of unknownVariables(call.environment)) {
     findings.push(note('unknown_variable', `${name} is set, and nothing reads it.`, 'README.md lists the variables.'));
