@@ -103,13 +103,6 @@ export const CLI_DIFFERENCES: readonly CliDifference[] = [
     match: { part: 'file', argv: /^write |NaN|inf|1e400/i, original: /\.db 644$/, ours: /\.db absent$/ },
   },
   {
-    where: 'serve --connectors-config with a file that is missing or no YAML',
-    original: 'ends with exit code 1',
-    ours: 'says that connectors are not there yet',
-    reason: 'not there yet',
-    match: { part: 'exit', argv: /--connectors-config/, original: /^1$/, ours: /^0$/ },
-  },
-  {
     where: 'serve over stdio with a store or a key that cannot be used',
     original: 'ends with exit code 1',
     ours: 'stays up and answers every call with the reason; exit code 0 at the end of the input',
