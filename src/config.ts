@@ -28,6 +28,17 @@ export interface Config extends StoreConfig {
   readonly allowedOrigins: readonly string[];
   /** Names of tools and of profiles that `tools/list` shows. */
   readonly tools: readonly string[];
+  /** The model that memories are embedded with; null: recall goes by words. */
+  readonly embedding: EmbeddingConfig | null;
+}
+
+/** Which embedding model, and where it is. */
+export interface EmbeddingConfig {
+  readonly source:
+    | { readonly kind: 'folder'; readonly folder: string }
+    | { readonly kind: 'server'; readonly endpoint: string; readonly model: string; readonly apiKey: string | null };
+  /** Memories are embedded as they come, and recall uses it; otherwise only `mimir_embed` does. */
+  readonly background: boolean;
 }
 
 /** The variables of a process. */
@@ -83,11 +94,22 @@ export function wantsColours(isTerminal: boolean, environment: Environment = pro
   return isTerminal && variable(environment, 'NO_COLOR') === undefined && environment['TERM'] !== 'dumb';
 }
 
+const VARIABLES: ReadonlySet<string> = new Set([
+  'MIMIR_DB_PATH',
+  'MIMIR_TOKEN',
+  'MIMIR_TOOLS',
+  'MIMIR_POOL_MAX_SIZE',
+  'MIMIR_BUSY_TIMEOUT_MS',
+  'MIMIR_EMBEDDING_MODEL',
+  'MIMIR_EMBEDDING_ENDPOINT',
+  'MIMIR_EMBEDDING_API_KEY',
+  'MIMIR_LLM_API_KEY',
+]);
+
 /** Variables that look like ours and that nobody reads; those of the load test are read elsewhere. */
 export function unknownVariables(environment: Environment = process.env): string[] {
-  const known = ['MIMIR_DB_PATH', 'MIMIR_TOKEN', 'MIMIR_TOOLS', 'MIMIR_POOL_MAX_SIZE', 'MIMIR_BUSY_TIMEOUT_MS'];
   return Object.keys(environment)
-    .filter((name) => /^MIMIR_(?!LOADTEST_)/.test(name) && !known.includes(name))
+    .filter((name) => /^MIMIR_(?!LOADTEST_)/.test(name) && !VARIABLES.has(name))
     .toSorted();
 }
 
@@ -165,6 +187,7 @@ export function readConfig(values: FlagValues, environment: Environment = proces
       'an origin without a path, such as https://app.example.com',
     ),
     tools: Object.freeze(tools),
+    embedding: readEmbedding(values, environment),
   };
   if (transport === 'http' && !isLoopback(config.host) && config.token === null) {
     throw usage(
@@ -173,6 +196,35 @@ export function readConfig(values: FlagValues, environment: Environment = proces
     );
   }
   return Object.freeze(config);
+}
+
+/**
+ * The embedding model, or null. A model by name needs a server, a model without one is a folder. As in the original the server
+ * and the model for answering stand in where none for embedding is named; but then nothing is embedded unasked, because a model
+ * that answers makes poor vectors. Throws `invalid_argument` for what is no address.
+ */
+export function readEmbedding(values: FlagValues, environment: Environment = process.env): EmbeddingConfig | null {
+  const named = textOf(values, 'embedding-model') ?? variable(environment, 'MIMIR_EMBEDDING_MODEL');
+  const endpoint = textOf(values, 'embedding-endpoint') ?? variable(environment, 'MIMIR_EMBEDDING_ENDPOINT');
+  const server = endpoint ?? (named === undefined ? textOf(values, 'llm-endpoint') : undefined);
+  if (server === undefined) {
+    if (named === undefined) return null;
+    return { source: { kind: 'folder', folder: resolve(expandHome(named, environment)) }, background: true };
+  }
+  if (!URL.canParse(server) || !/^https?:$/.test(new URL(server).protocol)) {
+    throw usage(
+      '--embedding-endpoint must be the address of a model server.',
+      'Such as http://127.0.0.1:11434 or https://host/v1.',
+    );
+  }
+  const apiKey =
+    textOf(values, 'embedding-api-key') ??
+    variable(environment, 'MIMIR_EMBEDDING_API_KEY') ??
+    textOf(values, 'llm-api-key') ??
+    variable(environment, 'MIMIR_LLM_API_KEY') ??
+    null;
+  const model = named ?? textOf(values, 'llm-model') ?? 'llama3';
+  return { source: { kind: 'server', endpoint: server, model, apiKey }, background: named !== undefined };
 }
 
 function allowList(flag: string, given: readonly string[], allowed: RegExp, shape: string): readonly string[] {

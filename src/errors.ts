@@ -25,6 +25,15 @@ export const ERRORS = {
   },
   port_taken: { kind: 'unavailable' },
   closing: { kind: 'unavailable', hint: 'The server is stopping. Send it again when it is back.' },
+  provider_down: { kind: 'unavailable', hint: 'Look whether the model server runs and answers; send it again then.' },
+  no_model: {
+    kind: 'refused',
+    hint: 'Start the server with --embedding-endpoint URL --embedding-model NAME, or with --embedding-model FOLDER.',
+  },
+  provider_refused: {
+    kind: 'damaged',
+    hint: 'Look at the address, the name of the model and the key of the model server.',
+  },
   cannot_open: { kind: 'damaged' },
   wrong_key: { kind: 'damaged', hint: 'Start with the key file that this store was made with: --encryption-key FILE.' },
   not_encrypted: { kind: 'damaged', hint: 'Start without --encryption-key, or name another file with --db.' },

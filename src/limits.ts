@@ -56,6 +56,31 @@ export const LIMITS = {
   confidenceFloor: 0.08,
   /** The live rows in a reader's memory: about 1,100 bytes a row of 50 words, so up to 120,000 rows; larger stores are searched on disk. */
   ramIndexMaxBytes: 128 * MIB,
+  /** Rows nearest in meaning that are ranked beside those that share a word; 50 and 200 find as much (docs/retrieval.md). */
+  nearestMax: 100,
+  /** Vectors in a reader's memory, a byte a dimension: 330,000 of 384; with more, meaning only reorders what words find. */
+  vectorIndexMaxBytes: 128 * MIB,
+  /** Of a text that is embedded: about 500 word pieces; small models read 256 or 512. */
+  embedTextMaxChars: 2_000,
+  /** Memories that are embedded in one request, and by the model in this process at a time: a question waits for as many. */
+  embedBatch: 32,
+  embedBatchLocal: 8,
+  /** Memories of one category that one call embeds: the caller waits for all of them. */
+  embedManyMax: 500,
+  vectorDimensionsMax: 8_192,
+  /** How long a recall waits for the vector of its question before it answers by words alone. */
+  questionEmbedMs: 800,
+  /** How long a request to a model server may take in the background; loading a model takes many seconds there. */
+  embedRequestMs: 30_000,
+  /** An answer of a model server: 32 vectors of 8,192 numbers in JSON are below 8 MiB. */
+  providerAnswerMaxBytes: 16 * MIB,
+  /** A model server that failed is left alone so long, twice as long after each further failure. */
+  providerPauseMs: 1_000,
+  providerPauseMostMs: 60_000,
+  /** Vectors of questions that are kept. */
+  questionsKept: 256,
+  /** How often is looked for memories without a vector that other processes wrote. */
+  embedPollMs: 30_000,
   /** Rows that look alike are compared exactly only among this many. */
   similarCandidatesMax: 5,
   similarMin: 0.7,

@@ -7,13 +7,15 @@ import { COMMANDS } from './cli/commands.ts';
 import { generalHelp, helpOf } from './cli/help.ts';
 import { parseLine, type ParsedLine } from './cli/parse.ts';
 import { monotonicMs, systemClock } from './clock.ts';
-import type { Config, StoreConfig } from './config.ts';
+import type { Config, EmbeddingConfig, StoreConfig } from './config.ts';
+import type { Execute } from './engine/operations.ts';
 import { errorToData, EXIT_CODES, MimirError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { print, printError, stderrLog, type Log } from './log.ts';
 import { OWNER } from './memory/scope.ts';
 import type { Scope } from './memory/types.ts';
 import type { Pool } from './pool/pool.ts';
+import type { Meaning, VectorShelf } from './provider/meaning.ts';
 import type { ToolDeps } from './tools/define.ts';
 import type { Offers } from './tools/offers.ts';
 import type { TableDeps } from './tools/table.ts';
@@ -74,7 +76,7 @@ async function run({ command, call, asks, named }: ParsedLine): Promise<number> 
 }
 
 /** A pool over a store, and the tool table over the pool. Loaded when they are needed: a help text is quicker without. */
-async function assemble(config: StoreConfig & Partial<Pick<Config, 'tools'>>, log: Log): Promise<Assembled> {
+async function assemble(config: OpenConfig, log: Log): Promise<Assembled> {
   const [{ openPool }, { createTable }] = await Promise.all([import('./pool/pool.ts'), import('./tools/table.ts')]);
   const pool = openPool({
     dbPath: config.dbPath,
@@ -86,22 +88,68 @@ async function assemble(config: StoreConfig & Partial<Pick<Config, 'tools'>>, lo
     clock: systemClock,
     log,
   });
+  const { embedding = null } = config;
+  const meaning = embedding === null ? undefined : await meaningOf(embedding, pool.execute, log);
   const deps = {
-    execute: pool.execute,
+    execute: meaning === undefined ? pool.execute : await telling(pool.execute, meaning),
     usage: pool.usage,
     clock: systemClock,
     facts: { dbPath: config.dbPath, encrypted: config.keyFile !== null, version: version() },
+    ...(meaning !== undefined && { meaning }),
   };
   const onBug = (error: unknown, incident: string): void => log.error('bug', { incident, stack: bugStack(error) });
   const table = createTable({ ...deps, onBug, ...(config.tools !== undefined && { show: config.tools }) });
-  return { pool, deps, table, onBug };
+  const close = async (): Promise<void> => {
+    await meaning?.close();
+    await pool.close();
+  };
+  meaning?.nudge();
+  return { pool, deps, table, onBug, close };
 }
+
+/** The model of the configuration, with the store of this pool as its shelf. */
+async function meaningOf({ source, background }: EmbeddingConfig, execute: Execute, log: Log): Promise<Meaning> {
+  // Who searches by words alone does not wait for this code at the start.
+  const [{ Meaning }, { localEmbedder }, { remoteEmbedder }] = await Promise.all([
+    import('./provider/meaning.ts'),
+    import('./provider/local-embedder.ts'),
+    import('./provider/remote-embedder.ts'),
+  ]);
+  const embedder = source.kind === 'folder' ? localEmbedder(source.folder) : remoteEmbedder(source);
+  const scope: Scope = { principal: OWNER, workspace: null, actor: 'owner', client: 'embedding' };
+  const shelf: VectorShelf = {
+    open: (model, dimensions, prefix) => execute('embedding_open', scope, { model, dimensions, prefix }),
+    next: (space, count) => execute('embedding_next', scope, { space, count }),
+    put: (space, upTo, vectors) => execute('embedding_put', scope, { space, upTo, vectors }),
+  };
+  return new Meaning({ embedder, shelf, log, background });
+}
+
+/** Runs operations, and tells the model of every write: there may be something new to embed. */
+async function telling(execute: Execute, meaning: Meaning): Promise<Execute> {
+  const { OPERATIONS } = await import('./engine/operations.ts');
+  return (name, scope, input, options) => {
+    const result = execute(name, scope, input, options);
+    if (OPERATIONS[name].access === 'write' && name !== 'embedding_put') {
+      void result.then(
+        () => meaning.nudge(),
+        () => undefined, // told to whoever called
+      );
+    }
+    return result;
+  };
+}
+
+/** What may be said of a store that is opened. */
+type OpenConfig = StoreConfig & Partial<Pick<Config, 'tools' | 'embedding'>>;
 
 interface Assembled {
   readonly pool: Pool;
   readonly deps: ToolDeps;
   readonly table: ToolTable;
   readonly onBug: TableDeps['onBug'];
+  /** Finishes what was accepted and closes the store. */
+  readonly close: () => Promise<void>;
 }
 
 /** Who asks on the command line, and what its memories are marked with, as in the original. */
@@ -109,21 +157,26 @@ const COMMAND_LINE: Caller = { principal: OWNER, client: 'cli', origin: { idPref
 const WHOLE_STORE: Scope = { principal: OWNER, workspace: null, actor: 'owner', client: 'cli' };
 
 /** Opens a store for a command: nothing is touched before its first call. */
-export async function openStore(config: StoreConfig & Partial<Pick<Config, 'tools'>>): Promise<OpenStore> {
-  const { pool, table } = await assemble(config, stderrLog('plain', systemClock.nowMs));
+export async function openStore(config: OpenConfig): Promise<OpenStore> {
+  // Who ends at once embeds nothing unasked.
+  const embedding = config.embedding && { ...config.embedding, background: false };
+  const { pool, table, close } = await assemble(
+    { ...config, ...(embedding !== undefined && { embedding }) },
+    stderrLog('plain', systemClock.nowMs),
+  );
   return {
     toolNames: table.all.map(({ name }) => name),
     call: (tool, args) => table.call(tool, args, COMMAND_LINE),
     examine: () => pool.execute('examine', WHOLE_STORE, {}),
     probeWrite: async () => void (await pool.execute('probe_write', WHOLE_STORE, {})),
-    close: () => pool.close(),
+    close,
   };
 }
 
 async function serve(config: Config, notes: readonly string[]): Promise<void> {
   const log = stderrLog(config.transport === 'http' ? 'json' : 'plain', systemClock.nowMs);
   const stopped = stopAsked();
-  const [{ pool, deps, table, onBug }, { createOffers }] = await Promise.all([
+  const [{ pool, deps, table, onBug, close }, { createOffers }] = await Promise.all([
     assemble(config, log),
     import('./tools/offers.ts'),
   ]);
@@ -137,7 +190,16 @@ async function serve(config: Config, notes: readonly string[]): Promise<void> {
     onStrayBug(error);
     process.exit(EXIT_CODES.bug);
   });
-  const served: Served = { table, offers: createOffers(deps), pool, log, notes, stopped, onBug: onStrayBug };
+  const served: Served = {
+    table,
+    offers: createOffers(deps),
+    pool,
+    log,
+    notes,
+    stopped,
+    onBug: onStrayBug,
+    close: () => withDeadline(close()),
+  };
   if (config.transport === 'http') await serveHttp(config, served);
   else await serveStandardInput(config, served);
 }
@@ -151,6 +213,8 @@ interface Served {
   readonly notes: readonly string[];
   /** Resolves at the first SIGTERM or SIGINT. */
   readonly stopped: Promise<void>;
+  /** Finishes what was accepted and closes the store. */
+  readonly close: () => Promise<void>;
   readonly onBug: (error: unknown) => string;
 }
 
@@ -182,7 +246,7 @@ async function stopAsked(): Promise<void> {
 
 async function serveStandardInput(
   config: Config,
-  { table, offers, pool, log, notes, stopped, onBug }: Served,
+  { table, offers, log, notes, stopped, close, onBug }: Served,
 ): Promise<void> {
   const [{ StdioTransport, openStandardOutput }, { serveConnection, toolServers }] = await Promise.all([
     import('./transport/stdio.ts'),
@@ -197,11 +261,14 @@ async function serveStandardInput(
   for (const note of notes) log.banner(note);
   void stopped.then(() => transport.stopReading());
   await transport.finished();
-  await withDeadline(pool.close());
+  await close();
   process.exit(0);
 }
 
-async function serveHttp(config: Config, { table, offers, pool, log, notes, stopped, onBug }: Served): Promise<void> {
+async function serveHttp(
+  config: Config,
+  { table, offers, pool, log, notes, stopped, close, onBug }: Served,
+): Promise<void> {
   const [{ listen }, { mcpDoors }] = await Promise.all([import('./transport/http.ts'), import('./transport/doors.ts')]);
   const caller: Caller = { principal: OWNER, client: 'http' };
   const doors = mcpDoors({ table, offers, caller, version: version(), onBug }, systemClock.randomBytes);
@@ -218,7 +285,7 @@ async function serveHttp(config: Config, { table, offers, pool, log, notes, stop
     });
   } catch (thrown) {
     // A port that is taken must not leave a -wal behind.
-    await withDeadline(pool.close());
+    await close();
     throw thrown;
   }
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`;
@@ -231,7 +298,7 @@ async function serveHttp(config: Config, { table, offers, pool, log, notes, stop
   for (const note of notes) log.banner(note);
   await stopped;
   await server.close();
-  await withDeadline(pool.close());
+  await close();
   process.exit(0);
 }
 

@@ -102,7 +102,7 @@ function measure(dataset: Dataset, { postings, rows }: Store, variant: Variant):
         meanLength: postings.meanLength,
         frequencies: Array.from(hashes, (hash) => postings.frequency(hash)),
       };
-      const hits = rank(candidates, query, statistics, weights).take(20);
+      const hits = rank(candidates, query, statistics, { weights }).rows.take(20);
       return [
         scoreOf(
           hits.map(({ body }) => rows.get(body)?.id ?? ''),

@@ -91,6 +91,7 @@ export async function mimirFinder({ notes, now }: Notebook, mimir: Mimir): Promi
     await mimir.call('mimir_remember', { category, key, tags, body_json: JSON.stringify(body) });
   }
   mimir.setNow(Date.parse(now));
+  await mimir.embed();
   return async ({ text }) => keysOf((await mimir.call('mimir_recall', { query: text, limit: HITS }))['items']);
 }
 

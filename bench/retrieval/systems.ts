@@ -1,15 +1,20 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import Database from 'better-sqlite3-multiple-ciphers';
 
 import { monotonicMs, type Clock } from '../../src/clock.ts';
 import { OPERATIONS, type Execute, type OperationName } from '../../src/engine/operations.ts';
 import { UsageNotes } from '../../src/engine/usage.ts';
+import type { Log } from '../../src/log.ts';
 import { dispatch } from '../../src/mcp/dispatch.ts';
 import { OWNER } from '../../src/memory/scope.ts';
 import type { Scope } from '../../src/memory/types.ts';
+import type { Embedder } from '../../src/provider/embedder.ts';
+import { localEmbedder } from '../../src/provider/local-embedder.ts';
+import { Meaning, type VectorShelf } from '../../src/provider/meaning.ts';
+import { remoteEmbedder } from '../../src/provider/remote-embedder.ts';
 import { makeSharedMemory, openWriter, prepareStore } from '../../src/storage/open.ts';
 import type { Reader } from '../../src/storage/store.ts';
 import { createTable } from '../../src/tools/table.ts';
@@ -83,12 +88,35 @@ export interface Mimir {
   call(name: string, args: object): Promise<Record<string, unknown>>;
   /** Sets the clock, Unix milliseconds; it stands still otherwise, so that two runs give the same figures. */
   setNow(ms: number): void;
+  /** Gives every memory its vector; resolves when none is missing. */
+  embed(): Promise<void>;
   bytes(): number;
   close(): Promise<void>;
 }
 
-/** Opens a fresh one, asked by the tools as a client would call them (`mcp`), or by the tool table alone (`engine`). */
-export function openMimir(via: 'engine' | 'mcp'): Mimir {
+/** How Mimir is asked. */
+export interface MimirOptions {
+  /** By the tools as a client would call them (`mcp`), or by the tool table alone (`engine`). */
+  readonly via: 'engine' | 'mcp';
+  /** The folder of a model, or the address of a model server; absent: it goes by words. */
+  readonly embed?: string | undefined;
+  /** The model's name, for a server. */
+  readonly model?: string | undefined;
+}
+
+function embedderOf({ embed, model }: MimirOptions): Embedder | undefined {
+  if (embed === undefined) return undefined;
+  if (!/^https?:/.test(embed)) return localEmbedder(resolve(embed));
+  return remoteEmbedder({
+    endpoint: embed,
+    model: model ?? 'default',
+    apiKey: process.env['MIMIR_EMBEDDING_API_KEY'] ?? null,
+  });
+}
+
+/** Opens a fresh one. */
+export function openMimir(options: MimirOptions): Mimir {
+  const { via } = options;
   const folder = mkdtempSync(join(tmpdir(), 'mimir-bench-'));
   const dbPath = join(folder, 'm.db');
   let now = Date.UTC(2026, 0, 1);
@@ -104,10 +132,10 @@ export function openMimir(via: 'engine' | 'mcp'): Mimir {
   const fail = (what: string): never => {
     throw new Error(`bench: ${what}`);
   };
-  const options = { path: dbPath, key: null, clock, busyTimeoutMs: 5_000, shared: makeSharedMemory() };
-  prepareStore(options);
+  const where = { path: dbPath, key: null, clock, busyTimeoutMs: 5_000, shared: makeSharedMemory() };
+  prepareStore(where);
   // In this thread and without a pool: threads have the clock of the machine.
-  const store = openWriter(options);
+  const store = openWriter(where);
   let busy: Promise<unknown> = Promise.resolve();
   let operations = 0;
   const execute = ((name: OperationName, scope: Scope, input: unknown) => {
@@ -122,7 +150,22 @@ export function openMimir(via: 'engine' | 'mcp'): Mimir {
     return result;
   }) as Execute;
   const facts = { dbPath, encrypted: false, version: '0' };
-  const table = createTable({ execute, usage: new UsageNotes(), clock, facts, onBug: (bug) => fail(String(bug)) });
+  const embedder = embedderOf(options);
+  const scope: Scope = { principal: OWNER, workspace: null, actor: 'owner', client: 'bench' };
+  const shelf: VectorShelf = {
+    open: (model, dimensions, prefix) => execute('embedding_open', scope, { model, dimensions, prefix }),
+    next: (space, count) => execute('embedding_next', scope, { space, count }),
+    put: (space, upTo, vectors) => execute('embedding_put', scope, { space, upTo, vectors }),
+  };
+  const log: Log = {
+    banner: () => undefined,
+    info: () => undefined,
+    warn: (event, fields) => fail(`${event} ${JSON.stringify(fields)}`),
+    error: fail,
+  };
+  const meaning = embedder === undefined ? undefined : new Meaning({ embedder, shelf, log, background: true });
+  const deps = { execute, usage: new UsageNotes(), clock, facts, ...(meaning !== undefined && { meaning }) };
+  const table = createTable({ ...deps, onBug: (bug) => fail(String(bug)) });
   const caller = { principal: OWNER, client: 'bench' };
   const served = { table, caller, version: '0', onBug: (bug: unknown) => fail(String(bug)) };
 
@@ -143,17 +186,22 @@ export function openMimir(via: 'engine' | 'mcp'): Mimir {
     setNow: (ms) => {
       now = ms;
     },
+    embed: async () => {
+      meaning?.nudge();
+      while (meaning?.behind === true) await new Promise((done) => setTimeout(done, 50));
+    },
     bytes: () => statSync(dbPath).size,
     close: async () => {
+      await meaning?.close();
       store.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };
 }
 
-/** Mimir, filled with conversations. */
-export function mimirSystem(via: 'engine' | 'mcp', oneStore: boolean): System {
-  const { call, bytes, close } = openMimir(via);
+/** Mimir, filled with conversations. With a model it is asked by words alone as well, from the same store. */
+export function mimirSystems(options: MimirOptions, oneStore: boolean): System[] {
+  const { call, embed, bytes, close } = openMimir(options);
   const workspaceOf = ({ id }: Conversation): string => (oneStore ? 'all' : id);
 
   const write = async (conversation: Conversation): Promise<void> => {
@@ -177,24 +225,42 @@ export function mimirSystem(via: 'engine' | 'mcp', oneStore: boolean): System {
     }
   };
 
-  return {
-    name: `mimir (${via})`,
-    load: async ({ conversations }) => {
-      await Promise.all(conversations.map(write));
-    },
-    ask: async (conversation, question) => {
-      const { items } = await call('mimir_recall', {
-        workspace_hash: workspaceOf(conversation),
-        query: question,
-        limit: HITS,
-        now: nowOf(conversation),
-      });
-      const keys = keysOf(items);
-      return oneStore ? own(conversation, keys) : keys;
-    },
-    bytes,
-    close,
+  const asked = async (conversation: Conversation, question: string, mode: object): Promise<string[]> => {
+    const { items } = await call('mimir_recall', {
+      workspace_hash: workspaceOf(conversation),
+      query: question,
+      limit: HITS,
+      now: nowOf(conversation),
+      ...mode,
+    });
+    const keys = keysOf(items);
+    return oneStore ? own(conversation, keys) : keys;
   };
+  const load: System['load'] = async ({ conversations }) => {
+    await Promise.all(conversations.map(write));
+  };
+  const name = `mimir (${options.via}`;
+  if (options.embed === undefined) {
+    return [
+      { name: `${name})`, load, ask: (conversation, question) => asked(conversation, question, {}), bytes, close },
+    ];
+  }
+  return [
+    {
+      name: `${name}, words)`,
+      load,
+      ask: (conversation, question) => asked(conversation, question, { mode: 'fts5' }),
+      bytes,
+      close: async () => undefined,
+    },
+    {
+      name: `${name}, meaning)`,
+      load: embed,
+      ask: (conversation, question) => asked(conversation, question, {}),
+      bytes,
+      close,
+    },
+  ];
 }
 
 /** Keys of the items of a recall, in order. */

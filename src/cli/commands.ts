@@ -37,6 +37,26 @@ const later = (name: string, what: string, value?: string): Flag => ({
   later: what,
 });
 
+const MODEL: readonly Flag[] = [
+  {
+    name: 'embedding-model',
+    kind: 'text',
+    value: 'NAME',
+    help: 'search by meaning as well, with this model of the server below; without one, the folder of a model (MIMIR_EMBEDDING_MODEL)',
+  },
+  {
+    name: 'embedding-endpoint',
+    kind: 'text',
+    value: 'URL',
+    help: 'Ollama, or any server with /v1/embeddings (MIMIR_EMBEDDING_ENDPOINT)',
+  },
+  { name: 'embedding-api-key', kind: 'text', value: 'KEY', help: 'its key (MIMIR_EMBEDDING_API_KEY)' },
+  // The original's models for answering: they stand in where none for embedding is named.
+  { name: 'llm-endpoint', kind: 'text', value: 'URL', help: '', hidden: true },
+  { name: 'llm-model', kind: 'text', value: 'NAME', help: '', hidden: true },
+  { name: 'llm-api-key', kind: 'text', value: 'KEY', help: '', hidden: true },
+];
+
 const SERVER: readonly Flag[] = [
   ...STORE,
   {
@@ -57,13 +77,9 @@ const SERVER: readonly Flag[] = [
     value: 'LIST',
     help: 'which tools clients are shown (MIMIR_TOOLS; core): core, all, or names with commas between them; all can be called',
   },
+  ...MODEL,
   later('web', 'the web page is not there yet'),
   later('web-auth-token', 'the web page is not there yet', 'TOKEN'),
-  later('llm-endpoint', 'language models are not there yet', 'URL'),
-  later('llm-model', 'language models are not there yet', 'NAME'),
-  later('llm-api-key', 'language models are not there yet', 'KEY'),
-  later('embedding-endpoint', 'search by meaning is not there yet', 'URL'),
-  later('embedding-model', 'search by meaning is not there yet', 'FILE'),
   later('connectors-config', 'connectors are not there yet', 'FILE'),
   // Refused with a sentence by config.ts.
   { name: 'workspace-token', kind: 'text', value: 'TOKEN', help: '', hidden: true },
@@ -221,6 +237,7 @@ export const COMMANDS: readonly Command[] = [
         help: 'the arguments; - reads them from standard input',
         fallback: '{}',
       },
+      ...MODEL,
       ...STORE,
     ],
     example: `mimir call traverse --args '{"category":"note","key":"heron"}'`,

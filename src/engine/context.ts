@@ -4,7 +4,7 @@ import type { Filters, Scope } from '../memory/types.ts';
 import type { Awaitable, Item, Reader } from '../storage/store.ts';
 import { hitOf, packHits, type Hit, type PackedHits } from './hits.ts';
 import { emptiness } from './recall.ts';
-import { search } from './search.ts';
+import { search, type Meant } from './search.ts';
 import { reads, type Cost } from './operation.ts';
 
 /** Which memories a briefing shows. */
@@ -19,6 +19,8 @@ export interface ContextInput {
   readonly maxTokens?: number;
   /** What "yesterday" counts from, Unix milliseconds; absent: the clock. */
   readonly nowMs?: number;
+  /** Given: nearness to the query counts as well. */
+  readonly meaning?: Meant;
 }
 
 /** Pinned rows, then the others; each text is a line of markdown without its moving numbers. */
@@ -95,10 +97,17 @@ async function important(tx: Reader, scope: Scope, filters: Filters, limit: numb
 async function relevant(
   tx: Reader,
   scope: Scope,
-  { query, limit, nowMs }: ContextInput & { readonly query: string },
+  { query, limit, nowMs, meaning }: ContextInput & { readonly query: string },
   filters: Filters,
 ): Promise<Source> {
-  const asked = { query, filters, limit, offset: 0, ...(nowMs !== undefined && { nowMs }) };
+  const asked = {
+    query,
+    filters,
+    limit,
+    offset: 0,
+    ...(nowMs !== undefined && { nowMs }),
+    ...(meaning !== undefined && { meaning }),
+  };
   const found = await search(tx, scope, asked);
   return (_, count) =>
     tx.items(

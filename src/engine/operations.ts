@@ -1,5 +1,6 @@
 import type { Scope } from '../memory/types.ts';
 import { context } from './context.ts';
+import { embeddingNext, embeddingOpen, embeddingPut, embeddingStatus, embeddingTexts } from './embedding.ts';
 import { forget, getEntity, remember, rememberMany } from './entities.ts';
 import { journal, timeline } from './journal.ts';
 import { link, traverse, unlink } from './links.ts';
@@ -30,6 +31,11 @@ export const OPERATIONS = Object.freeze({
   stats,
   examine,
   probe_write: probeWrite,
+  embedding_open: embeddingOpen,
+  embedding_next: embeddingNext,
+  embedding_put: embeddingPut,
+  embedding_texts: embeddingTexts,
+  embedding_status: embeddingStatus,
 });
 
 /** Name of an operation. */

@@ -21,7 +21,7 @@ export interface RecallInput extends Asked {
 }
 
 /** Why a recall found nothing. */
-export type Emptiness = 'store_empty' | 'no_match' | 'filtered_out' | 'below_floor';
+export type Emptiness = 'store_empty' | 'no_match' | 'filtered_out' | 'below_floor' | 'index_behind';
 
 /** What was found, best first. */
 export interface RecallOutput {
@@ -29,6 +29,8 @@ export interface RecallOutput {
   readonly empty?: Emptiness;
   /** Rows that were held back because they are too unlikely to answer; absent: none. */
   readonly below?: number;
+  /** How near in meaning the best one by words is, see `Fused`; absent when words alone decided. */
+  readonly agreement?: number;
   /** Given when the page was cut short because its bodies are large. */
   readonly nextOffset?: number;
 }
@@ -60,7 +62,10 @@ export const recall = reads<RecallInput, RecallOutput>('scan', async (tx, scope,
     await fill(page, wanted, fetch, found.total);
   }
   const hits = page.hits();
-  const below = found.below > 0 ? { below: found.below } : {};
+  const below = {
+    ...(found.below > 0 && { below: found.below }),
+    ...(found.agreement !== undefined && { agreement: found.agreement }),
+  };
   if (hits.length > 0 || page.cut) {
     return { hits: packHits(hits), ...below, ...(page.cut && { nextOffset: input.offset + hits.length }) };
   }
@@ -74,6 +79,7 @@ const NOTHING: Found = { total: 0, below: 0, take: () => [], explain: () => '' }
 /** Tells filters that leave nothing from a query that finds nothing. */
 async function whyNothing(tx: Reader, scope: Scope, input: RecallInput): Promise<Emptiness> {
   const empty = await emptiness(tx, scope);
+  if (empty === 'no_match' && !(await tx.indexIsCurrent())) return 'index_behind';
   if (empty === 'store_empty' || input.offset > 0 || Object.keys(input.filters).length === 0) return empty;
   const unfiltered = { ...input, filters: {}, minConfidence: 0, limit: 1, trustWeight: 0 };
   if (input.query.trim() === '') return (await tx.recent(scope, {}, 1, 0)).length > 0 ? 'filtered_out' : 'no_match';

@@ -1,10 +1,11 @@
 import { LIMITS } from '../limits.ts';
 import { explain } from '../memory/explain.ts';
+import type { Nearness } from '../memory/fusion.ts';
 import { nearTerms, ONE_WRONG_WEIGHT, slips, type NearTerm } from '../memory/near.ts';
 import { analyseQuery, typedWords, withNear, type AnalysedQuery } from '../memory/query.ts';
 import { confidenceOf, NAMED_SCORE, plainScore, rank, scoreOfConfidence } from '../memory/rank.ts';
 import { tokenise } from '../memory/text.ts';
-import type { Filters, Scope, TermStatistics } from '../memory/types.ts';
+import type { Candidate, Filters, NearTo, Scope, TermStatistics } from '../memory/types.ts';
 import type { Reader } from '../storage/store.ts';
 
 /** What is looked for, and how much of it will be shown. */
@@ -19,6 +20,17 @@ export interface Asked {
   readonly trustWeight?: number;
   /** Rows less likely to answer are held back, 0..1; absent: the default floor. */
   readonly minConfidence?: number;
+  /** Given: nearness in meaning counts as well. */
+  readonly meaning?: Meant;
+}
+
+/** A question as a vector, and how much that counts. */
+export interface Meant {
+  readonly near: NearTo;
+  /** What a standard deviation of nearness counts beside one of words. */
+  readonly weight: number;
+  /** True: words do not count. */
+  readonly only?: boolean;
 }
 
 /** Words that one query may have looked up by their spelling. */
@@ -59,6 +71,8 @@ export interface Found {
   readonly total: number;
   /** Rows that hold a word of the query and were held back, because it is too unlikely that they answer it. */
   readonly below: number;
+  /** How near in meaning the best one by words is, see `Fused`; absent when words alone decided. */
+  readonly agreement?: number;
   take(count: number): readonly FoundRow[];
   /** Why a row came. */
   explain(body: number): string;
@@ -72,15 +86,19 @@ export async function search(tx: Reader, scope: Scope, input: Asked): Promise<Fo
   const known = await tx.termStatistics(typed.terms);
   const query = await spelt(tx, text, typed, known);
   const statistics = query === typed ? known : await tx.termStatistics(query.terms);
-  const candidates = await tx.candidates(scope, query, input.filters, count);
-  const ranked = rank(candidates, query, statistics);
+  const { meaning } = input;
+  const asked = meaning === undefined ? query : { ...query, nearTo: meaning.near };
+  const candidates = await tx.candidates(scope, asked, input.filters, count);
+  const nearness = meaning === undefined ? undefined : nearnessOf(candidates, meaning);
+  const { rows, agreement } = rank(candidates, query, statistics, nearness === undefined ? {} : { nearness });
   const plain = plainScore(query, statistics);
   // The heap gives the best first, so the first so many are exactly those above the floor.
-  const enough = ranked.countFrom(scoreOfConfidence(input.minConfidence ?? LIMITS.confidenceFloor, plain));
-  const below = ranked.left - enough;
+  const enough = rows.countFrom(scoreOfConfidence(input.minConfidence ?? LIMITS.confidenceFloor, plain));
+  const below = rows.left - enough;
   const found = {
     total: enough,
     below,
+    ...(nearness !== undefined && { agreement }),
     explain: (body: number) => {
       const candidate = candidates.find((one) => one.body === body);
       return candidate === undefined ? '' : explain(candidate, query);
@@ -88,11 +106,11 @@ export async function search(tx: Reader, scope: Scope, input: Asked): Promise<Fo
   };
   const toRow = ({ body, score }: Scored): FoundRow => ({ body, confidence: confidenceOf(score, plain) });
   const weight = input.trustWeight ?? 0;
-  const next = (some: number): FoundRow[] => ranked.take(Math.min(some, ranked.left - below)).map(toRow);
+  const next = (some: number): FoundRow[] => rows.take(Math.min(some, rows.left - below)).map(toRow);
   if (weight <= 0) return { ...found, take: next };
 
   // Trust is known of fetched rows only, so it reorders the rows that could reach the page, not all candidates.
-  const head = ranked.take(Math.min(enough, Math.max(50, (input.limit + input.offset) * 2)));
+  const head = rows.take(Math.min(enough, Math.max(50, (input.limit + input.offset) * 2)));
   const trusted = (await byTrust(tx, scope, head, weight)).map(toRow);
   return {
     ...found,
@@ -101,6 +119,13 @@ export async function search(tx: Reader, scope: Scope, input: Asked): Promise<Fo
       return [...taken, ...next(some - taken.length)];
     },
   };
+}
+
+/** What is known of how near the candidates are; undefined when none has a vector: then words alone decide. */
+function nearnessOf(candidates: readonly Candidate[], { weight, only }: Meant): Nearness | undefined {
+  if (candidates.every(({ cosine }) => cosine === undefined)) return undefined;
+  const cosines = Float64Array.from(candidates, ({ cosine }) => cosine ?? Number.NaN);
+  return { cosines, weight, ...(only !== undefined && { only }) };
 }
 
 interface Scored {

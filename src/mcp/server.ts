@@ -75,8 +75,9 @@ function toolServer(
   server.setRequestHandler('tools/call', async ({ params: { name, arguments: args } }, { mcpReq: { id, signal } }) => {
     const from = callerOf(server, caller, signal);
     const call = async () => await callTool({ table, room }, name, writtenArguments(args), from);
+    const access = table.access(name) ?? 'read';
     const inTurn = async () =>
-      await (connection === undefined ? call() : connection.lane.run(table.access(name) ?? 'read', call));
+      await (connection === undefined || access === 'network' ? call() : connection.lane.run(access, call));
     const answer = await work(id, inTurn);
     return {
       content: [{ type: 'text' as const, text: answer.text }],

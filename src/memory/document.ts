@@ -217,6 +217,19 @@ export function packEntity(entity: FindableText): Packed {
   };
 }
 
+/** Words of the turn before that are embedded with a turn: without them a short answer means nothing (docs/retrieval.md). */
+const WORDS_BEFORE = 40;
+
+/** What an entity means, as an encoder reads it: a turn with its speaker and the end of the turn before, a note as it is. */
+export function meaningText(bodyJson: string, beforeJson: string | null): string {
+  const { text, caption, speaker, turn } = readBody(bodyJson);
+  const line = (who: string, said: string): string => (who === '' ? said : `${who}: ${said}`);
+  const own = line(speaker, caption === '' ? text : `${text} [${caption}]`);
+  if (turn === undefined || beforeJson === null) return own;
+  const before = readBody(beforeJson);
+  return `${line(before.speaker, before.text.split(/\s+/).slice(-WORDS_BEFORE).join(' '))}\n${own}`;
+}
+
 /** The tokens that an entity states or asks itself, of a packed list. */
 export function ownTokens(packed: string): string[] {
   const [body = '', question = ''] = packed.split('\n', 2);

@@ -5,7 +5,7 @@ import { hash32 } from './similarity.ts';
 import type { Candidate } from './types.ts';
 
 /** Why a row came, in one line: which words of the query stand in which of its fields, and what else spoke for it. */
-export function explain({ words, offset, keyIsQuery }: Candidate, query: AnalysedQuery): string {
+export function explain({ words, offset, keyIsQuery, cosine }: Candidate, query: AnalysedQuery): string {
   const hashes = query.terms.map((term) => hash32(term) | 0);
   const fields = query.terms.map(() => new Set<string>());
   let at = offset + LIST_HEAD;
@@ -25,6 +25,7 @@ export function explain({ words, offset, keyIsQuery }: Candidate, query: Analyse
     query.firstPerson && (traits & TRAITS.user) !== 0 && 'said by the user',
     query.asksWhen && (traits & TRAITS.time) !== 0 && 'tells a time',
     query.asksHowMany && (traits & TRAITS.number) !== 0 && 'tells a number',
+    cosine !== undefined && `near in meaning (${cosine.toFixed(2)})`,
   ].filter((one) => one !== false);
   return [...found, ...also].join('; ');
 }

@@ -1,5 +1,6 @@
 import { dayMatch } from './dates.ts';
 import { FACTS, FIELDS, LIST_HEAD, TRAITS } from './document.ts';
+import { fuse, type Fused, type Nearness } from './fusion.ts';
 import { aboutWords, sharedWords, STOP_HASHES } from './newer.ts';
 import { BestFirst, nthLargest } from './order.ts';
 import type { AnalysedQuery } from './query.ts';
@@ -51,6 +52,18 @@ export const WEIGHTS: Weights = {
   changeNearly: 0.35,
   changeAlike: 0.33,
 };
+
+/** How to rank. */
+export interface RankOptions {
+  readonly weights?: Weights;
+  /** Given: nearness in meaning counts beside the words. */
+  readonly nearness?: Nearness;
+}
+
+/** Candidates in their order. */
+export interface Ranked extends Pick<Fused, 'agreement'> {
+  readonly rows: BestFirst;
+}
 
 /** Hits among which the newer goes first: as many as a page has. */
 const HEAD = 10;
@@ -213,8 +226,8 @@ export function rank(
   candidates: readonly Candidate[],
   query: AnalysedQuery,
   statistics: TermStatistics,
-  weights: Weights = WEIGHTS,
-): BestFirst {
+  { weights = WEIGHTS, nearness }: RankOptions = {},
+): Ranked {
   const { terms, pairs, shares } = query;
   const hashes = Int32Array.from(terms, hash32);
   const worth = Float64Array.from(
@@ -268,18 +281,29 @@ export function rank(
     byTurn.set(place, Math.max(score, byTurn.get(place) ?? 0));
   }
   const sessionShare = sessions.shares();
+  const words = new Float64Array(candidates.length);
   i = -1;
-  for (const { keyIsQuery, words, offset } of candidates) {
+  for (const { words: list, offset } of candidates) {
     i += 1;
-    const place = words[offset + FACTS.session] ?? 0;
-    const lastSaid = place === 0 ? 0 : (byTurn.get(turnKey(place, (words[offset + FACTS.turn] ?? 0) - 2)) ?? 0);
+    const place = list[offset + FACTS.session] ?? 0;
+    const lastSaid = place === 0 ? 0 : (byTurn.get(turnKey(place, (list[offset + FACTS.turn] ?? 0) - 2)) ?? 0);
     const session = sessionShare[sessionAt[i] ?? -1] ?? 0;
+    words[i] = (scores[i] ?? 0) + weights.session * best * session + weights.lastSaid * lastSaid;
+  }
+  const fused =
+    nearness === undefined
+      ? { scores: words, agreement: Number.NaN }
+      : fuse(words, nearness, plainScore(query, statistics));
+  const most = nearness === undefined ? best : fused.scores.reduce((a, b) => Math.max(a, b), 0);
+  i = -1;
+  for (const { keyIsQuery } of candidates) {
+    i += 1;
     const day = days[i] ?? 0;
-    const own = ((scores[i] ?? 0) + weights.session * best * session + weights.lastSaid * lastSaid) * (factors[i] ?? 1);
-    scores[i] = own * (1 + weights.dayFactor * day) + weights.dayShare * best * day + (keyIsQuery ? NAMED_SCORE : 0);
+    const own = (fused.scores[i] ?? 0) * (factors[i] ?? 1);
+    scores[i] = own * (1 + weights.dayFactor * day) + weights.dayShare * most * day + (keyIsQuery ? NAMED_SCORE : 0);
   }
   putNewerFirst(candidates, scores, weights);
-  return new BestFirst(bodies, scores);
+  return { rows: new BestFirst(bodies, scores), agreement: fused.agreement };
 }
 
 /**

@@ -116,6 +116,37 @@ export interface Candidate {
   readonly offset: number;
   /** True when the entity's key is the query, word for word. */
   readonly keyIsQuery: boolean;
+  /** With the query, -1 to 1; absent when the query has no vector or the row has none. */
+  readonly cosine?: number;
+}
+
+/** Vectors of one model: those of different spaces are never compared. */
+export interface Space {
+  readonly id: number;
+  /** Names the model, whatever serves it. */
+  readonly model: string;
+  readonly dimensions: number;
+  /** What stood before each stored text. */
+  readonly prefix: string;
+}
+
+/** A question as a vector of a space, of length 1. */
+export interface NearTo {
+  readonly space: number;
+  readonly vector: Float32Array;
+}
+
+/** A body and its text as it is to be embedded. */
+export interface Unembedded {
+  readonly id: string;
+  readonly body: number;
+  readonly text: string;
+}
+
+/** The vector of a body, of length 1. */
+export interface EmbeddedBody {
+  readonly body: number;
+  readonly vector: Float32Array;
 }
 
 /** Statistics that ranking needs. */

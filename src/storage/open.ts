@@ -28,6 +28,7 @@ import {
   TermArena,
   type Session,
 } from './sqlite/session.ts';
+import { VectorIndex } from './sqlite/vector-index.ts';
 import { verify } from './sqlite/verify.ts';
 import type { Reader, Writer } from './store.ts';
 
@@ -123,6 +124,7 @@ function makeSession(db: Connection, options: OpenOptions, role: 'reads' | 'sear
     sql: new Statements(db),
     items: new ItemCache(role === 'searches' ? ITEMS_SEARCHED_MAX_BYTES : ITEMS_SHOWN_MAX_BYTES),
     terms: new TermArena(),
+    vectors: new VectorIndex(),
     indexSize: null,
     browses: role === 'writes' ? null : new Map(),
     ram: role === 'searches' ? new RamIndex() : null,

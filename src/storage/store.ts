@@ -1,18 +1,22 @@
 import type { VocabularyWord } from '../memory/near.ts';
 import type {
   Candidate,
+  EmbeddedBody,
   Entity,
   EntityPatch,
   Filters,
   JournalEntry,
   Link,
+  NearTo,
   NewEntity,
   Scope,
   SimilarEntity,
+  Space,
   StateEntry,
   StoreCounts,
   TermStatistics,
   TimelineFilter,
+  Unembedded,
   Usage,
 } from '../memory/types.ts';
 
@@ -24,6 +28,8 @@ export interface TextQuery {
   readonly terms: readonly string[];
   /** The whole query as a key would be written; an entity with exactly this key is a candidate as well. */
   readonly keyText: string;
+  /** Given: the rows nearest to it are candidates as well. */
+  readonly nearTo?: NearTo;
 }
 
 /**
@@ -49,6 +55,16 @@ export interface Item {
   readonly usage: Usage;
 }
 
+/** How far embedding has come. */
+export interface EmbeddingProgress {
+  /** Bodies up to this number had their turn in the current space. */
+  readonly done: number;
+  /** The highest number of a body. */
+  readonly last: number;
+  /** Vectors of the current space. */
+  readonly embedded: number;
+}
+
 /** What may be read. Every function sees only what the scope may see; all calls of one operation see one snapshot. */
 export interface Reader {
   /** Clock of the operation, Unix milliseconds. */
@@ -62,9 +78,14 @@ export interface Reader {
   linksOf(scope: Scope, row: number): Awaitable<readonly Link[]>;
   /** How many live rows hold each term, and the size of the index. */
   termStatistics(terms: readonly string[]): Awaitable<TermStatistics>;
+  /** False while the index of an older file is being made anew: what stands in it is found by its older words. */
+  indexIsCurrent(): Awaitable<boolean>;
   /** Words of the live index that begin as `vocabularyBeginnings` says, with the rows that hold them. */
   vocabulary(term: string): Awaitable<Iterable<VocabularyWord>>;
-  /** At most `count` rows that hold any of the terms, best first by the index's own score, inside scope and filters. */
+  /**
+   * At most `count` rows that hold any of the terms, best first by the index's own score, and the `nearestMax` nearest ones
+   * that have a vector of that space, by their exact cosine; all inside scope and filters.
+   */
   candidates(scope: Scope, query: TextQuery, filters: Filters, count: number): Awaitable<readonly Candidate[]>;
   /** The items of these bodies, in this order; a body that is not current any more is left out. */
   items(scope: Scope, bodies: readonly number[]): Awaitable<readonly Item[]>;
@@ -77,6 +98,19 @@ export interface Reader {
   counts(scope: Scope): Awaitable<StoreCounts>;
   /** Reads the whole store and computes it again; of all workspaces, so for the owner only. */
   examine(): Awaitable<Examination>;
+  /** The space of the model that was used last. */
+  space(): Awaitable<Space | undefined>;
+  /** At most `count` current bodies with a number above `after` that have no vector of the space, by number. */
+  unembedded(
+    scope: Scope,
+    filters: Filters,
+    space: number,
+    after: number,
+    count: number,
+  ): Awaitable<readonly Unembedded[]>;
+  /** The text of an entity as it is to be embedded. */
+  meaningText(entity: Entity): Awaitable<string>;
+  embedding(): Awaitable<EmbeddingProgress>;
 }
 
 /** What a look at a whole store found. */
@@ -105,4 +139,11 @@ export interface Writer extends Reader {
   appendJournal(scope: Scope, entry: JournalEntry): Awaitable<void>;
   stateSet(scope: Scope, entry: StateEntry): Awaitable<void>;
   stateDelete(scope: Scope, workspace: string, key: string): Awaitable<boolean>;
+  /** Makes the space of a model the current one; when it is already, answers it. */
+  openSpace(model: string, dimensions: number, prefix: string): Awaitable<Space>;
+  /**
+   * Keeps vectors of bodies that are still current, and notes that all bodies up to `done` had their turn. False: the space
+   * is not the current one any more, and nothing was kept.
+   */
+  putVectors(space: number, done: number, vectors: readonly EmbeddedBody[]): Awaitable<boolean>;
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
 import { ADDS, defineTool, optionsOf, READS, scopeOf } from './define.ts';
 import { clamped, filter, idempotencyKey, name, objects, RULES, workspaceHash } from './fields.ts';
+import { meaningsOf } from './meaning.ts';
 import { MEMORY, momentOf, toMemory } from './memories.ts';
 import { emptyMembers, renderRecall } from './render.ts';
 
@@ -59,14 +60,23 @@ export const recallMany = defineTool({
   annotations: READS,
   profile: 'all',
   operation: 'recall_many',
-  run: async ({ queries, category, limit, workspace_hash: workspace, now }, caller, { execute, usage, clock }) => {
+  run: async ({ queries, category, limit, workspace_hash: workspace, now }, caller, deps) => {
+    const { execute, usage, clock, meaning } = deps;
     const filters = category === undefined ? {} : { category };
     const at = now === undefined ? {} : { nowMs: momentOf('recall_many', now) };
-    const asked = queries.map((query) => ({ query, filters, limit, offset: 0, minDecay: 0, ...at }));
+    const meanings = await meaningsOf(meaning, queries, undefined);
+    const asked = queries.map((query, i) => {
+      const meant = meanings.meant[i];
+      return { query, filters, limit, offset: 0, minDecay: 0, ...at, ...(meant !== undefined && { meaning: meant }) };
+    });
     const found = await execute('recall_many', scopeOf(caller, workspace), { asked }, optionsOf(caller));
     const nowMs = clock.nowMs();
     const rendered = found.map((one, i) =>
-      renderRecall(one, usage, nowMs, { query: queries[i] ?? '', ...emptyMembers(one, 0) }),
+      renderRecall(one, usage, nowMs, {
+        query: queries[i] ?? '',
+        ...meanings.members(one.agreement !== undefined),
+        ...emptyMembers(one, 0, meaning?.behind),
+      }),
     );
     // Each counts as one use, however many questions brought it up.
     usage.note(new Set(rendered.flatMap(({ rows }) => rows)), nowMs);

@@ -4,6 +4,7 @@ import type { CallOptions } from '../engine/operation.ts';
 import type { Execute, OperationName } from '../engine/operations.ts';
 import type { UsageNotes } from '../engine/usage.ts';
 import type { Scope } from '../memory/types.ts';
+import type { Meaning } from '../provider/meaning.ts';
 import { fieldsOf, invalidArgument, publishedSchema, readArguments } from './input.ts';
 import type { Caller, ToolAnnotations, ToolListing } from './types.ts';
 
@@ -23,6 +24,8 @@ export interface ToolDeps {
   readonly usage: UsageNotes;
   readonly clock: Clock;
   readonly facts: ServerFacts;
+  /** The embedding model; absent when none is set. */
+  readonly meaning?: Meaning;
 }
 
 /** The JSON text of an object; with another `text` for the model where that can leave out what stands there twice. */
@@ -38,6 +41,8 @@ export interface ToolBlock<S extends z.ZodObject> {
   readonly annotations: ToolAnnotations;
   readonly profile: Profile;
   readonly operation: OperationName;
+  /** It waits for somebody else's server, so nobody waits for it. */
+  readonly network?: boolean;
   readonly run: (args: z.output<S>, caller: Caller, deps: ToolDeps) => Promise<Rendered>;
 }
 
@@ -46,13 +51,14 @@ export interface Tool {
   readonly listing: ToolListing;
   readonly profile: Profile;
   readonly operation: OperationName;
+  readonly network: boolean;
   /** Reads the arguments and runs; rejects with a `MimirError` that says what is wrong. */
   readonly run: (args: unknown, caller: Caller, deps: ToolDeps) => Promise<Rendered>;
 }
 
 /** Declares a tool. Its JSON Schema is made here, once. */
 export function defineTool<S extends z.ZodObject>(block: ToolBlock<S>): Tool {
-  const { name, title, description, annotations, input, profile, operation } = block;
+  const { name, title, description, annotations, input, profile, operation, network = false } = block;
   const inputSchema = publishedSchema(input);
   const fields = fieldsOf(input, inputSchema);
   const spoken = name.replace(/^mimir_/, '');
@@ -60,6 +66,7 @@ export function defineTool<S extends z.ZodObject>(block: ToolBlock<S>): Tool {
     listing: { name, title, description, inputSchema: { ...inputSchema }, annotations },
     profile,
     operation,
+    network,
     run: async (args, caller, deps) => {
       const parsed = input.safeParse(readArguments(spoken, fields, args));
       if (parsed.success) return block.run(parsed.data, caller, deps);

@@ -5,6 +5,7 @@ import type { Filters } from '../memory/types.ts';
 import { ADDS, defineTool, optionsOf, READS, REMOVES, scopeOf } from './define.ts';
 import { clamped, filter, flag, idempotencyKey, name, names, number, RULES, text, workspaceHash } from './fields.ts';
 import { invalidArgument } from './input.ts';
+import { meaningsOf } from './meaning.ts';
 import { emptyMembers, renderContext, renderEntity, renderRecall } from './render.ts';
 import type { Caller } from './types.ts';
 
@@ -104,7 +105,7 @@ export const recall = defineTool({
     topic_path: filter('Only topics that begin so.'),
     mode: z
       .enum(['fts5', 'dense', 'hybrid'])
-      .describe('All search by words for now.')
+      .describe('fts5: by words. dense: by meaning. Default both, if a model is set.')
       .register(RULES, { emptyIsAbsent: true })
       .optional(),
     include_archived: flag('Forgotten ones too.').default(false),
@@ -133,7 +134,7 @@ export const recall = defineTool({
   annotations: READS,
   profile: 'core',
   operation: 'recall',
-  run: async (args, caller, { execute, usage, clock }) => {
+  run: async (args, caller, { execute, usage, clock, meaning }) => {
     const filters: Filters = {
       ...(args.category !== undefined && { category: args.category }),
       ...(args.type !== undefined && { type: args.type }),
@@ -143,6 +144,8 @@ export const recall = defineTool({
       ...(args.include_archived && { includeArchived: true }),
     };
     const { query, limit, offset, preview_cap: previewCap = -1 } = args;
+    const meanings = await meaningsOf(meaning, [query], args.mode);
+    const [meant] = meanings.meant;
     const found = await execute(
       'recall',
       scopeOf(caller, args.workspace_hash),
@@ -157,16 +160,17 @@ export const recall = defineTool({
         ...(args.min_confidence !== undefined && { minConfidence: args.min_confidence }),
         ...(args.explain === true && { explain: true }),
         ...(previewCap >= 0 && { previewCap }),
+        ...(meant !== undefined && { meaning: meant }),
       },
       optionsOf(caller),
     );
+    meaning?.agreed(found.agreement);
     const nowMs = clock.nowMs();
-    const asked = args.mode ?? 'fts5';
     const rendered = renderRecall(found, usage, nowMs, {
-      ...(asked !== 'fts5' && { mode_used: 'fts5' }),
+      ...meanings.members(found.agreement !== undefined),
       // The original counts the queries that it ran: here one.
       ...(args.expansion?.enabled === true && { variants: 1 }),
-      ...emptyMembers(found, offset),
+      ...emptyMembers(found, offset, meaning?.behind),
     });
     usage.note(rendered.rows, nowMs);
     return rendered.json;
@@ -240,8 +244,9 @@ export const context = defineTool({
   annotations: READS,
   profile: 'core',
   operation: 'context',
-  run: async (args, caller, { execute, usage, clock }) => {
+  run: async (args, caller, { execute, usage, clock, meaning }) => {
     const { categories = [], limit, query, max_tokens: maxTokens, now } = args;
+    const [meant] = (await meaningsOf(meaning, query === undefined ? [] : [query], undefined)).meant;
     const gathered = await execute(
       'context',
       scopeOf(caller, args.workspace_hash),
@@ -251,6 +256,7 @@ export const context = defineTool({
         ...(query !== undefined && { query }),
         ...(maxTokens !== undefined && { maxTokens }),
         ...(now !== undefined && { nowMs: momentOf('context', now) }),
+        ...(meant !== undefined && { meaning: meant }),
       },
       optionsOf(caller),
     );

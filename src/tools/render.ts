@@ -43,8 +43,8 @@ function itemText(hit: Hit, usage: UsageNotes, nowMs: number): string {
   return `${hit.text},"retrieval_count":${count},"last_accessed_unix_ms":${lastAtMs},"layer":"${layer}","decay_score":${strength}}`;
 }
 
-/** One line for whoever found nothing, and its machine-readable reason. */
-export function emptyMembers(output: RecallOutput, offset: number): Record<string, string> {
+/** One line for whoever found nothing, and its machine-readable reason; `behind`: some memories have no vector yet. */
+export function emptyMembers(output: RecallOutput, offset: number, behind = false): Record<string, string> {
   if (output.empty === undefined) return {};
   if (output.empty === 'store_empty') return { reason: 'empty_store', hint: `Nothing is stored yet. ${HOW_TO_BEGIN}` };
   if (output.empty === 'filtered_out') {
@@ -53,6 +53,10 @@ export function emptyMembers(output: RecallOutput, offset: number): Record<strin
   if (output.empty === 'below_floor') {
     const hint = `${output.below ?? 0} memories share a word with it, and hardly answer it: \`min_confidence: 0\` shows them.`;
     return { reason: 'below_floor', hint };
+  }
+  if (output.empty === 'index_behind' || (behind && offset === 0)) {
+    const hint = 'Nothing matched, but the index is still being made: ask again in a while.';
+    return { reason: 'index_behind', hint };
   }
   const hint =
     offset > 0

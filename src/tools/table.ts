@@ -2,6 +2,7 @@ import { OPERATIONS } from '../engine/operations.ts';
 import { MimirError } from '../errors.ts';
 import type { Profile, Tool, ToolDeps } from './define.ts';
 import { recallMany, rememberMany } from './batches.ts';
+import { embed } from './embed.ts';
 import { journal, timeline } from './journal.ts';
 import { link, traverse, unlink } from './links.ts';
 import { context, forget, getEntity, recall, remember } from './memories.ts';
@@ -15,6 +16,7 @@ const TOOLS: readonly Tool[] = [
   recall,
   getEntity,
   forget,
+  embed,
   link,
   unlink,
   journal,
@@ -52,7 +54,8 @@ export function createTable(deps: TableDeps): ToolTable {
     all: listingOf(['all']),
     access: (name) => {
       const tool = byName.get(name);
-      return tool === undefined ? undefined : OPERATIONS[tool.operation].access;
+      if (tool === undefined) return undefined;
+      return tool.network ? 'network' : OPERATIONS[tool.operation].access;
     },
     call: async (name, args, caller) => {
       const tool = byName.get(name);

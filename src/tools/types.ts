@@ -45,8 +45,8 @@ export interface ToolTable {
   /** The profile for every prompt: few tools, few bytes. */
   readonly core: readonly ToolListing[];
   readonly all: readonly ToolListing[];
-  /** What the tool needs, or undefined for a name that does not exist. */
-  access(name: string): Access | undefined;
+  /** What the tool needs, or undefined for a name that does not exist; `network` waits for others and holds up nobody. */
+  access(name: string): Access | 'network' | undefined;
   /**
    * Arguments are whatever the client sent. What a tool refuses or fails at is an answer with `isError`; it rejects only
    * with a `MimirError` of code `unknown_tool`, or `bug` with the incident in its sentence.

@@ -82,6 +82,13 @@ const memory = merged(
   optional('visibility', fc.constantFrom('private', 'workspace', 'public')),
   optional('agentId', agentId),
 );
+/** Along an axis, so that a byte a dimension loses nothing. */
+function axis(n: number): Float32Array {
+  const vector = new Float32Array(3);
+  vector[n % 3] = 1;
+  return vector;
+}
+
 const search = merged(
   fc.record({
     query: text.map((words) => words.join(' ')),
@@ -92,6 +99,14 @@ const search = merged(
   }),
   optional('minConfidence', fc.constantFrom(0, 0.4)),
   optional('explain', fc.boolean()),
+  optional(
+    'meaning',
+    fc.record({
+      near: fc.record({ space: fc.constantFrom(1, 1, 2), vector: fc.constantFrom(0, 1, 2).map(axis) }),
+      weight: fc.constantFrom(0.5, 0.5, 0),
+      only: fc.constantFrom(false, false, true),
+    }),
+  ),
 );
 
 const inputs: Record<
@@ -135,7 +150,29 @@ const inputs: Record<
   state_delete: fc.record({ key }),
   state_list: fc.record({ prefix: fc.constantFrom('', 'k', 'K', '%', 'k:') }),
   stats: fc.constant({}),
+  embedding_open: fc.record({
+    model: fc.constantFrom('m', 'm', 'm', 'n'),
+    dimensions: fc.constant(3),
+    prefix: fc.constant(''),
+  }),
+  embedding_next: fc.record({ space: fc.constantFrom(1, 1, 2), count: fc.constantFrom(1, 3, 50) }),
+  // What is put is what was next last, along axes that begin with this one.
+  embedding_put: fc.record({ space: fc.constantFrom(1, 1, 2), first: fc.nat(2) }),
+  embedding_texts: fc.oneof(
+    fc.record({ space: fc.constantFrom(1, 2), category, key }),
+    fc.record({ space: fc.constantFrom(1, 2), category, limit: fc.constantFrom(0, 1, 50) }),
+  ),
+  embedding_status: fc.constant({}),
 };
+
+const stepOf = (name: keyof typeof inputs): fc.Arbitrary<Step> =>
+  fc.record({
+    name: fc.constant(name),
+    input: inputs[name],
+    workspace: fc.constantFrom(null, null, '', 'w'),
+    principal: fc.constantFrom<Principal>(OWNER, OWNER, OWNER, { kind: 'bound', workspace: 'w', agentId: 'me' }),
+    later: fc.constantFrom(0, 0, 1, 1_500, 90_000),
+  });
 
 const step: fc.Arbitrary<Step> = fc
   .constantFrom(
@@ -143,22 +180,26 @@ const step: fc.Arbitrary<Step> = fc
     'remember' as const,
     'remember' as const,
     'recall' as const,
+    'recall' as const,
   )
-  .chain((name) =>
-    fc.record({
-      name: fc.constant(name),
-      input: inputs[name],
-      workspace: fc.constantFrom(null, null, '', 'w'),
-      principal: fc.constantFrom<Principal>(OWNER, OWNER, OWNER, { kind: 'bound', workspace: 'w', agentId: 'me' }),
-      later: fc.constantFrom(0, 0, 1, 1_500, 90_000),
-    }),
-  );
+  .chain(stepOf);
 
-/** Replaces ids by the order in which they were first seen, and drops what may differ: sizes, and look-alikes. */
+/** Some memories with vectors: by chance alone hardly any sequence comes to that. */
+const embedded = fc.tuple(
+  ...(['remember', 'remember', 'remember_many', 'embedding_open', 'embedding_next', 'embedding_put'] as const).map(
+    stepOf,
+  ),
+);
+const steps = fc
+  .tuple(fc.oneof(fc.constant([]), embedded), fc.array(step, { maxLength: 30 }))
+  .map(([first, then]) => [...first, ...then]);
+
+/** Members that may differ: sizes, look-alikes, numbers of bodies and what is computed of bytes. */
+const MAY_DIFFER = new Set(['bytes', 'similar', 'body', 'upTo', 'waiting', 'agreement']);
+
+/** Replaces ids by the order in which they were first seen, and drops what may differ. */
 function stable(answer: unknown, ids: string[]): string {
-  const kept = JSON.stringify({ answer }, (name: string, value: unknown) =>
-    name === 'bytes' || name === 'similar' ? undefined : value,
-  );
+  const kept = JSON.stringify({ answer }, (name: string, value: unknown) => (MAY_DIFFER.has(name) ? undefined : value));
   const written = canonicalJson(kept);
   return written.replace(/(?:mem|jrn)-[0-9a-f]{12}/g, (id) => {
     if (!ids.includes(id)) ids.push(id);
@@ -174,6 +215,23 @@ const withId = (input: Record<string, unknown>, ids: readonly string[]): Record<
       typeof value === 'string' && /^#\d$/.test(value) ? (ids[Number(value.slice(1))] ?? 'mem-ffffffffffff') : value,
     ]),
   );
+
+interface Next {
+  readonly items: readonly { readonly body: number }[];
+  readonly upTo: number;
+}
+
+/** What a store is to be given where an input names bodies by what it said last. */
+function withBodies(one: Step, input: Record<string, unknown>, { items, upTo }: Next): Record<string, unknown> {
+  if (one.name !== 'embedding_put') return input;
+  const first = Number(input['first']);
+  return { space: input['space'], upTo, vectors: items.map(({ body }, i) => ({ body, vector: axis(first + i) })) };
+}
+
+function nextOf(one: Step, answer: unknown, before: Next): Next {
+  if (one.name !== 'embedding_next' || typeof answer !== 'object' || answer === null) return before;
+  return 'value' in answer ? (answer.value as Next) : before;
+}
 
 async function outcome(run: () => Promise<unknown>): Promise<unknown> {
   try {
@@ -205,7 +263,7 @@ function openSqlite(folder: string, clock: Clock): { store: StoreWriter; searchi
 test('SQLite and the plainest store answer every sequence of operations alike', async (t) => {
   const folder = temporaryFolder(t);
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+    fc.asyncProperty(steps, async (taken) => {
       let now = 1_800_000_000_000;
       let random = 0;
       const clock: Clock = {
@@ -219,31 +277,32 @@ test('SQLite and the plainest store answer every sequence of operations alike', 
       const { store: sqlite, searching } = openSqlite(folder, clock);
       const model = new ModelStore();
       const ids: { sqlite: string[]; model: string[] } = { sqlite: [], model: [] };
-      for (const one of steps) {
+      const next: { sqlite: Next; model: Next } = { sqlite: { items: [], upTo: 0 }, model: { items: [], upTo: 0 } };
+      for (const one of taken) {
         now += one.later;
         model.nowMs = now;
         const scope: Scope = { principal: one.principal, workspace: one.workspace, actor: 't', client: 't' };
         const operation = OPERATIONS[one.name];
+        const forSqlite = withBodies(one, withId(one.input, ids.sqlite), next.sqlite);
+        const forModel = withBodies(one, withId(one.input, ids.model), next.model);
         const inSqlite = await outcome(() =>
           operation.access === 'read'
-            ? sqlite.snapshot((tx) =>
-                (operation.run as unknown as Run<Reader>)(tx, scope, withId(one.input, ids.sqlite)),
-              )
+            ? sqlite.snapshot((tx) => (operation.run as unknown as Run<Reader>)(tx, scope, forSqlite))
             : sqlite.transaction({ id: `w${written++}`, kind: one.name, scope }, (tx) =>
-                (operation.run as unknown as Run<Writer>)(tx, scope, withId(one.input, ids.sqlite)),
+                (operation.run as unknown as Run<Writer>)(tx, scope, forSqlite),
               ),
         );
         const inModel = await outcome(() =>
-          model.transaction((tx) => (operation.run as unknown as Run<Writer>)(tx, scope, withId(one.input, ids.model))),
+          model.transaction((tx) => (operation.run as unknown as Run<Writer>)(tx, scope, forModel)),
         );
         assert.equal(stable(inSqlite, ids.sqlite), stable(inModel, ids.model), one.name);
+        next.sqlite = nextOf(one, inSqlite, next.sqlite);
+        next.model = nextOf(one, inModel, next.model);
         if (operation.access === 'write') continue;
         // A step behind for some steps, so that filling and following meet.
         if (one.later > 0 && searching.cold) searching.warmUp();
         const inMemory = await outcome(() =>
-          searching.snapshot((tx) =>
-            (operation.run as unknown as Run<Reader>)(tx, scope, withId(one.input, ids.sqlite)),
-          ),
+          searching.snapshot((tx) => (operation.run as unknown as Run<Reader>)(tx, scope, forSqlite)),
         );
         assert.equal(stable(inMemory, ids.sqlite), stable(inModel, ids.model), `${one.name}, rows in memory`);
       }

@@ -72,8 +72,10 @@ test('the index in memory proposes exactly the rows with the best scores, after 
           .filter((one) => category === undefined || one.category === category)
           .map((one) => ({ body: one.body, words: one.terms, offset: 0, keyIsQuery: false }));
         const found = postings.best(Int32Array.from(terms, hash32), count, { workspace, category });
-        const ranked = rank(wanted, asked, statistics, { ...WEIGHTS, newerNearly: Infinity, changeNearly: Infinity })
-          .take(all.length)
+        const ranked = rank(wanted, asked, statistics, {
+          weights: { ...WEIGHTS, newerNearly: Infinity, changeNearly: Infinity },
+        })
+          .rows.take(all.length)
           .filter(({ score }) => score > 0);
         const scoreOf = new Map(ranked.map(({ body, score }) => [body, score]));
         assert.equal(found.length, Math.min(count, ranked.length));

@@ -80,7 +80,7 @@ async function scores(tx: Reader, query: string): Promise<[string, number][]> {
   // What is newer depends on the order of writing, which the fresh index does not share.
   const weights = { ...WEIGHTS, newerNearly: Infinity, changeNearly: Infinity };
   const candidates = await tx.candidates(scopeOf(null), asked, {}, 200);
-  const ranked = rank(candidates, asked, statistics, weights).take(200);
+  const ranked = rank(candidates, asked, statistics, { weights }).rows.take(200);
   const items = await tx.items(
     scopeOf(null),
     ranked.map((one) => one.body),

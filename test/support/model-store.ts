@@ -4,9 +4,13 @@ import { canonicalJson } from '../../src/memory/canonical.ts';
 import { layerOf } from '../../src/memory/retention.ts';
 import { jaccard, trigrams } from '../../src/memory/similarity.ts';
 import { mayRead } from '../../src/memory/scope.ts';
-import { LIST_HEAD, packEntity, readBody } from '../../src/memory/document.ts';
+import { LIMITS } from '../../src/limits.ts';
+import { LIST_HEAD, meaningText, packEntity, readBody } from '../../src/memory/document.ts';
+import { dot } from '../../src/memory/vector.ts';
 import { vocabularyBeginnings } from '../../src/memory/near.ts';
 import type {
+  Candidate,
+  EmbeddedBody,
   Entity,
   EntityPatch,
   Filters,
@@ -15,11 +19,13 @@ import type {
   NewEntity,
   Scope,
   SimilarEntity,
+  Space,
   StateEntry,
   TimelineFilter,
+  Unembedded,
 } from '../../src/memory/types.ts';
 import { OPERATIONS, type Execute } from '../../src/engine/operations.ts';
-import type { Item, Writer } from '../../src/storage/store.ts';
+import type { Item, TextQuery, Writer } from '../../src/storage/store.ts';
 
 /**
  * The store as plainly as it can be said: arrays, brute force, no index and no history. What SQLite answers must agree with
@@ -31,6 +37,10 @@ export class ModelStore implements Writer {
   links = new Map<number, Link[]>();
   journal: JournalEntry[] = [];
   state = new Map<string, StateEntry>();
+  spaces: Space[] = [];
+  /** Of the last space, by body. */
+  vectors = new Map<number, Float32Array>();
+  done = 0;
   #ids = 0;
   #rows = 0;
   #version = 0;
@@ -40,6 +50,7 @@ export class ModelStore implements Writer {
 
   /** What was said before each body. */
   readonly #before = new Map<number, string>();
+  readonly #beforeJson = new Map<number, string>();
 
   #newBody(e: NewEntity, row: number): number {
     this.#written.set(++this.#body, this.nowMs);
@@ -48,10 +59,13 @@ export class ModelStore implements Writer {
     const [last] = this.entities
       .filter((one) => one.row !== row && !one.archived && one.workspace === e.workspace && one.category === e.category)
       .filter((one) => one.visibility !== 'private' || one.agentId === e.agentId)
-      .map((one) => ({ row: one.row, said: readBody(one.bodyJson) }))
+      .map((one) => ({ row: one.row, said: readBody(one.bodyJson), bodyJson: one.bodyJson }))
       .filter(({ said }) => said.turn?.session === turn.session && said.turn.turn < turn.turn)
       .toSorted((a, b) => (b.said.turn?.turn ?? 0) - (a.said.turn?.turn ?? 0) || b.row - a.row);
-    if (last !== undefined) this.#before.set(this.#body, last.said.text);
+    if (last !== undefined) {
+      this.#before.set(this.#body, last.said.text);
+      this.#beforeJson.set(this.#body, last.bodyJson);
+    }
     return this.#body;
   }
 
@@ -62,7 +76,8 @@ export class ModelStore implements Writer {
 
   /** Runs all of it or nothing. */
   async transaction<T>(run: (tx: Writer) => Promise<T>): Promise<T> {
-    const before = { entities: this.entities, links: this.links, journal: this.journal, state: this.state };
+    const { entities, links, journal, state, spaces, vectors, done } = this;
+    const before = { entities, links, journal, state, spaces, vectors, done };
     this.entities = [...before.entities];
     this.links = new Map(before.links);
     this.journal = [...before.journal];
@@ -157,6 +172,9 @@ export class ModelStore implements Writer {
       frequencies: terms.map((term) => packed.filter((one) => one.tokens.includes(` ${term} `)).length),
     };
   }
+  indexIsCurrent(): boolean {
+    return true;
+  }
   vocabulary(term: string) {
     const rows = new Map<string, number>();
     for (const e of this.entities.filter((one) => !one.archived)) {
@@ -166,16 +184,68 @@ export class ModelStore implements Writer {
       .filter(([word]) => word !== '' && vocabularyBeginnings(term).some((beginning) => word.startsWith(beginning)))
       .map(([word, n]) => ({ term: word, rows: n }));
   }
-  candidates(scope: Scope, query: { terms: readonly string[]; keyText: string }, filters: Filters, count: number) {
-    return this.#live(scope, filters)
+  candidates(scope: Scope, query: TextQuery, filters: Filters, count: number): Candidate[] {
+    const { nearTo } = query;
+    const live = this.#live(scope, filters);
+    const near = new Map(
+      live
+        .flatMap((e): [number, number][] => {
+          const stored = nearTo?.space === this.spaces.length ? this.vectors.get(e.body) : undefined;
+          return stored === undefined || nearTo === undefined ? [] : [[e.body, dot(stored, nearTo.vector)]];
+        })
+        .toSorted((a, b) => b[1] - a[1]),
+    );
+    const nearest = new Set([...near.keys()].slice(0, LIMITS.nearestMax));
+    return live
       .map((e) => ({
         body: e.body,
         packed: this.#pack(e),
         keyIsQuery: query.keyText !== '' && e.key === query.keyText,
       }))
-      .filter((c) => c.keyIsQuery || query.terms.some((term) => c.packed.tokens.includes(` ${term} `)))
+      .filter(
+        (c) => c.keyIsQuery || nearest.has(c.body) || query.terms.some((term) => c.packed.tokens.includes(` ${term} `)),
+      )
       .slice(0, count)
-      .map(({ body, packed, keyIsQuery }) => ({ body, words: packed.terms, offset: 0, keyIsQuery }));
+      .map(({ body, packed, keyIsQuery }) => {
+        const cosine = near.get(body);
+        return { body, words: packed.terms, offset: 0, keyIsQuery, ...(cosine !== undefined && { cosine }) };
+      });
+  }
+  space(): Space | undefined {
+    return this.spaces.at(-1);
+  }
+  unembedded(scope: Scope, filters: Filters, space: number, after: number, count: number): Unembedded[] {
+    return this.#live(scope, filters)
+      .filter((e) => e.body > after && !(space === this.spaces.length && this.vectors.has(e.body)))
+      .toSorted((a, b) => a.body - b.body)
+      .slice(0, count)
+      .map((e) => ({ id: e.id, body: e.body, text: this.meaningText(e) }));
+  }
+  meaningText(e: Entity): string {
+    return meaningText(e.bodyJson, this.#beforeJson.get(e.body) ?? null).slice(0, LIMITS.embedTextMaxChars);
+  }
+  embedding() {
+    const current = new Set(this.entities.map((e) => e.body));
+    const embedded = [...this.vectors.keys()].filter((body) => current.has(body)).length;
+    return { done: this.done, last: this.#body, embedded };
+  }
+  openSpace(model: string, dimensions: number, prefix: string): Space {
+    const current = this.space();
+    if (current?.model === model && current.dimensions === dimensions && current.prefix === prefix) return current;
+    const opened = { id: this.spaces.length + 1, model, dimensions, prefix };
+    this.spaces = [...this.spaces, opened];
+    this.vectors = new Map();
+    this.done = 0;
+    return opened;
+  }
+  putVectors(space: number, done: number, vectors: readonly EmbeddedBody[]): boolean {
+    if (space !== this.spaces.length) return false;
+    this.vectors = new Map(this.vectors);
+    for (const { body, vector } of vectors) {
+      if (this.entities.some((e) => e.body === body)) this.vectors.set(body, vector);
+    }
+    this.done = Math.max(this.done, done);
+    return true;
   }
   items(scope: Scope, bodies: readonly number[]): Item[] {
     return bodies.flatMap((body) =>

@@ -143,8 +143,29 @@ test('a token comes from the flag, the file or the variable', (t) => {
 
 test('flags of the original are accepted', () => {
   for (const flag of ['--mcp', '--offline', '--web']) assert.doesNotThrow(() => serve([flag]));
-  for (const flag of ['llm-endpoint', 'llm-api-key', 'llm-model', 'embedding-endpoint', 'embedding-model'])
+  for (const flag of ['llm-endpoint', 'embedding-endpoint'])
+    assert.doesNotThrow(() => serve([`--${flag}`, 'http://127.0.0.1:11434']));
+  for (const flag of ['llm-api-key', 'llm-model', 'embedding-model'])
     assert.doesNotThrow(() => serve([`--${flag}`, 'x']));
+});
+
+test('an embedding model is a folder, or a name at a server; that of the original for answering stands in', () => {
+  const sourceOf = (args: readonly string[], environment: Environment = HOME) => serve(args, environment).embedding;
+  assert.equal(sourceOf([]), null);
+  assert.deepEqual(sourceOf(['--embedding-model', '~/model']), {
+    source: { kind: 'folder', folder: '/home/ada/model' },
+    background: true,
+  });
+  const server = { kind: 'server', endpoint: 'http://x', apiKey: null };
+  assert.deepEqual(sourceOf(['--embedding-model', 'm'], { ...HOME, MIMIR_EMBEDDING_ENDPOINT: 'http://x' }), {
+    source: { ...server, model: 'm' },
+    background: true,
+  });
+  assert.deepEqual(sourceOf(['--llm-endpoint', 'http://x', '--llm-api-key', 'k']), {
+    source: { ...server, model: 'llama3', apiKey: 'k' },
+    background: false,
+  });
+  assert.throws(() => sourceOf(['--embedding-endpoint', 'file:///x']), /must be the address of a model server/);
 });
 
 test('which tools are shown comes from the flag, the variable, core, in this order', () => {

@@ -62,7 +62,8 @@ test('the README explains exactly the flags of serve', () => {
 test('the README explains every environment variable of the program', () => {
   const variables = found(read('src/config.ts'), /\bMIMIR_[A-Z_]+/g);
   const rows = readme.split('\n').filter((line) => line.startsWith('| `MIMIR_'));
-  assert.deepEqual(found(rows.join('\n'), /^\| `MIMIR_[A-Z_]+/gm), variables.map((name) => `| \`${name}`).toSorted());
+  const cells = rows.map((row) => row.split('|')[1] ?? '');
+  assert.deepEqual(found(cells.join('\n'), /\bMIMIR_[A-Z_]+/g), variables.toSorted());
   assert.match(
     readme,
     new RegExp(`\`MIMIR_POOL_MAX_SIZE\` \\| ${LIMITS.poolMaxDefault} \\|.*1 to ${LIMITS.poolMaxMost} \\|`),

@@ -14,7 +14,7 @@ const LINES_MAX = 600;
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   memory: [],
   storage: ['memory'],
-  provider: [],
+  provider: ['memory'],
   engine: ['memory', 'storage/store (types)', 'provider (types)'],
   pool: [
     'engine',
@@ -24,7 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'storage/store (types)',
     'storage/sqlite/batch (types)',
   ],
-  tools: ['engine', 'memory'],
+  tools: ['engine', 'memory', 'provider (types)'],
   mcp: ['tools (types)'],
   transport: ['mcp', 'config'],
   cli: ['tools', 'config'],

@@ -24,8 +24,8 @@ function order(query: string, rows: readonly Row[], weights: Weights = WEIGHTS):
     keyIsQuery: key === query,
   }));
   const statistics = { rows: 1_000, meanLength: 10, frequencies: asked.terms.map(() => 20) };
-  const best = rank(candidates, asked, statistics, weights).take(rows.length);
-  const turned = rank(candidates.toReversed(), asked, statistics, weights).take(rows.length);
+  const best = rank(candidates, asked, statistics, { weights }).rows.take(rows.length);
+  const turned = rank(candidates.toReversed(), asked, statistics, { weights }).rows.take(rows.length);
   assert.deepEqual(turned, best, 'the order of the input does not matter');
   return best.map(({ body }) => body);
 }

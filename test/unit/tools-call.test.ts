@@ -54,8 +54,6 @@ describe('the table', () => {
   it('lists lean schemas that clients can read', () => {
     const { table } = setUp();
     const json = JSON.stringify(table.all);
-    // 40 tools of this size would be 30 KB in every prompt.
-    assert.ok(json.length < 768 * table.all.length, `${json.length}`);
     assert.doesNotMatch(json, /anyOf|\$schema|additionalProperties|9007199254740991/);
     for (const { inputSchema, name } of table.all) {
       const properties = inputSchema['properties'] as Record<string, { description?: string }>;

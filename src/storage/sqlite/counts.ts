@@ -1,6 +1,6 @@
 import { layerOf } from '../../memory/retention.ts';
 import type { Scope, StoreCounts } from '../../memory/types.ts';
-import { entityConditions } from './search.ts';
+import { entityConditions } from './conditions.ts';
 import type { Session } from './session.ts';
 
 /** See `Reader.counts`. Archived rows count; so do expired state entries, as in the original. */

@@ -3,7 +3,7 @@ import { mayRead } from '../../memory/scope.ts';
 import type { Entity, Filters, Layer, Scope } from '../../memory/types.ts';
 import type { Item } from '../store.ts';
 import { linksOf } from './links.ts';
-import { entityConditions } from './search.ts';
+import { placeConditions } from './conditions.ts';
 import type { CachedItem, Session } from './session.ts';
 
 interface EntityRow {
@@ -214,16 +214,7 @@ const BROWSES_MAX = 64;
 function browse(s: Session, scope: Scope, filters: Filters, count: number, offset: number): Item[] {
   const pinned = filters.alwaysOn === true;
   const { alwaysOn: _, ...others } = filters;
-  const { conditions, values } = entityConditions(scope, pinned ? others : filters);
-  if (filters.includeArchived !== true) conditions.unshift('e.archived = 0');
-  if (filters.category !== undefined) {
-    conditions.push('e.category = ?');
-    values.push(filters.category);
-  }
-  if (scope.workspace !== null) {
-    conditions.push('e.workspace = ?');
-    values.push(scope.workspace);
-  }
+  const { conditions, values } = placeConditions(scope, pinned ? others : filters);
   // Left to itself SQLite walks all rows by time to find the few pinned ones: 0.35 ms at 2,000 rows, and growing.
   if (pinned) conditions.push('e.always_on = 1');
   const table = pinned ? 'entity e INDEXED BY entity_pinned' : 'entity e';

@@ -3,9 +3,11 @@ import { counts } from './counts.ts';
 import { entityAt, entityById, items, recent, workspacesOf } from './entities.ts';
 import { timeline } from './journal.ts';
 import { linksOf } from './links.ts';
+import { indexIsCurrent } from './schema.ts';
 import { candidates, termStatistics, vocabulary } from './search.ts';
 import type { Session } from './session.ts';
 import { stateGet, stateKeys } from './state.ts';
+import { embedding, space, textOf, unembedded } from './vectors.ts';
 import { examine } from './verify.ts';
 
 /** The reading half of a store over one connection. */
@@ -19,6 +21,7 @@ export function sqliteReader(s: Session): Reader {
     entityById: (scope, id) => entityById(s, scope, id),
     linksOf: (_scope, row) => linksOf(s, row),
     termStatistics: (terms) => termStatistics(s, terms),
+    indexIsCurrent: () => indexIsCurrent(s.sql),
     vocabulary: (term) => vocabulary(s, term),
     candidates: (scope, query, filters, count) => candidates(s, scope, query, filters, count),
     items: (scope, bodies) => items(s, scope, bodies),
@@ -28,5 +31,9 @@ export function sqliteReader(s: Session): Reader {
     stateKeys: (scope, prefix) => stateKeys(s, scope, prefix),
     counts: (scope) => counts(s, scope),
     examine: () => examine(s),
+    space: () => space(s),
+    unembedded: (scope, filters, spaceId, after, count) => unembedded(s, scope, filters, spaceId, after, count),
+    meaningText: (entity) => textOf(s, entity),
+    embedding: () => embedding(s),
   };
 }

@@ -96,6 +96,16 @@ ALTER TABLE body ADD COLUMN before INTEGER;
 UPDATE body SET terms = x'';
 `;
 
+const VECTORS = `
+CREATE TABLE space(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT NOT NULL, dimensions INTEGER NOT NULL, prefix TEXT NOT NULL, done INTEGER NOT NULL
+) STRICT;
+-- Numbers grow, so that what is new can be read by them.
+CREATE TABLE vector(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, body INTEGER NOT NULL UNIQUE, space INTEGER NOT NULL REFERENCES space(id), data BLOB NOT NULL
+) STRICT;
+`;
+
 /** One step from a schema to the next. */
 export interface Migration {
   /** What `user_version` is after it. */
@@ -107,6 +117,7 @@ export interface Migration {
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1, sql: FIRST },
   { version: 2, sql: TURNS },
+  { version: 3, sql: VECTORS },
 ];
 
 /** The schema that this program writes. */

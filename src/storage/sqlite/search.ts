@@ -6,7 +6,9 @@ import { hash32 } from '../../memory/similarity.ts';
 import { vocabularyBeginnings, type VocabularyWord } from '../../memory/near.ts';
 import type { Candidate, Filters, Scope, TermStatistics } from '../../memory/types.ts';
 import type { TextQuery } from '../store.ts';
+import { entityConditions, placeConditions } from './conditions.ts';
 import type { Session } from './session.ts';
+import { cosineOf, nearestBodies } from './vectors.ts';
 
 /** The text index of live rows and that of archived ones. */
 export type IndexName = 'text' | 'text_past';
@@ -118,36 +120,6 @@ interface Narrowing {
   readonly values: readonly unknown[];
 }
 
-/** Conditions on an `entity e` that scope and filters set, except those the index itself knows. */
-export function entityConditions(scope: Scope, filters: Filters): { conditions: string[]; values: unknown[] } {
-  const conditions: string[] = [];
-  const values: unknown[] = [];
-  const { principal } = scope;
-  if (principal.kind === 'bound') {
-    conditions.push(
-      `(CASE WHEN e.visibility = 'private' THEN e.workspace = ? AND e.agent_id = ? ELSE e.workspace = ? OR e.visibility = 'public' END)`,
-    );
-    values.push(principal.workspace, principal.agentId, principal.workspace);
-  }
-  if (filters.type !== undefined) {
-    conditions.push('e.type = ?');
-    values.push(filters.type);
-  }
-  if (filters.agentId !== undefined) {
-    conditions.push('e.agent_id = ?');
-    values.push(filters.agentId);
-  }
-  if (filters.alwaysOn !== undefined) {
-    conditions.push('e.always_on = ?');
-    values.push(Number(filters.alwaysOn));
-  }
-  if (filters.topicPrefix !== undefined) {
-    conditions.push('substr(e.topic_path, 1, ?) = ?');
-    values.push(Array.from(filters.topicPrefix).length, filters.topicPrefix);
-  }
-  return { conditions, values };
-}
-
 function narrowing(scope: Scope, filters: Filters): Narrowing {
   const terms: string[] = [];
   if (scope.workspace !== null) terms.push(quoted(scopeToken('w', scope.workspace)));
@@ -173,16 +145,7 @@ function search(s: Session, index: IndexName, match: string, narrow: Narrowing, 
 }
 
 function namedBodies(s: Session, scope: Scope, key: string, filters: Filters, count: number): number[] {
-  const { conditions, values } = entityConditions(scope, filters);
-  if (filters.includeArchived !== true) conditions.push('e.archived = 0');
-  if (scope.workspace !== null) {
-    conditions.push('e.workspace = ?');
-    values.push(scope.workspace);
-  }
-  if (filters.category !== undefined) {
-    conditions.push('e.category = ?');
-    values.push(filters.category);
-  }
+  const { conditions, values } = placeConditions(scope, filters);
   const where = conditions.map((condition) => ` AND ${condition}`).join('');
   return s.sql
     .of(
@@ -236,6 +199,8 @@ export function candidates(s: Session, scope: Scope, query: TextQuery, filters: 
           category: filters.category,
         }),
   );
+  const { nearTo } = query;
+  if (nearTo !== undefined) for (const body of nearestBodies(s, scope, nearTo, filters)) bodies.add(body);
   const named = new Set<number>();
   const mayBeNamed = keyText !== '' && keyText.length <= LIMITS.nameMaxBytes && postings?.hasKey(keyText) !== false;
   if (mayBeNamed) {
@@ -247,7 +212,9 @@ export function candidates(s: Session, scope: Scope, query: TextQuery, filters: 
   const proposed: Candidate[] = [];
   for (const body of bodies) {
     const candidate = toCandidate(s, body, named.has(body));
-    if (candidate !== undefined) proposed.push(candidate);
+    if (candidate === undefined) continue;
+    const cosine = nearTo === undefined ? undefined : cosineOf(s, nearTo, body);
+    proposed.push(cosine === undefined ? candidate : { ...candidate, cosine });
   }
   return proposed;
 }

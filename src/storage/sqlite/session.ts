@@ -2,6 +2,7 @@ import type { Item } from '../store.ts';
 import type { Statements } from './driver.ts';
 import type { TermFrequencies } from './frequencies.ts';
 import type { RamIndex } from './ram-index.ts';
+import type { VectorIndex } from './vector-index.ts';
 
 /** What the functions of one connection share. */
 export interface Session {
@@ -12,6 +13,8 @@ export interface Session {
   readonly frequencies: TermFrequencies | null;
   /** The live rows in memory; only on connections that search much. */
   readonly ram: RamIndex | null;
+  /** Vectors in memory, filled by the questions that need them. */
+  readonly vectors: VectorIndex;
   /** Size of the text index in this snapshot, once it was read; kept on reading connections only. */
   indexSize: { readonly rows: number; readonly tokens: number } | null;
   /** Answers of browses, kept until somebody else commits; none on the writing connection, whose own commits would not show. */

@@ -6,7 +6,15 @@ import { LIMITS } from '../../limits.ts';
 import { canonicalJson } from '../../memory/canonical.ts';
 import { mayRead, mayWrite } from '../../memory/scope.ts';
 import { jaccard, trigrams } from '../../memory/similarity.ts';
-import type { Entity, EntityFields, EntityPatch, NewEntity, Scope, SimilarEntity } from '../../memory/types.ts';
+import type {
+  EmbeddedBody,
+  Entity,
+  EntityFields,
+  EntityPatch,
+  NewEntity,
+  Scope,
+  SimilarEntity,
+} from '../../memory/types.ts';
 import type { Writer } from '../store.ts';
 import { changeDigest } from './chain.ts';
 import type { Derived } from './derived.ts';
@@ -18,6 +26,7 @@ import { indexBody, scopeTokens, unindexBody } from './search.ts';
 import type { Session } from './session.ts';
 import { packPlaced, type Placed } from './turns.ts';
 import { openState } from './state.ts';
+import { dropVector, openSpace, putVectors } from './vectors.ts';
 
 /** One operation while it runs: its number, and what it has touched so far. */
 export interface RunningOperation {
@@ -187,6 +196,7 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
         const old = storedTerms(entity.body);
         fromIndex(entity, entity.archived, old);
         const body = textChanged ? addBody(entity.row, next) : old;
+        if (textChanged) dropVector(s, entity.body);
         toIndex(entity, next.archived, body);
         bodyId = body.id;
       }
@@ -320,5 +330,9 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
       record('state_closed', open.id);
       return open.expires_at_unix_ms === null || open.expires_at_unix_ms >= s.nowMs;
     },
+
+    // Vectors are derived from what the log has, so they are no changes of it.
+    openSpace: (model: string, dimensions: number, prefix: string) => openSpace(s, model, dimensions, prefix),
+    putVectors: (space: number, done: number, vectors: readonly EmbeddedBody[]) => putVectors(s, space, done, vectors),
   });
 }
