@@ -3,7 +3,19 @@ import { LIMITS } from '../limits.ts';
 import type { RememberInput } from '../engine/entities.ts';
 import type { Filters } from '../memory/types.ts';
 import { ADDS, defineTool, optionsOf, READS, REMOVES, scopeOf } from './define.ts';
-import { clamped, filter, flag, idempotencyKey, name, names, number, RULES, text, workspaceHash } from './fields.ts';
+import {
+  clamped,
+  filter,
+  flag,
+  idempotencyKey,
+  name,
+  names,
+  number,
+  RULES,
+  text,
+  withoutEffect,
+  workspaceHash,
+} from './fields.ts';
 import { invalidArgument } from './input.ts';
 import { meaningsOf } from './meaning.ts';
 import { emptyMembers, renderContext, renderEntity, renderRecall } from './render.ts';
@@ -119,11 +131,12 @@ export const recall = defineTool({
           .optional(),
       })
       .describe('No effect: word forms always match.')
+      .register(RULES, { unlisted: true })
       .optional(),
     preview_cap: clamped('Bytes of body_json to show of each.', -1, Number.MAX_SAFE_INTEGER).optional(),
-    content_weight: number('No effect.', [0, 1]).optional(),
+    content_weight: withoutEffect(),
     trust_weight: number('Prefer verified and certain ones, 0 to 1.', [0, 1]).optional(),
-    diversity_halving: number('No effect.', [0, 1]).optional(),
+    diversity_halving: withoutEffect(),
     workspace_hash: name('Only this workspace, "" too.').optional(),
     now: filter('ISO date that "yesterday" counts from.'),
     min_confidence: number('Hold back less likely hits, 0 to 1.', [0, 1]).optional(),

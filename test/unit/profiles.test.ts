@@ -16,6 +16,13 @@ test('core is at most 12 tools and 8 KB, all is at most 30 KB', () => {
   assert.ok(bytes(table.all) <= 30 * 1024, `${bytes(table.all)}`);
 });
 
+test("what has no effect is read, and in nobody's prompt", () => {
+  const recall = table.all.find(({ name }) => name === 'mimir_recall');
+  const properties = Object.keys(recall?.inputSchema['properties'] as object);
+  for (const name of ['expansion', 'content_weight', 'diversity_halving']) assert.ok(!properties.includes(name), name);
+  assert.doesNotMatch(JSON.stringify(table.all), /No effect/);
+});
+
 test('a profile, a list of names, or both; whatever is shown, everything can be called', () => {
   const [core, all] = [shown('core'), shown('all')];
   assert.deepEqual(shown(), core, 'core is what nobody has to ask for');
