@@ -67,6 +67,8 @@ export interface Examination {
   readonly operations: number;
   /** When the last operation was written, Unix milliseconds; null when there is none. */
   readonly newestMs: number | null;
+  /** False while the text index of an older version is being made anew: its words could not be looked at. */
+  readonly indexIsCurrent: boolean;
 }
 
 /** A store with its tools. Nothing is opened before the first call. */

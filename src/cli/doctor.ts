@@ -20,7 +20,7 @@ import { print } from '../log.ts';
 import type { Call, Host, OpenStore } from './command.ts';
 import { lookOf } from './run.ts';
 import { harmless, styled, type Look } from './show.ts';
-import { restoreAdvice } from './verify.ts';
+import { INDEX_OLD, restoreAdvice } from './verify.ts';
 
 /** One thing that was looked at. A `fault` needs a hand, a `note` is worth knowing. */
 export interface Finding {
@@ -188,7 +188,8 @@ const AHEAD_MS = 5 * 60_000;
 async function examineStore(store: OpenStore): Promise<Finding[]> {
   const findings: Finding[] = [];
   try {
-    const { problems, operations, newestMs } = await store.examine();
+    const { problems, operations, newestMs, indexIsCurrent } = await store.examine();
+    if (!indexIsCurrent) findings.push(note('index_old', INDEX_OLD));
     if (problems.length > 0) {
       const more = problems.length > 3 ? `; mimir verify lists all ${problems.length}` : '';
       const says = `The store does not agree with itself: ${problems.slice(0, 3).join('; ')}${more}.`;

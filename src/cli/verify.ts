@@ -26,12 +26,17 @@ export async function verify(call: Call, host: Host): Promise<number> {
     progress.end();
     await store.close();
   }
-  const { problems, operations } = found;
-  if (call.values['json'] === true) print(JSON.stringify({ ok: problems.length === 0, operations, problems }));
-  else if (problems.length === 0) print(`All ${operations} operations of ${config.dbPath} agree.`);
-  else print([...problems.map(harmless), '', restoreAdvice(problems.length)].join('\n'));
+  const { problems, operations, indexIsCurrent } = found;
+  if (call.values['json'] === true)
+    print(JSON.stringify({ ok: problems.length === 0, operations, problems, index_is_current: indexIsCurrent }));
+  else if (problems.length === 0) {
+    print(`All ${operations} operations of ${config.dbPath} agree.${indexIsCurrent ? '' : ` ${INDEX_OLD}`}`);
+  } else print([...problems.map(harmless), '', restoreAdvice(problems.length)].join('\n'));
   return problems.length === 0 ? 0 : EXIT_CODES.damaged;
 }
+
+/** What is said of a store whose index is being made anew. */
+export const INDEX_OLD = 'Its text index is of an older version and is being made anew: look again later.';
 
 /** What to do about a store that does not agree with itself. */
 export function restoreAdvice(count: number): string {

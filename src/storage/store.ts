@@ -121,6 +121,8 @@ export interface Examination {
   readonly operations: number;
   /** When the last of them was written, Unix milliseconds; null when there is none. */
   readonly newestMs: number | null;
+  /** False while the text index of an older version is being made anew: its words could not be looked at. */
+  readonly indexIsCurrent: boolean;
 }
 
 /** What may be written, inside one operation: all of it or nothing. */

@@ -285,7 +285,7 @@ export class ModelStore implements Writer {
     return [...new Set(seen.map((e) => e.key))].toSorted();
   }
   examine() {
-    return { problems: [], operations: this.#version, newestMs: null };
+    return { problems: [], operations: this.#version, newestMs: null, indexIsCurrent: true };
   }
   counts(scope: Scope) {
     const seen = this.entities.filter((e) => mayRead(scope, e));
