@@ -26,7 +26,8 @@ export function showProgress(label: string, screen: ProgressScreen, nowMs: () =>
   let shownMs = Number.NEGATIVE_INFINITY;
   const show = (text: string): void => {
     shownMs = nowMs();
-    screen.write(`\r\u001b[K${text.slice(0, (screen.columns ?? 80) - 1)}`);
+    const { columns = 0 } = screen;
+    screen.write(`\r\u001b[K${text.slice(0, (columns > 0 ? columns : 80) - 1)}`);
   };
   show(`${label} ...`);
   return {

@@ -30,10 +30,14 @@ export function failed(answer: ToolAnswer, ofOriginal: boolean): number {
   return EXIT_CODES[row.kind];
 }
 
+const WIDEST = 100;
+
 /** How text for people is set on this terminal. */
 export function lookOf({ environment }: Call): Look {
   const { isTTY, columns } = process.stdout;
-  return { colours: wantsColours(isTTY, environment), columns: columns ?? 80, nowMs: systemClock.nowMs() };
+  // A pipe has no columns, and some terminals say that they have 0; very long lines are hard to read.
+  const width = columns > 0 ? Math.min(columns, WIDEST) : 80;
+  return { colours: wantsColours(isTTY, environment), columns: width, nowMs: systemClock.nowMs() };
 }
 
 function argumentsOf(row: ToolCommand, call: Call): Record<string, unknown> {

@@ -111,6 +111,8 @@ export function textOf(value: Members, name: string): string {
 /** What a recall found, for people: a heading for each memory, its words below it. */
 export function showRecall(answer: Members, look: Look): string {
   const items = Array.isArray(answer['items']) ? answer['items'].map(members) : [];
+  if (textOf(answer, 'reason') === 'empty_store')
+    return 'Nothing is stored yet. Begin with: mimir remember "a sentence"';
   if (items.length === 0) return harmless(textOf(answer, 'hint'));
   const lines = items.map((item, i) => showItem(item, i + 1, look));
   const next = answer['next_offset'];

@@ -141,6 +141,7 @@ test('a recall for people: name, words, what is known of them', () => {
   );
   assert.match(showRecall({ items: [ITEM] }, { ...LOOK, colours: true }), /\u001b\[1mnote\/heron\u001b\[0m/);
   assert.equal(showRecall({ items: [], hint: 'Nothing matched.' }, LOOK), 'Nothing matched.');
+  assert.match(showRecall({ items: [], reason: 'empty_store', hint: 'x' }, LOOK), /mimir remember/);
   for (const body of ['not json', '"words"', '[1]', '{}', 'null'])
     assert.match(showRecall({ items: [{ ...ITEM, body_json: body }] }, LOOK), /heron/);
   assert.match(
