@@ -8,9 +8,9 @@ export class Breaker {
   #pauseMs = 0;
   #untilMs = 0;
 
-  /** True when a request may be sent. */
-  closed(nowMs: number): boolean {
-    return nowMs >= this.#untilMs;
+  /** How long it is to be left alone; 0: a request may be sent. */
+  pauseMs(nowMs: number): number {
+    return Math.max(0, this.#untilMs - nowMs);
   }
 
   succeeded(): void {
@@ -18,8 +18,9 @@ export class Breaker {
     this.#untilMs = 0;
   }
 
-  /** `leastMs`: as long as the server itself asked for. Answers the pause. */
+  /** `leastMs`: as long as the server itself asked for. Answers the pause. Requests that were out together count as one. */
   failed(nowMs: number, leastMs = 0): number {
+    if (nowMs < this.#untilMs) return this.#untilMs - nowMs;
     const next = this.#pauseMs === 0 ? LIMITS.providerPauseMs : this.#pauseMs * 2;
     this.#pauseMs = Math.min(LIMITS.providerPauseMostMs, Math.max(next, leastMs));
     this.#untilMs = nowMs + this.#pauseMs;

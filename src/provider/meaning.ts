@@ -83,7 +83,7 @@ export class Meaning {
     if (!this.#parts.background || this.#replaced || this.#ended.signal.aborted) return;
     this.#nudged = true;
     this.#caughtUp = false;
-    if (!this.#working && this.#breaker.closed(monotonicMs())) this.#wake(0);
+    if (!this.#working) this.#wake(this.#breaker.pauseMs(monotonicMs()));
   }
 
   #wake(afterMs: number): void {
@@ -193,7 +193,7 @@ export class Meaning {
   }
 
   async #learn(texts: readonly string[], space: Space): Promise<boolean> {
-    if (!this.#breaker.closed(monotonicMs())) return false;
+    if (this.#breaker.pauseMs(monotonicMs()) > 0) return false;
     const deadline = AbortSignal.timeout(LIMITS.questionEmbedMs);
     const late = new Promise<never>((_, reject) => {
       deadline.addEventListener('abort', () => reject(new MimirError('provider_down', 'The embedding model is slow.')));

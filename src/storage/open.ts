@@ -178,13 +178,16 @@ function reading(session: Session, clock: Clock): StoreReader {
     committed: (operationId) =>
       translated(() => session.sql.get('SELECT 1 FROM operations WHERE id = ?', operationId) !== undefined),
     get cold() {
-      return session.ram?.cold === true;
+      return session.ram?.cold === true || session.vectors.behind;
     },
     warmUp: () =>
       translated(() => {
         try {
           if (!open) begin();
-          return session.ram?.warmUp(session.sql) === true;
+          if (session.ram?.cold === true && session.ram.warmUp(session.sql)) return true;
+          if (!session.vectors.behind) return false;
+          session.vectors.goOn(session.sql);
+          return true;
         } finally {
           release();
         }

@@ -3,7 +3,6 @@ import { LIMITS } from '../../limits.ts';
 import { BestFirst } from '../../memory/order.ts';
 import { hash32 } from '../../memory/similarity.ts';
 import { quantise, unpackVector } from '../../memory/vector.ts';
-import type { NearTo } from '../../memory/types.ts';
 import type { Statements } from './driver.ts';
 
 interface StoredVector {
@@ -14,7 +13,7 @@ interface StoredVector {
   readonly category: string;
 }
 
-/** Reading new vectors holds up a question for about so long; the next question goes on. */
+/** Reading new vectors holds up a question for about so long; idle time or the next question goes on. */
 const STEP_MS = 20;
 /** The first room that is made, in vectors. */
 const ROOM_LEAST = 1_024;
@@ -43,6 +42,17 @@ export class VectorIndex {
   /** With so many slots it is time to see how many are gone. */
   #countAgainAt = ROOM_LEAST;
   #tooLarge = false;
+  #behind = false;
+
+  /** True when a question was answered without all vectors. */
+  get behind(): boolean {
+    return this.#behind;
+  }
+
+  /** Takes in more for whoever asks next. */
+  goOn(sql: Statements): void {
+    this.catchUp(sql, this.#space, this.#dimensions);
+  }
 
   #reset(space: number, dimensions: number): void {
     this.#space = space;
@@ -83,8 +93,9 @@ export class VectorIndex {
   }
 
   /** Takes in vectors that it has not seen, some at a time. */
-  catchUp(sql: Statements, { space, vector }: NearTo): void {
-    if (space !== this.#space || vector.length !== this.#dimensions) this.#reset(space, vector.length);
+  catchUp(sql: Statements, space: number, dimensions: number): void {
+    if (space !== this.#space || dimensions !== this.#dimensions) this.#reset(space, dimensions);
+    this.#behind = false;
     if (this.#tooLarge) return;
     if (this.#count >= this.#countAgainAt) this.#dropGone(sql);
     const until = monotonicMs() + STEP_MS;
@@ -97,12 +108,15 @@ export class VectorIndex {
       .iterate(this.#lastId, space) as IterableIterator<StoredVector>;
     for (const row of rows) {
       this.#lastId = row.id;
-      if (row.data.byteLength === vector.length * 4) this.#add(row);
-      if (monotonicMs() > until) break;
+      if (row.data.byteLength === dimensions * 4) this.#add(row);
+      if (monotonicMs() < until) continue;
+      this.#behind = true;
+      break;
     }
     if (this.#count * (this.#dimensions + 40) <= LIMITS.vectorIndexMaxBytes) return;
-    this.#reset(space, vector.length);
+    this.#reset(space, dimensions);
     this.#tooLarge = true;
+    this.#behind = false;
   }
 
   /** A memory that is written again and again leaves a slot each time. */

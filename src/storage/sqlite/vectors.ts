@@ -114,7 +114,7 @@ const LOOK_LEAST = 2 * LIMITS.nearestMax;
  * wanted, and those by their whole vectors.
  */
 export function nearestBodies(s: Session, scope: Scope, near: NearTo, filters: Filters): number[] {
-  s.vectors.catchUp(s.sql, near);
+  s.vectors.catchUp(s.sql, near.space, near.vector.length);
   const ordered = s.vectors.nearest(near.vector, {
     workspace: scope.workspace ?? undefined,
     category: filters.category,

@@ -1,0 +1,248 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+
+import Database from 'better-sqlite3-multiple-ciphers';
+
+import { goodAnswer, startModelServer, type ModelServer } from '../support/model-server.ts';
+import { callText, http, startHttp, temporaryFolder, until, type Running } from '../support/processes.ts';
+
+type Answer = Readonly<Record<string, unknown>>;
+interface Server extends Running {
+  readonly call: (name: string, args: object) => Promise<Answer>;
+  readonly stop: () => Promise<void>;
+}
+
+async function start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Server> {
+  const running = await startHttp(args, env);
+  const call = async (name: string, given: object): Promise<Answer> => {
+    const { body } = await http(running.port, { body: callText(1, name, given) });
+    return (JSON.parse(body) as { result: { structuredContent: Answer } }).result.structuredContent;
+  };
+  const stop = async (): Promise<void> => {
+    running.child.kill('SIGTERM');
+    await running.ended;
+  };
+  return { ...running, call, stop };
+}
+
+const keys = (answer: Answer): string[] => (answer['items'] as { key: string }[]).map(({ key }) => key);
+const NOTES = { pet: 'our dog is called Max', wheels: 'the car needs tyres', other: 'bread at eight' };
+
+async function remember(server: Server): Promise<void> {
+  for (const [key, content] of Object.entries(NOTES)) {
+    await server.call('mimir_remember', { category: 'c', key, body_json: JSON.stringify({ content }) });
+  }
+}
+
+/** Waits until every text was embedded. */
+async function embedded(model: ModelServer, count: number, from = 0): Promise<void> {
+  await until(() => {
+    const stored = model.seen.slice(from).flatMap(({ input }) => input.filter((text) => text !== 'size'));
+    return stored.length >= count ? true : undefined;
+  });
+  // The vectors are stored after they came.
+  await new Promise((resolve) => setTimeout(resolve, 200));
+}
+
+const folder = (t: TestContext): string => join(temporaryFolder(t), 'm.db');
+
+test('a memory is found by what it means; mode, explain and an empty query are honoured', async (t) => {
+  const model = await startModelServer(t);
+  const server = await start(['--db', folder(t), '--embedding-endpoint', `${model.url}/v1`, '--embedding-model', 'm']);
+  await remember(server);
+  await embedded(model, 3);
+  const found = await server.call('mimir_recall', { query: 'puppy', explain: true });
+  assert.equal(keys(found)[0], 'pet');
+  assert.equal(found['mode_used'], 'hybrid');
+  assert.match(JSON.stringify(found['items']), /near in meaning \(0\.\d\d\)/);
+  const table: readonly (readonly [object, string | undefined, string[]])[] = [
+    [{ query: 'puppy', mode: 'fts5' }, undefined, []],
+    [{ query: 'puppy', mode: 'hybrid', limit: 1 }, 'hybrid', ['pet']],
+    [{ query: 'truck', mode: 'dense', limit: 1 }, 'dense', ['wheels']],
+    [{ query: '', limit: 1 }, undefined, ['other']],
+    [{ query: 'puppy', category: 'none' }, 'fts5', []],
+  ];
+  for (const [args, mode, expected] of table) {
+    const answer = await server.call('mimir_recall', args);
+    assert.deepEqual([answer['mode_used'], keys(answer)], [mode, expected], JSON.stringify(args));
+    assert.equal(answer['degraded'], undefined);
+  }
+  const many = (await server.call('mimir_recall_many', { queries: ['puppy', '', 'truck'], limit: 1 }))['results'];
+  assert.deepEqual((many as Answer[]).map(keys), [['pet'], ['other'], ['wheels']]);
+  const context = await server.call('mimir_context', { query: 'puppy', limit: 1 });
+  assert.match(String(context['markdown']), /Max/);
+  // A question is embedded once.
+  const asked = model.seen.flatMap(({ input }) => input).filter((text) => text === 'puppy').length;
+  assert.equal(asked, 1);
+  await server.stop();
+});
+
+test('a model that is down, slow or wrong costs no write and no answer: words alone, in time, and told so', async (t) => {
+  const model = await startModelServer(t);
+  const secret = 'sk-not-in-any-log';
+  const args = ['--db', folder(t), '--embedding-endpoint', model.url, '--embedding-model', 'm'];
+  const server = await start(args, { MIMIR_EMBEDDING_API_KEY: secret });
+  await remember(server);
+  await embedded(model, 3);
+  const held: { destroy(): void }[] = [];
+  for (const [what, answer] of [
+    ['500', (_: unknown, response: { writeHead(status: number): { end(): void } }) => response.writeHead(500).end()],
+    ['silent', (_: unknown, response: { destroy(): void }) => void held.push(response)],
+  ] as const) {
+    model.answer = answer;
+    const started = performance.now();
+    const found = await server.call('mimir_recall', { query: `dog ${what}` });
+    const tookMs = performance.now() - started;
+    assert.deepEqual([keys(found), found['degraded'], found['mode_used']], [['pet'], true, 'fts5'], what);
+    assert.ok(tookMs < 2_500, `${what}: ${tookMs} ms`);
+    // The next one does not even wait for it.
+    const again = performance.now();
+    assert.equal((await server.call('mimir_recall', { query: `car ${what}` }))['degraded'], true);
+    assert.ok(performance.now() - again < 700, `${what}, again: ${performance.now() - again} ms`);
+    await server.call('mimir_remember', { category: 'c', key: what, body_json: '"puppies while it was away"' });
+    // What is known already needs no model.
+    assert.equal((await server.call('mimir_recall', { query: 'nothing known' }))['degraded'], true);
+    model.answer = goodAnswer();
+    for (const response of held.splice(0)) response.destroy();
+    const from = model.seen.length;
+    await until(() => (model.seen.length > from ? true : undefined));
+  }
+  // What was written meanwhile got its vector later.
+  await until(() => (model.seen.some(({ input }) => input.includes('puppies while it was away')) ? true : undefined));
+  await server.stop();
+  assert.ok(!server.printed.stderr.includes(secret) && !server.printed.stderr.includes('dog'), server.printed.stderr);
+  assert.match(server.printed.stderr, /question_not_embedded/);
+});
+
+test('another model begins anew and vectors of two models are never compared; a text that a model refuses holds up no other', async (t) => {
+  const model = await startModelServer(t);
+  const db = folder(t);
+  const endpoint = ['--db', db, '--embedding-endpoint', model.url];
+  const first = await start([...endpoint, '--embedding-model', 'one']);
+  await remember(first);
+  await embedded(model, 3);
+  await first.stop();
+
+  const from = model.seen.length;
+  model.answer = ({ path, model: name, input, authorization }, response) => {
+    if (input.some((text) => text.includes('car'))) return void response.writeHead(400).end();
+    return goodAnswer(32)({ path, model: name, input, authorization }, response);
+  };
+  const second = await start([...endpoint, '--embedding-model', 'two']);
+  await until(() => (model.seen.slice(from).some(({ input }) => input.includes(NOTES.other)) ? true : undefined));
+  await embedded(model, 3, from);
+  assert.equal(keys(await second.call('mimir_recall', { query: 'puppy' }))[0], 'pet');
+  assert.match(second.printed.stderr, /not_embedded/);
+  await second.stop();
+
+  const file = new Database(db, { readonly: true });
+  const rows = file
+    .prepare('SELECT s.model, s.dimensions, length(v.data) AS bytes FROM vector v JOIN space s ON s.id = v.space')
+    .all();
+  file.close();
+  const two = { model: 'two', dimensions: 32, bytes: 128 };
+  // The one that the new model refuses keeps its old vector, which nobody compares with the others.
+  assert.deepEqual(
+    rows.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
+    [{ model: 'one', dimensions: 64, bytes: 256 }, two, two],
+  );
+});
+
+test('memories of before the model, and those that a killed server left over, are embedded in the background', async (t) => {
+  const model = await startModelServer(t);
+  const db = folder(t);
+  const plain = await start(['--db', db]);
+  await remember(plain);
+  for (let i = 0; i < 70; i++) {
+    await plain.call('mimir_remember', { category: 'n', key: `n${i}`, body_json: JSON.stringify(`note number ${i}`) });
+  }
+  const without = await plain.call('mimir_recall', { query: 'puppy', mode: 'dense' });
+  assert.deepEqual([keys(without), without['mode_used'], without['degraded']], [[], 'fts5', undefined]);
+  const refused = await plain.call('mimir_embed', { category: 'c', key: 'pet' });
+  assert.equal(refused['code'], 'no_model');
+  await plain.stop();
+
+  const args = ['--db', db, '--embedding-endpoint', model.url, '--embedding-model', 'm'];
+  // It answers the first part of the backlog and then no more.
+  let parts = 0;
+  model.answer = (asked, response) =>
+    asked.input.length > 1 && ++parts > 1 ? undefined : goodAnswer()(asked, response);
+  const first = await start(args);
+  await until(() => (parts === 2 ? true : undefined));
+  const behind = await first.call('mimir_recall', { query: 'zzz', min_confidence: 1 });
+  assert.ok(['index_behind', 'below_floor'].includes(String(behind['reason'])), JSON.stringify(behind));
+  first.child.kill('SIGKILL');
+  await first.ended;
+
+  model.answer = goodAnswer();
+  const from = model.seen.length;
+  const second = await start(args);
+  await embedded(model, 73 - 32, from);
+  const again = model.seen.slice(from).flatMap(({ input }) => input.filter((text) => text !== 'size'));
+  assert.equal(new Set(again).size, 73 - 32, 'what was stored before the kill is not embedded again');
+  assert.equal(keys(await second.call('mimir_recall', { query: 'puppy' }))[0], 'pet');
+  // A body that changes loses its vector with the same transaction.
+  await second.call('mimir_remember', { category: 'c', key: 'pet', body_json: '"a truck instead"' });
+  await until(() => (model.seen.some(({ input }) => input.includes('a truck instead')) ? true : undefined));
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.notEqual(keys(await second.call('mimir_recall', { query: 'puppy', mode: 'dense' }))[0], 'pet');
+  await second.stop();
+});
+
+test('mimir_embed gives one memory or a category its vector, also without background, and says what the model says', async (t) => {
+  const model = await startModelServer(t);
+  const server = await start(['--db', folder(t), '--llm-endpoint', `${model.url}/api/generate`, '--llm-model', 'chat']);
+  await remember(server);
+  const table: readonly (readonly [object, object])[] = [
+    [
+      { category: 'c', key: 'pet' },
+      { embedded: 1, dimensions: 64 },
+    ],
+    [
+      { category: 'c', key: 'pet', text: 'something else' },
+      { embedded: 1, dimensions: 64 },
+    ],
+    [
+      { batch_category: 'c', batch_limit: 1 },
+      { batch_category: 'c', embedded: 1, errors: [] },
+    ],
+    [{ batch_category: 'c' }, { batch_category: 'c', embedded: 1, errors: [] }],
+    [{ batch_category: 'c' }, { batch_category: 'c', embedded: 0, errors: [] }],
+    [
+      { batch_category: '', category: 'c', key: 'pet' },
+      { batch_category: '', embedded: 0, errors: [] },
+    ],
+    [{}, { code: 'invalid_argument', field: 'category' }],
+    [{ category: 'c' }, { code: 'invalid_argument', field: 'key' }],
+    [{ category: 'c', key: 'none' }, { code: 'not_found' }],
+    [
+      { batch_category: 'c', batch_limit: 'many' },
+      { code: 'invalid_argument', field: 'batch_limit' },
+    ],
+    [
+      { category: 7, key: 'pet' },
+      { code: 'invalid_argument', field: 'category' },
+    ],
+  ];
+  for (const [args, expected] of table) {
+    const answer = await server.call('mimir_embed', args);
+    assert.deepEqual(Object.fromEntries(Object.keys(expected).map((name) => [name, answer[name]])), expected);
+  }
+  assert.deepEqual(
+    model.seen.map(({ path, model: name }) => `${path} ${name}`),
+    Array(4).fill('/api/embed chat'),
+    'nothing is embedded unasked',
+  );
+  // Asked for by words only, because this model was not named for embedding.
+  assert.deepEqual(keys(await server.call('mimir_recall', { query: 'puppy' })), []);
+  model.answer = (_, response) => void response.writeHead(503).end();
+  await server.call('mimir_remember', { category: 'd', key: 'a', body_json: '"x"' });
+  await server.call('mimir_remember', { category: 'd', key: 'b', body_json: '"y"' });
+  const before = model.seen.length;
+  const failed = await server.call('mimir_embed', { batch_category: 'd' });
+  assert.equal(failed['embedded'], 0);
+  assert.match(JSON.stringify(failed['errors']), /^\["mem-\w{12}: [^"]*503[^"]*","mem-\w{12}: [^"]*503[^"]*"\]$/);
+  assert.equal(model.seen.length - before, 1, 'one that is down is not asked for each');
+  await server.stop();
+});
