@@ -2,19 +2,23 @@ import { readFileSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
-import { writeKey } from './cli/keygen.ts';
+import type { OpenStore } from './cli/command.ts';
+import { COMMANDS } from './cli/commands.ts';
+import { generalHelp, helpOf } from './cli/help.ts';
+import { parseLine, type ParsedLine } from './cli/parse.ts';
 import { monotonicMs, systemClock } from './clock.ts';
-import { HELP, readCommand, type Config, type EmbeddingConfig } from './config.ts';
-import { OPERATIONS, type Execute } from './engine/operations.ts';
+import type { Config, EmbeddingConfig, StoreConfig } from './config.ts';
+import type { Execute } from './engine/operations.ts';
 import { errorToData, EXIT_CODES, MimirError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { print, printError, stderrLog, type Log } from './log.ts';
 import { OWNER } from './memory/scope.ts';
 import type { Scope } from './memory/types.ts';
-import { openPool, type Pool } from './pool/pool.ts';
+import type { Pool } from './pool/pool.ts';
 import type { Meaning, VectorShelf } from './provider/meaning.ts';
-import { createOffers, type Offers } from './tools/offers.ts';
-import { createTable } from './tools/table.ts';
+import type { ToolDeps } from './tools/define.ts';
+import type { Offers } from './tools/offers.ts';
+import type { TableDeps } from './tools/table.ts';
 import type { Caller, ToolTable } from './tools/types.ts';
 
 /** The version in package.json. */
@@ -46,18 +50,9 @@ function boundHeap(): void {
 /** Runs the command line; ends the process itself, with the exit code of the error table. */
 export async function main(argv: readonly string[]): Promise<void> {
   boundHeap();
+  let code: number;
   try {
-    const command = readCommand(argv);
-    switch (command.command) {
-      case 'help':
-        return print(HELP);
-      case 'version':
-        return print(`mimir ${version()}`);
-      case 'keygen':
-        return print(writeKey(command.keyFile));
-      case 'serve':
-        return await serve(command.config);
-    }
+    code = await run(parseLine(argv, COMMANDS));
   } catch (thrown) {
     const data = errorToData(thrown);
     const error = new MimirError(data.code, data.message, data.extras);
@@ -67,24 +62,22 @@ export async function main(argv: readonly string[]): Promise<void> {
         .filter((part) => part !== undefined)
         .join(' '),
     );
-    process.exit(EXIT_CODES[error.kind]);
+    code = EXIT_CODES[error.kind];
   }
+  // What was printed leaves first; nothing that still runs may keep the process.
+  process.stdout.write('', () => process.exit(code));
 }
 
-async function serve(config: Config): Promise<void> {
-  const log = stderrLog(config.transport === 'http' ? 'json' : 'plain', systemClock.nowMs);
-  const stopped = stopAsked();
-  const onBug = (error: unknown, incident: string): void => log.error('bug', { incident, stack: bugStack(error) });
-  const onStrayBug = (error: unknown): string => {
-    const incident = Buffer.from(systemClock.randomBytes(4)).toString('hex');
-    onBug(error, incident);
-    return incident;
-  };
-  // Node would print the message of the error, and that can quote what a client sent.
-  process.on('uncaughtException', (error) => {
-    onStrayBug(error);
-    process.exit(EXIT_CODES.bug);
-  });
+async function run({ command, call, asks, named }: ParsedLine): Promise<number> {
+  if (asks === null) return await command.run(call, { version: version(), open: openStore, serve });
+  if (asks === 'version') print(`mimir ${version()}`);
+  else print(named ? helpOf(command) : generalHelp(COMMANDS));
+  return 0;
+}
+
+/** A pool over a store, and the tool table over the pool. Loaded when they are needed: a help text is quicker without. */
+async function assemble(config: OpenConfig, log: Log): Promise<Assembled> {
+  const [{ openPool }, { createTable }] = await Promise.all([import('./pool/pool.ts'), import('./tools/table.ts')]);
   const pool = openPool({
     dbPath: config.dbPath,
     makeFolder: config.dbIsDefault,
@@ -95,23 +88,23 @@ async function serve(config: Config): Promise<void> {
     clock: systemClock,
     log,
   });
-  const meaning = config.embedding === null ? undefined : await meaningOf(config.embedding, pool.execute, log);
+  const { embedding = null } = config;
+  const meaning = embedding === null ? undefined : await meaningOf(embedding, pool.execute, log);
   const deps = {
-    execute: meaning === undefined ? pool.execute : telling(pool.execute, meaning),
+    execute: meaning === undefined ? pool.execute : await telling(pool.execute, meaning),
     usage: pool.usage,
     clock: systemClock,
     facts: { dbPath: config.dbPath, encrypted: config.keyFile !== null, version: version() },
     ...(meaning !== undefined && { meaning }),
   };
-  const table = createTable({ ...deps, onBug });
+  const onBug = (error: unknown, incident: string): void => log.error('bug', { incident, stack: bugStack(error) });
+  const table = createTable({ ...deps, onBug, ...(config.tools !== undefined && { show: config.tools }) });
   const close = async (): Promise<void> => {
     await meaning?.close();
-    await withDeadline(pool.close());
+    await pool.close();
   };
-  const served: Served = { table, offers: createOffers(deps), pool, log, stopped, onBug: onStrayBug, close };
   meaning?.nudge();
-  if (config.transport === 'http') await serveHttp(config, served);
-  else await serveStandardInput(config, served);
+  return { pool, deps, table, onBug, close };
 }
 
 /** The model of the configuration, with the store of this pool as its shelf. */
@@ -133,7 +126,8 @@ async function meaningOf({ source, background }: EmbeddingConfig, execute: Execu
 }
 
 /** Runs operations, and tells the model of every write: there may be something new to embed. */
-function telling(execute: Execute, meaning: Meaning): Execute {
+async function telling(execute: Execute, meaning: Meaning): Promise<Execute> {
+  const { OPERATIONS } = await import('./engine/operations.ts');
   return (name, scope, input, options) => {
     const result = execute(name, scope, input, options);
     if (OPERATIONS[name].access === 'write' && name !== 'embedding_put') {
@@ -146,11 +140,77 @@ function telling(execute: Execute, meaning: Meaning): Execute {
   };
 }
 
+/** What may be said of a store that is opened. */
+type OpenConfig = StoreConfig & Partial<Pick<Config, 'tools' | 'embedding'>>;
+
+interface Assembled {
+  readonly pool: Pool;
+  readonly deps: ToolDeps;
+  readonly table: ToolTable;
+  readonly onBug: TableDeps['onBug'];
+  /** Finishes what was accepted and closes the store. */
+  readonly close: () => Promise<void>;
+}
+
+/** Who asks on the command line, and what its memories are marked with, as in the original. */
+const COMMAND_LINE: Caller = { principal: OWNER, client: 'cli', origin: { idPrefix: 'cli-', source: 'cli-write' } };
+const WHOLE_STORE: Scope = { principal: OWNER, workspace: null, actor: 'owner', client: 'cli' };
+
+/** Opens a store for a command: nothing is touched before its first call. */
+export async function openStore(config: OpenConfig): Promise<OpenStore> {
+  // Who ends at once embeds nothing unasked.
+  const embedding = config.embedding && { ...config.embedding, background: false };
+  const { pool, table, close } = await assemble(
+    { ...config, ...(embedding !== undefined && { embedding }) },
+    stderrLog('plain', systemClock.nowMs),
+  );
+  return {
+    toolNames: table.all.map(({ name }) => name),
+    call: (tool, args) => table.call(tool, args, COMMAND_LINE),
+    examine: () => pool.execute('examine', WHOLE_STORE, {}),
+    probeWrite: async () => void (await pool.execute('probe_write', WHOLE_STORE, {})),
+    close,
+  };
+}
+
+async function serve(config: Config, notes: readonly string[]): Promise<void> {
+  const log = stderrLog(config.transport === 'http' ? 'json' : 'plain', systemClock.nowMs);
+  const stopped = stopAsked();
+  const [{ pool, deps, table, onBug, close }, { createOffers }] = await Promise.all([
+    assemble(config, log),
+    import('./tools/offers.ts'),
+  ]);
+  const onStrayBug = (error: unknown): string => {
+    const incident = Buffer.from(systemClock.randomBytes(4)).toString('hex');
+    onBug(error, incident);
+    return incident;
+  };
+  // Node would print the message of the error, and that can quote what a client sent.
+  process.on('uncaughtException', (error) => {
+    onStrayBug(error);
+    process.exit(EXIT_CODES.bug);
+  });
+  const served: Served = {
+    table,
+    offers: createOffers(deps),
+    pool,
+    log,
+    notes,
+    stopped,
+    onBug: onStrayBug,
+    close: () => withDeadline(close()),
+  };
+  if (config.transport === 'http') await serveHttp(config, served);
+  else await serveStandardInput(config, served);
+}
+
 interface Served {
   readonly table: ToolTable;
   readonly offers: Offers;
   readonly pool: Pool;
   readonly log: Log;
+  /** Told once it stands. */
+  readonly notes: readonly string[];
   /** Resolves at the first SIGTERM or SIGINT. */
   readonly stopped: Promise<void>;
   /** Finishes what was accepted and closes the store. */
@@ -184,14 +244,9 @@ async function stopAsked(): Promise<void> {
   });
 }
 
-function sayWithoutEffect(config: Config, log: Log): void {
-  if (config.withoutEffect.length === 0) return;
-  log.banner(`mimir: no effect yet: ${config.withoutEffect.map((flag) => `--${flag}`).join(' ')}`);
-}
-
 async function serveStandardInput(
   config: Config,
-  { table, offers, log, stopped, close, onBug }: Served,
+  { table, offers, log, notes, stopped, close, onBug }: Served,
 ): Promise<void> {
   const [{ StdioTransport, openStandardOutput }, { serveConnection, toolServers }] = await Promise.all([
     import('./transport/stdio.ts'),
@@ -203,14 +258,17 @@ async function serveStandardInput(
   const behind = { table, offers, caller, version: version(), onBug };
   serveConnection(transport, toolServers(behind), onBug);
   log.banner('mimir: MCP server ready');
-  sayWithoutEffect(config, log);
+  for (const note of notes) log.banner(note);
   void stopped.then(() => transport.stopReading());
   await transport.finished();
   await close();
   process.exit(0);
 }
 
-async function serveHttp(config: Config, { table, offers, pool, log, stopped, close, onBug }: Served): Promise<void> {
+async function serveHttp(
+  config: Config,
+  { table, offers, pool, log, notes, stopped, close, onBug }: Served,
+): Promise<void> {
   const [{ listen }, { mcpDoors }] = await Promise.all([import('./transport/http.ts'), import('./transport/doors.ts')]);
   const caller: Caller = { principal: OWNER, client: 'http' };
   const doors = mcpDoors({ table, offers, caller, version: version(), onBug }, systemClock.randomBytes);
@@ -237,7 +295,7 @@ async function serveHttp(config: Config, { table, offers, pool, log, stopped, cl
   log.banner(`mimir: GET  ${url}/sse`);
   log.banner(`mimir: MCP clients connect to ${url}/mcp`);
   for (const line of tryItLines(url, token !== null)) log.banner(line);
-  sayWithoutEffect(config, log);
+  for (const note of notes) log.banner(note);
   await stopped;
   await server.close();
   await close();

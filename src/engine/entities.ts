@@ -1,8 +1,8 @@
 import { MimirError } from '../errors.ts';
 import { withTriggers } from '../memory/json.ts';
 import { mayRead, OWNER } from '../memory/scope.ts';
-import type { Entity, EntityPatch, Link, Scope, SimilarEntity } from '../memory/types.ts';
-import type { Reader } from '../storage/store.ts';
+import type { Entity, EntityPatch, Link, Origin, Scope, SimilarEntity } from '../memory/types.ts';
+import type { Reader, Writer } from '../storage/store.ts';
 import { agentOf, findNamed, homeOf, requireWrite } from './lookup.ts';
 import { reads, writes } from './operation.ts';
 
@@ -22,6 +22,8 @@ export interface RememberInput {
   readonly alwaysOn?: boolean;
   readonly certainty?: number;
   readonly visibility?: string;
+  /** Stands in the id and as `source` of a new row; without it, the row is an agent's. */
+  readonly origin?: Origin;
 }
 
 /** What remember did. */
@@ -60,7 +62,7 @@ export const remember = writes<RememberInput, RememberOutput>(async (tx, scope, 
     return { id: present.id, action: 'updated' };
   }
   const created = await tx.create(scope, {
-    id: tx.newId('mem-'),
+    id: tx.newId(input.origin?.idPrefix ?? 'mem-'),
     workspace,
     category: input.category,
     key: input.key,
@@ -74,7 +76,7 @@ export const remember = writes<RememberInput, RememberOutput>(async (tx, scope, 
     archived: false,
     archiveReason: '',
     verified: false,
-    source: 'agent',
+    source: input.origin?.source ?? 'agent',
     alwaysOn: input.alwaysOn ?? false,
     certainty: input.certainty ?? 0.5,
     agentId: agentId ?? '',

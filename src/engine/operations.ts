@@ -12,7 +12,7 @@ import { recall, recallMany } from './recall.ts';
 import { recallWhen } from './recall-when.ts';
 import { share, workspaceList } from './spaces.ts';
 import { stateDelete, stateGet, stateList, stateSet } from './state.ts';
-import { health, stats } from './status.ts';
+import { examine, health, probeWrite, stats } from './status.ts';
 
 /** Everything the server can do. How and where each runs stands in its own row. */
 export const OPERATIONS = Object.freeze({
@@ -34,6 +34,8 @@ export const OPERATIONS = Object.freeze({
   state_list: stateList,
   health,
   stats,
+  examine,
+  probe_write: probeWrite,
   embedding_open: embeddingOpen,
   embedding_next: embeddingNext,
   embedding_put: embeddingPut,

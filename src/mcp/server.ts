@@ -35,9 +35,9 @@ export interface Connection {
 /** Makes a server for one connection, session or request. */
 export type MakeServer = (connection?: Connection) => Server;
 
-/** The SDK's servers over one tool table, whose list they share; each speaks the revision that its client opens with. */
-export function toolServers(served: Served): MakeServer {
-  const tools = served.table.list.map((tool) => ({ ...tool }));
+/** The SDK's servers over one tool table. They share the list that they show; each speaks the revision that its client opens with. */
+export function toolServers(served: Served, list: readonly ToolListing[] = served.table.list): MakeServer {
+  const tools = list.map((tool) => ({ ...tool }));
   return (connection) => toolServer(served, tools, connection);
 }
 

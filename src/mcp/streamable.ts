@@ -20,8 +20,8 @@ export interface SessionLimits {
 
 /** What it works with. */
 export interface StreamableDeps {
-  /** A new server for each session, and for each request without one. */
-  readonly makeServer: () => Server;
+  /** A new server for each session, and for each request without one; the request is the one that asks for it. */
+  readonly makeServer: (request: Request | undefined) => Server;
   /** Cannot be guessed, visible ASCII. */
   readonly newSessionId: () => string;
   /** A clock that only goes forward, in milliseconds. */
@@ -66,7 +66,7 @@ export function createStreamable(deps: StreamableDeps): Streamable {
   const sessions = new Map<string, Session>();
   const events = new EventLog(limits.sessionEventsMaxChars);
   const onerror = (): void => undefined; // What a client did wrong is in its answer.
-  const modern = createMcpHandler(makeServer, {
+  const modern = createMcpHandler(({ requestInfo }) => makeServer(requestInfo), {
     legacy: 'reject',
     onerror,
     keepAliveMs: limits.streamKeepAliveMs,
@@ -117,8 +117,8 @@ export function createStreamable(deps: StreamableDeps): Streamable {
    * Puts a server behind a transport, and answers what the SDK leaves open: a cancelled request. Its stream would never
    * end, and a client that is sent away without an answer comes back for it.
    */
-  const connect = async (transport: SdkTransport): Promise<Link> => {
-    const server = makeServer();
+  const connect = async (transport: SdkTransport, request: Request): Promise<Link> => {
+    const server = makeServer(request);
     server.onerror = onerror;
     await server.connect(transport);
     const asked = new Set<RequestId>();
@@ -168,7 +168,7 @@ export function createStreamable(deps: StreamableDeps): Streamable {
       keepAliveMs: limits.streamKeepAliveMs,
       onsessionclosed: () => end(id),
     });
-    const link = await connect(transport);
+    const link = await connect(transport, request);
     const response = await ask(link, request, body);
     if (response.status !== 200) {
       await link.server.close();
@@ -181,7 +181,7 @@ export function createStreamable(deps: StreamableDeps): Streamable {
   };
 
   const alone = async (request: Request, body: unknown): Promise<Response> => {
-    const link = await connect(new SdkTransport({ enableJsonResponse: true }));
+    const link = await connect(new SdkTransport({ enableJsonResponse: true }), request);
     const stop = (): void => void link.server.close();
     request.signal.addEventListener('abort', stop, { once: true });
     try {

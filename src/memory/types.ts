@@ -16,6 +16,12 @@ export interface Scope {
   readonly client: string;
 }
 
+/** Through what a memory came in, where that is no agent: the beginning of its id, and its `source`. */
+export interface Origin {
+  readonly idPrefix: string;
+  readonly source: string;
+}
+
 /** How far a memory is visible beyond its workspace. */
 export type Visibility = 'private' | 'workspace' | 'public';
 

@@ -107,6 +107,8 @@ export interface Reader {
   /** Keys that begin with the prefix and have not expired, sorted by code point. */
   stateKeys(scope: Scope, prefix: string): Awaitable<readonly string[]>;
   counts(scope: Scope): Awaitable<StoreCounts>;
+  /** Reads the whole store and computes it again; of all workspaces, so for the owner only. */
+  examine(): Awaitable<Examination>;
   /** The space of the model that was used last. */
   space(): Awaitable<Space | undefined>;
   /** At most `count` current bodies with a number above `after` that have no vector of the space, by number. */
@@ -120,6 +122,18 @@ export interface Reader {
   /** The text of an entity as it is to be embedded. */
   meaningText(entity: Entity): Awaitable<string>;
   embedding(): Awaitable<EmbeddingProgress>;
+}
+
+/** What a look at a whole store found. */
+export interface Examination {
+  /** What does not agree in chain, bodies, indexes and references, a sentence each; empty when all is well. */
+  readonly problems: readonly string[];
+  /** How many operations the log has. */
+  readonly operations: number;
+  /** When the last of them was written, Unix milliseconds; null when there is none. */
+  readonly newestMs: number | null;
+  /** False while the text index of an older version is being made anew: its words could not be looked at. */
+  readonly indexIsCurrent: boolean;
 }
 
 /** What may be written, inside one operation: all of it or nothing. */

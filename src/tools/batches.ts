@@ -20,7 +20,7 @@ export const rememberMany = defineTool({
   profile: 'all',
   operation: 'remember_many',
   run: async (args, caller, { execute }) => {
-    const memories = args.memories.map(toMemory);
+    const memories = args.memories.map((memory) => toMemory(memory, caller));
     const done = await execute(
       'remember_many',
       scopeOf(caller, args.workspace_hash),

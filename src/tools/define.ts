@@ -5,7 +5,7 @@ import type { Execute, OperationName } from '../engine/operations.ts';
 import type { UsageNotes } from '../engine/usage.ts';
 import type { Scope } from '../memory/types.ts';
 import type { Meaning } from '../provider/meaning.ts';
-import { fieldsOf, invalidArgument, publishedSchema, readArguments } from './input.ts';
+import { fieldsOf, invalidArgument, listedSchema, publishedSchema, readArguments } from './input.ts';
 import type { Caller, ToolAnnotations, ToolListing } from './types.ts';
 
 /** Where a tool is shown: to everybody, or only where all tools are asked for. Every tool can be called always. */
@@ -59,8 +59,9 @@ export interface Tool {
 /** Declares a tool. Its JSON Schema is made here, once. */
 export function defineTool<S extends z.ZodObject>(block: ToolBlock<S>): Tool {
   const { name, title, description, annotations, input, profile, operation, network = false } = block;
-  const inputSchema = publishedSchema(input);
-  const fields = fieldsOf(input, inputSchema);
+  const schema = publishedSchema(input);
+  const fields = fieldsOf(input, schema);
+  const inputSchema = listedSchema(schema, fields);
   const spoken = name.replace(/^mimir_/, '');
   return {
     listing: { name, title, description, inputSchema: { ...inputSchema }, annotations },

@@ -14,6 +14,8 @@ export interface FieldRule {
   /** An empty text is the same as none. */
   readonly emptyIsAbsent?: boolean;
   readonly itemsMax?: number;
+  /** Read, and not listed: it has no effect any more, and every prompt would carry it. */
+  readonly unlisted?: boolean;
   /** Another name that clients use; a value under it that is not text is taken as its JSON. */
   readonly alias?: string;
 }
@@ -64,6 +66,11 @@ export function number(description: string, clamp?: readonly [number, number]): 
     .number()
     .describe(description)
     .register(RULES, clamp === undefined ? {} : { clamp });
+}
+
+/** A number of the original that has nothing left to do: read, and not listed. */
+export function withoutEffect(): z.ZodOptional<z.ZodNumber> {
+  return z.number().describe('No effect.').register(RULES, { unlisted: true }).optional();
 }
 
 /** Yes or no. */

@@ -50,6 +50,13 @@ export function publishedSchema(schema: z.ZodObject): JsonSchema & { readonly ty
   return published as JsonSchema & { readonly type: 'object' };
 }
 
+/** The schema as clients are shown it: without the fields that have no effect any more. */
+export function listedSchema<S extends JsonSchema>(schema: S, fields: readonly Field[]): S {
+  const hidden = new Set(fields.filter(({ rule }) => rule.unlisted === true).map(({ name }) => name));
+  const listed = Object.entries(schema.properties ?? {}).filter(([name]) => !hidden.has(name));
+  return { ...schema, properties: Object.fromEntries(listed) };
+}
+
 function undescribed(items: unknown): unknown {
   const text = JSON.stringify(items, (key, value: unknown) => (key === 'description' ? undefined : value));
   return JSON.parse(text) as unknown;

@@ -4,10 +4,23 @@ import type { RememberInput } from '../engine/entities.ts';
 import { isObjectText } from '../memory/json.ts';
 import type { Filters } from '../memory/types.ts';
 import { ADDS, defineTool, optionsOf, READS, REMOVES, scopeOf } from './define.ts';
-import { clamped, filter, flag, idempotencyKey, name, names, number, RULES, text, workspaceHash } from './fields.ts';
+import {
+  clamped,
+  filter,
+  flag,
+  idempotencyKey,
+  name,
+  names,
+  number,
+  RULES,
+  text,
+  withoutEffect,
+  workspaceHash,
+} from './fields.ts';
 import { invalidArgument } from './input.ts';
 import { meaningsOf } from './meaning.ts';
 import { emptyMembers, renderContext, renderEntity, renderRecall } from './render.ts';
+import type { Caller } from './types.ts';
 
 /** What can be said of a memory. */
 export const MEMORY = {
@@ -30,7 +43,7 @@ export const MEMORY = {
 };
 
 /** A memory as the operation wants it. */
-export function toMemory(args: z.output<z.ZodObject<typeof MEMORY>>): RememberInput {
+export function toMemory(args: z.output<z.ZodObject<typeof MEMORY>>, { origin }: Caller): RememberInput {
   return {
     category: args.category,
     key: args.key,
@@ -45,6 +58,7 @@ export function toMemory(args: z.output<z.ZodObject<typeof MEMORY>>): RememberIn
     ...(args.always_on !== undefined && { alwaysOn: args.always_on }),
     ...(args.certainty !== undefined && { certainty: args.certainty }),
     ...(args.visibility !== undefined && { visibility: args.visibility }),
+    ...(origin !== undefined && { origin }),
   };
 }
 
@@ -67,7 +81,7 @@ export const remember = defineTool({
   operation: 'remember',
   run: async (args, caller, { execute }) => {
     const { category, key } = args;
-    const memory = toMemory(args);
+    const memory = toMemory(args, caller);
     const done = await execute(
       'remember',
       scopeOf(caller, args.workspace_hash),
@@ -126,11 +140,12 @@ export const recall = defineTool({
           .optional(),
       })
       .describe('No effect: word forms always match.')
+      .register(RULES, { unlisted: true })
       .optional(),
     preview_cap: clamped('Bytes of body_json to show of each.', -1, Number.MAX_SAFE_INTEGER).optional(),
-    content_weight: number('No effect.', [0, 1]).optional(),
+    content_weight: withoutEffect(),
     trust_weight: number('Prefer verified and certain ones, 0 to 1.', [0, 1]).optional(),
-    diversity_halving: number('No effect.', [0, 1]).optional(),
+    diversity_halving: withoutEffect(),
     workspace_hash: name('Only this workspace, "" too.').optional(),
     now: filter('ISO date that "yesterday" counts from.'),
     min_confidence: number('Hold back less likely hits, 0 to 1.', [0, 1]).optional(),

@@ -13,7 +13,7 @@ import { recallWhen } from './recall-when.ts';
 import { share, workspaceList } from './spaces.ts';
 import { stateDelete, stateGet, stateList, stateSet } from './state.ts';
 import { health, stats } from './status.ts';
-import type { ToolAnswer, ToolTable } from './types.ts';
+import type { ToolAnswer, ToolListing, ToolTable } from './types.ts';
 
 /** All tools in the order of the original's list; clients cache prompts by it. */
 const TOOLS: readonly Tool[] = [
@@ -53,16 +53,20 @@ const TOOLS: readonly Tool[] = [
 export interface TableDeps extends ToolDeps {
   /** Told of every error that is ours; the client gets only the incident's id. */
   readonly onBug: (error: unknown, incidentId: string) => void;
-  /** Which tools `list` shows; all when absent. A tool that is not shown can be called all the same. */
+  /**
+   * Which tools `list` shows: names of tools, without `mimir_` too, and of profiles; `core` when absent. A tool that is not
+   * shown can be called all the same.
+   */
   readonly show?: Profile | readonly string[];
 }
 
-/** Builds the one table that stands behind every door. */
+/** Builds the one table that stands behind every door. Throws `invalid_argument` when `show` names what does not exist. */
 export function createTable(deps: TableDeps): ToolTable {
   const byName = new Map(TOOLS.map((tool) => [tool.listing.name, tool]));
-  const list = Object.freeze(TOOLS.filter((tool) => isShown(tool, deps.show ?? 'all')).map((tool) => tool.listing));
   return Object.freeze<ToolTable>({
-    list,
+    list: listingOf(typeof deps.show === 'string' ? [deps.show] : (deps.show ?? ['core'])),
+    core: listingOf(['core']),
+    all: listingOf(['all']),
     access: (name) => {
       const tool = byName.get(name);
       if (tool === undefined) return undefined;
@@ -84,9 +88,21 @@ export function createTable(deps: TableDeps): ToolTable {
   });
 }
 
-function isShown(tool: Tool, show: Profile | readonly string[]): boolean {
-  if (show === 'all') return true;
-  return show === 'core' ? tool.profile === 'core' : show.includes(tool.listing.name);
+/** The tools of these names and profiles, in the order of the table. */
+function listingOf(show: readonly string[]): readonly ToolListing[] {
+  const names = TOOLS.map(({ listing }) => listing.name);
+  const wanted = show.map((word) => (names.includes(`mimir_${word}`) ? `mimir_${word}` : word));
+  const unknown = wanted.find((word) => word !== 'core' && word !== 'all' && !names.includes(word));
+  if (unknown !== undefined) {
+    throw new MimirError(
+      'invalid_argument',
+      `There is no tool ${PLAIN_NAME.test(unknown) ? unknown : 'of that name'} to list.`,
+      { hint: `Give --tools (MIMIR_TOOLS) core, all, or names with commas between them: ${names.join(', ')}.` },
+    );
+  }
+  const isShown = ({ profile, listing }: Tool): boolean =>
+    wanted.includes('all') || wanted.includes(listing.name) || (profile === 'core' && wanted.includes('core'));
+  return Object.freeze(TOOLS.filter(isShown).map((tool) => tool.listing));
 }
 
 const PLAIN_NAME = /^[\w.-]{1,64}$/;

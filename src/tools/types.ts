@@ -1,5 +1,5 @@
 import type { Access } from '../engine/operation.ts';
-import type { Principal } from '../memory/types.ts';
+import type { Origin, Principal } from '../memory/types.ts';
 
 /** MCP annotations; all four are always given because the protocol's defaults are the pessimistic ones. */
 export interface ToolAnnotations {
@@ -34,11 +34,17 @@ export interface Caller {
   /** Name of the client program, for the operation log. */
   readonly client: string;
   readonly signal?: AbortSignal;
+  /** Of what it stores; without it, that is an agent's. */
+  readonly origin?: Origin;
 }
 
 /** The frozen table of tools: the same object stands behind every door. */
 export interface ToolTable {
+  /** What this process shows where nobody asks for a profile. */
   readonly list: readonly ToolListing[];
+  /** The profile for every prompt: few tools, few bytes. */
+  readonly core: readonly ToolListing[];
+  readonly all: readonly ToolListing[];
   /** What the tool needs, or undefined for a name that does not exist; `network` waits for others and holds up nobody. */
   access(name: string): Access | 'network' | undefined;
   /**

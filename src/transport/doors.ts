@@ -22,13 +22,19 @@ export function mcpDoors(
   const room = roomIn(budget);
   const newSessionId = (): string => Buffer.from(randomBytes(SESSION_ID_BYTES)).toString('hex');
   const makeServer = toolServers({ ...served, room });
+  const { core, all } = served.table;
+  /** Who connects here asks for a profile; any other path shows what the process was started with. */
+  const byPath = new Map([
+    ['/mcp/core', toolServers({ ...served, room }, core)],
+    ['/mcp/all', toolServers({ ...served, room }, all)],
+  ]);
   const sse = createSseDoor({
     serve: (transport, ownRoom) => serveConnection(transport, makeServer, served.onBug, { room: ownRoom }),
     newSessionId,
     limits,
   });
   const streamable = createStreamable({
-    makeServer: () => makeServer(),
+    makeServer: (request) => (byPath.get(pathOf(request)) ?? makeServer)(),
     newSessionId,
     nowMs: monotonicMs,
     onBug: served.onBug,
@@ -38,12 +44,23 @@ export function mcpDoors(
   const message: Route = {
     POST: (visit) => (visit.query.includes('session_id=') ? sse.post : plain).POST?.(visit),
   };
+  const mcp = webRoute(streamable.fetch);
   return {
     budget,
-    routes: { '/mcp': webRoute(streamable.fetch), '/message': message, '/messages': sse.post, '/sse': sse.stream },
+    routes: {
+      '/mcp': mcp,
+      ...Object.fromEntries([...byPath.keys()].map((path) => [path, mcp])),
+      '/message': message,
+      '/messages': sse.post,
+      '/sse': sse.stream,
+    },
     drain: async () => {
       await sse.drain();
       await streamable.close();
     },
   };
+}
+
+function pathOf(request: Request | undefined): string {
+  return request === undefined ? '' : new URL(request.url).pathname;
 }

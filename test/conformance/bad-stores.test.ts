@@ -124,6 +124,12 @@ const CASES: readonly Case[] = [
     says: /token.*MIMIR_TOKEN/,
     exit: 2,
   },
+  {
+    name: 'a tool to show that does not exist',
+    make: (f) => ['--db', join(f, 'm.db'), '--tools', 'core,rekall'],
+    says: /no tool rekall.*--tools.*mimir_recall/,
+    exit: 2,
+  },
   { name: 'an unknown flag', make: () => ['--no-such-flag'], says: /no-such-flag.*--help/, exit: 2 },
 ];
 
@@ -157,7 +163,7 @@ test('an encrypted store opens with its key only, and its file shows nothing of 
   const folder = temporaryFolder(t);
   const [db, key, other] = [join(folder, 'm.db'), join(folder, 'key'), join(folder, 'other')];
   for (const file of [key, other]) assert.equal(await startMimir(['keygen', '--key-file', file]).ended, 0);
-  assert.equal(await startMimir(['keygen', '--key-file', key]).ended, 3, 'a key is never overwritten');
+  assert.equal(await startMimir(['keygen', '--key-file', key]).ended, 1, 'a key is never overwritten');
   const write = startMimir(['--db', db, '--encryption-key', key]);
   write.child.stdin.end(
     `${INITIALIZE}\n${callText(1, 'mimir_remember', { category: 'c', key: 'k', body_json: '"plantedsecret"' })}\n`,

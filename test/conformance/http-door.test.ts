@@ -308,6 +308,8 @@ test('plain JSON-RPC: what is no request, and what is ours to answer for', async
   const incidents: unknown[] = [];
   const table: ToolTable = {
     list: [],
+    core: [],
+    all: [],
     access: () => 'read',
     call: async (name) => {
       if (name === 'broken') throw new Error('planted words');

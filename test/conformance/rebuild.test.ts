@@ -84,6 +84,8 @@ test('a file with an older text index answers while it is made anew, and then li
   assert.ok(existsSync(`${path}.before-v2`), 'a copy was kept');
   const writer = openWriter(options);
   const reader = openReader(options, 'searches');
+  const { problems, indexIsCurrent } = await reader.snapshot(async (tx) => tx.examine());
+  assert.deepEqual([problems, indexIsCurrent], [[], false], 'an older form is no damage');
   let steps = 0;
   for (; writer.cold; steps++) {
     assert.equal((await keys(reader, 'heron 42'))[0], 'note-42', `after ${steps} steps`);

@@ -36,6 +36,8 @@ async function house(t: TestContext, limits: Partial<Record<keyof typeof LIMITS,
   const calls: { readonly name: string; readonly caller: Caller; readonly finish: () => void }[] = [];
   const table: ToolTable = {
     list: [],
+    core: [],
+    all: [],
     access: (name) => (name.endsWith('written') ? 'write' : 'read'),
     call: async (name, _, caller) => {
       if (name.startsWith('wait')) await new Promise<void>((resolve) => calls.push({ name, caller, finish: resolve }));

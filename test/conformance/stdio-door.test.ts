@@ -163,7 +163,7 @@ test('the process is there within a second, and stays quiet', async (t) => {
   assert.equal(await running.ended, 0);
   assert.match(
     running.printed.stderr,
-    /^mimir: using database at [^\n]+\nmimir: MCP server ready\nmimir: no effect yet: --web --llm-model\n$/,
+    /^mimir: using database at [^\n]+\nmimir: MCP server ready\nmimir: --web has no effect: the web page is not there yet\n$/,
   );
 });
 

@@ -115,7 +115,10 @@ const search = merged(
   ),
 );
 
-const inputs: Record<Exclude<OperationName, 'health'>, fc.Arbitrary<Record<string, unknown>>> = {
+const inputs: Record<
+  Exclude<OperationName, 'health' | 'examine' | 'probe_write'>,
+  fc.Arbitrary<Record<string, unknown>>
+> = {
   remember: memory,
   remember_many: fc.record({ memories: fc.array(memory, { maxLength: 4 }) }),
   forget: fc.record({ category, key, reason: fc.constantFrom('manual', 'old') }),

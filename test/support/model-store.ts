@@ -314,6 +314,9 @@ export class ModelStore implements Writer {
     const seen = open.filter((e) => mayRead(scope, { workspace: e.workspace, visibility: 'workspace', agentId: '' }));
     return [...new Set(seen.map((e) => e.key))].toSorted();
   }
+  examine() {
+    return { problems: [], operations: this.#version, newestMs: null, indexIsCurrent: true };
+  }
   counts(scope: Scope) {
     const seen = this.entities.filter((e) => mayRead(scope, e));
     const group = (name: (e: Entity) => string): Record<string, number> => {

@@ -21,8 +21,13 @@ export interface Running {
 }
 
 /** Starts the real command with nothing of this environment but what is given. */
-export function startMimir(args: readonly string[], env: Readonly<Record<string, string>> = {}): Running {
+export function startMimir(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  as: { readonly cwd?: string; readonly uid?: number } = {},
+): Running {
   const child = spawn(process.execPath, [LAUNCHER, ...args], {
+    ...as,
     env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...env },
   });
   const printed = { stdout: '', stderr: '' };

@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { HELP } from '../../src/config.ts';
+import { COMMANDS } from '../../src/cli/commands.ts';
+import { commandsPage, helpOf } from '../../src/cli/help.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { createTable, type TableDeps } from '../../src/tools/table.ts';
 
@@ -22,20 +23,47 @@ test('the README lists exactly the tools that there are', () => {
   assert.deepEqual(found(readme, /\bmimir_[a-z_]+/g), tools.toSorted());
 });
 
-test('the README explains exactly the flags of --help', () => {
+test('the README lists exactly the tools of core', () => {
+  const [, sentence = ''] = /profile `core`,[^:]*: ([^.]*)\./.exec(readme) ?? [];
+  const { core } = createTable({} as unknown as TableDeps);
+  assert.deepEqual(
+    sentence.split(/,\s+|\s+and\s+/).toSorted(),
+    core.map(({ name }) => name.replace('mimir_', '')).toSorted(),
+  );
+});
+
+test('docs/commands.md is what the command table says', () => {
+  assert.equal(read('docs/commands.md'), commandsPage(COMMANDS), 'npm run docs:commands writes it');
+});
+
+test('the README names every command', () => {
+  const [, section = ''] = readme.split('## Commands');
+  const rows = (section.split('\n## ')[0] ?? '').split('\n').filter((line) => line.startsWith('| `'));
+  const words = rows.flatMap((row) => [...row.matchAll(/`mimir ([a-z-]+)/g)].map(([, word = '']) => word));
+  assert.deepEqual(
+    [...new Set(words)].filter((word) => word !== 'help'),
+    COMMANDS.map(({ word }) => word).filter((word) => word !== 'help' && word !== 'version'),
+  );
+});
+
+test('the README explains exactly the flags of serve', () => {
   const table = readme
     .split('\n')
     .filter((line) => line.startsWith('| `--'))
     .map((line) => line.split('`')[1] ?? '')
     .join('\n');
-  const flags = found(HELP, /--[a-z-]+/g).filter((flag) => !['--help', '--version', '--key-file'].includes(flag));
+  const [serve] = COMMANDS;
+  assert.ok(serve !== undefined);
+  const [help = ''] = helpOf(serve).split('Accepted, without effect');
+  const flags = found(help, /--[a-z-]+/g);
   assert.deepEqual(found(table, /--[a-z-]+/g), flags);
 });
 
 test('the README explains every environment variable of the program', () => {
   const variables = found(read('src/config.ts'), /\bMIMIR_[A-Z_]+/g);
   const rows = readme.split('\n').filter((line) => line.startsWith('| `MIMIR_'));
-  assert.deepEqual(found(rows.join('\n'), /^\| `MIMIR_[A-Z_]+/gm), variables.map((name) => `| \`${name}`).toSorted());
+  const cells = rows.map((row) => row.split('|')[1] ?? '');
+  assert.deepEqual(found(cells.join('\n'), /\bMIMIR_[A-Z_]+/g), variables.toSorted());
   assert.match(
     readme,
     new RegExp(`\`MIMIR_POOL_MAX_SIZE\` \\| ${LIMITS.poolMaxDefault} \\|.*1 to ${LIMITS.poolMaxMost} \\|`),

@@ -8,6 +8,7 @@ import { candidates, termStatistics, triggered, vocabulary } from './search.ts';
 import type { Session } from './session.ts';
 import { stateGet, stateKeys } from './state.ts';
 import { embedding, space, textOf, unembedded } from './vectors.ts';
+import { examine } from './verify.ts';
 
 /** The reading half of a store over one connection. */
 export function sqliteReader(s: Session): Reader {
@@ -33,6 +34,7 @@ export function sqliteReader(s: Session): Reader {
     stateGet: (scope, workspace, key) => stateGet(s, scope, workspace, key),
     stateKeys: (scope, prefix) => stateKeys(s, scope, prefix),
     counts: (scope) => counts(s, scope),
+    examine: () => examine(s),
     space: () => space(s),
     unembedded: (scope, filters, spaceId, after, count) => unembedded(s, scope, filters, spaceId, after, count),
     meaningText: (entity) => textOf(s, entity),

@@ -1,0 +1,93 @@
+import type { Config, Environment, FlagValues, StoreConfig } from '../config.ts';
+import type { ToolAnswer } from '../tools/types.ts';
+
+/**
+ * What a flag takes: nothing (`switch`), a text, several texts (`texts`, by repeating it), a list with commas (`list`), a path in
+ * which `~` is the home folder, a number, or a whole number from 0 on (`count`).
+ */
+export type FlagKind = 'switch' | 'text' | 'texts' | 'list' | 'path' | 'number' | 'count';
+
+/** One flag of a command. */
+export interface Flag {
+  readonly name: string;
+  readonly kind: FlagKind;
+  /** What the help calls its value; none for a switch. */
+  readonly value?: string;
+  readonly help: string;
+  readonly required?: boolean;
+  /** The largest count; without it, any. */
+  readonly most?: number;
+  /** Taken when it is not given. Written as a person would. */
+  readonly fallback?: string;
+  /** An empty text is a text; otherwise it is a mistake. */
+  readonly mayBeEmpty?: boolean;
+  /** Configurations of the original carry it, so it is accepted; this is what is not there yet. */
+  readonly later?: string;
+  /** Accepted, and nobody needs to know. */
+  readonly hidden?: boolean;
+  /** The argument of the tool that it sets; without it, it is no argument. */
+  readonly field?: string;
+}
+
+/** What may follow a command without dashes. */
+export interface Words {
+  readonly name: string;
+  readonly required: boolean;
+  /** How many there may be. */
+  readonly most: number;
+}
+
+/** A command line that was read. */
+export interface Call {
+  readonly values: FlagValues;
+  readonly words: readonly string[];
+  readonly environment: Environment | undefined;
+}
+
+/** One word of the command line: everything that is true of it. */
+export interface Command {
+  readonly word: string;
+  /** One sentence, the first line of its help. */
+  readonly summary: string;
+  /** What else is worth knowing, a paragraph each. */
+  readonly notes?: readonly string[];
+  readonly words?: Words;
+  readonly flags: readonly Flag[];
+  /** The original has it too: its exit code is 1 whatever failed, once the command line was read. */
+  readonly ofOriginal?: boolean;
+  readonly example: string;
+  /** Runs it; answers the exit code, or throws a `MimirError` whose kind has one. */
+  readonly run: (call: Call, host: Host) => Promise<number> | number;
+}
+
+/** What a look at a whole store found. */
+export interface Examination {
+  /** What does not agree in chain, bodies, indexes and references; empty when all is well. */
+  readonly problems: readonly string[];
+  readonly operations: number;
+  /** When the last operation was written, Unix milliseconds; null when there is none. */
+  readonly newestMs: number | null;
+  /** False while the text index of an older version is being made anew: its words could not be looked at. */
+  readonly indexIsCurrent: boolean;
+}
+
+/** A store with its tools. Nothing is opened before the first call. */
+export interface OpenStore {
+  /** Names of all tools that there are. */
+  readonly toolNames: readonly string[];
+  call(tool: string, args: unknown): Promise<ToolAnswer>;
+  /** Reads everything and computes it again. */
+  examine(): Promise<Examination>;
+  /** Takes the write lock and gives it back; throws a `MimirError` that says why nothing can be written. */
+  probeWrite(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What a command may ask of the program around it. */
+export interface Host {
+  readonly version: string;
+  /** Throws `invalid_argument` when a name in `tools` is none. */
+  open(config: StoreConfig & Partial<Pick<Config, 'tools' | 'embedding'>>): Promise<OpenStore>;
+  /** Serves until the clients are gone; ends the process. `notes` are told on stderr once it stands. */
+  serve(config: Config, notes: readonly string[]): Promise<void>;
+}

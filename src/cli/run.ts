@@ -1,0 +1,126 @@
+import { monotonicMs, systemClock } from '../clock.ts';
+import { readEmbedding, readStoreConfig, usage, wantsColours } from '../config.ts';
+import { ERRORS, EXIT_CODES, MimirError, type ErrorCode } from '../errors.ts';
+import { print, printError } from '../log.ts';
+import type { ToolAnswer } from '../tools/types.ts';
+import type { Call, Command, Host } from './command.ts';
+import { warnOfEarlyStore } from './early.ts';
+import { showProgress } from './progress.ts';
+import { members, prettyJson, type Look } from './show.ts';
+
+/** A command that is one call of one tool. Its flags with a `field` are the arguments. */
+export interface ToolCommand extends Omit<Command, 'run'> {
+  readonly tool: string;
+  /** Arguments beside those of the flags. */
+  readonly args?: (call: Call) => Readonly<Record<string, unknown>>;
+  /** What is printed; throws a `MimirError` when the answer is a failure in the eyes of this command. */
+  readonly show: (answer: ToolAnswer, call: Call) => string;
+  /** What a terminal reads while it takes long. */
+  readonly doing?: string;
+  /** The flag that names the store, where it is not `db`. */
+  readonly store?: string;
+}
+
+/** The exit code of a tool's failure; the original's commands say 1 whatever it was. */
+export function failed(answer: ToolAnswer, ofOriginal: boolean): number {
+  printError(answer.text);
+  if (ofOriginal) return 1;
+  const { code } = members(JSON.parse(answer.json) as unknown);
+  const row = typeof code === 'string' && Object.hasOwn(ERRORS, code) ? ERRORS[code as ErrorCode] : ERRORS.bug;
+  return EXIT_CODES[row.kind];
+}
+
+const WIDEST = 100;
+
+/** How text for people is set on this terminal. */
+export function lookOf({ environment }: Call): Look {
+  const { isTTY, columns } = process.stdout;
+  // A pipe has no columns, and some terminals say that they have 0; very long lines are hard to read.
+  const width = columns > 0 ? Math.min(columns, WIDEST) : 80;
+  return { colours: wantsColours(isTTY, environment), columns: width, nowMs: systemClock.nowMs() };
+}
+
+function argumentsOf(row: ToolCommand, call: Call): Record<string, unknown> {
+  const fromFlags = row.flags
+    .filter(({ field, name }) => field !== undefined && call.values[name] !== undefined)
+    .map(({ field = '', name }): [string, unknown] => [field, call.values[name]]);
+  return { ...Object.fromEntries(fromFlags), ...row.args?.(call) };
+}
+
+/** Makes a command of a tool. While the table has no such tool, the command says so and nothing is opened. */
+export function toolCommand(row: ToolCommand): Command {
+  const { tool, show, doing, store: storeFlag, args: _, ...command } = row;
+  return {
+    ...command,
+    run: async (call, host) => {
+      const values = storeFlag === undefined ? call.values : { ...call.values, db: call.values[storeFlag] };
+      const config = readStoreConfig(values, call.environment);
+      const store = await host.open(config);
+      if (!store.toolNames.includes(tool)) throw notThereYet(row.word, tool);
+      warnOfEarlyStore(config, call.environment);
+      const progress = doing === undefined ? null : showProgress(doing, process.stderr, monotonicMs);
+      let answer: ToolAnswer;
+      try {
+        answer = await store.call(tool, argumentsOf(row, call));
+      } finally {
+        progress?.end();
+        await store.close();
+      }
+      if (answer.isError) {
+        if (call.values['json'] === true) print(answer.json);
+        return failed(answer, row.ofOriginal === true);
+      }
+      try {
+        print(show(answer, call));
+        return 0;
+      } catch (thrown) {
+        if (!(thrown instanceof MimirError)) throw thrown;
+        printError(thrown.message);
+        return row.ofOriginal === true ? 1 : EXIT_CODES[thrown.kind];
+      }
+    },
+  };
+}
+
+function notThereYet(word: string, tool: string): Error {
+  return usage(`mimir ${word} is not there yet: this version has no ${tool}.`, 'A later version will have it.');
+}
+
+/** `mimir call`: any tool, with arguments as JSON. */
+export async function callAnyTool(call: Call, host: Host): Promise<number> {
+  const [word = ''] = call.words;
+  const args = await readArguments(String(call.values['args']));
+  const { values, environment } = call;
+  const embedding = readEmbedding(values, environment);
+  const store = await host.open({ ...readStoreConfig(values, environment), embedding });
+  const name = [word, `mimir_${word}`].find((one) => store.toolNames.includes(one));
+  if (name === undefined) {
+    throw usage(`There is no tool of that name.`, `There are ${store.toolNames.join(', ')}.`);
+  }
+  let answer: ToolAnswer;
+  try {
+    answer = await store.call(name, args);
+  } finally {
+    await store.close();
+  }
+  print(process.stdout.isTTY ? prettyJson(answer.json) : answer.json);
+  return answer.isError ? failed(answer, false) : 0;
+}
+
+async function readArguments(text: string): Promise<unknown> {
+  let json = text;
+  if (text === '-') {
+    const chunks: Buffer[] = [];
+    for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+    json = Buffer.concat(chunks).toString('utf8');
+  }
+  try {
+    return JSON.parse(json) as unknown;
+  } catch {
+    // The parser's own message quotes the text.
+    throw usage(
+      '--args is not JSON.',
+      `Write it as '{"query":"staging"}', or give --args - and send it on standard input.`,
+    );
+  }
+}

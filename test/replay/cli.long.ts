@@ -1,0 +1,45 @@
+// The original's command line, replayed. What differs must stand in cli-differences.ts, and what stands there must be needed.
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { CLI_DIFFERENCES, type CliDifference } from './cli-differences.ts';
+import { allowedBy, replayCase, type RecordedCase } from './cli-replay.ts';
+
+const GOLDEN = process.env['MIMIR_GOLDEN'] ?? new URL('../../../shared/golden', import.meta.url).pathname;
+const CLI = join(GOLDEN, 'cli');
+const skip = existsSync(CLI) ? false : 'the recordings of the original are not here';
+/** Runs at once: they mostly wait for their own process to start. */
+const LANES = 3;
+
+test('every recorded command does what it did, or differs as the table says', { skip }, async (t) => {
+  const cases = readdirSync(CLI).flatMap((file) => {
+    const { cases: recorded } = JSON.parse(readFileSync(join(CLI, file), 'utf8')) as { cases: RecordedCase[] };
+    return recorded.map((one) => ({ name: `${file} ${one.note}`, recorded: one }));
+  });
+  const needed = new Set<CliDifference>();
+  const unexpected: string[] = [];
+  const left = new Map<string, number>();
+  let runs = 0;
+  const waiting = cases.values();
+  const lane = async (): Promise<void> => {
+    for (const { name, recorded } of waiting) {
+      const { differences, left: notRun, missing } = await replayCase(recorded, (file) => join(GOLDEN, 'files', file));
+      runs += recorded.runs.length - notRun;
+      if (missing !== null) left.set(missing, (left.get(missing) ?? 0) + notRun);
+      for (const one of differences) {
+        const line = allowedBy(one);
+        if (line === undefined)
+          unexpected.push(`${name}: ${one.argv}\n  ${one.part}: ${one.original}\n  ours: ${one.ours}`);
+        else needed.add(line);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  const byMissing = [...left].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([what, count]) => `${what}: ${count}`);
+  t.diagnostic(`${runs} runs compared; not there yet: ${byMissing.join(', ')}`);
+  assert.deepEqual(unexpected, [], `\n${unexpected.join('\n')}`);
+  const useless = CLI_DIFFERENCES.filter((line) => !needed.has(line)).map(({ where }) => where);
+  assert.deepEqual(useless, [], 'lines that no recording needs');
+});
