@@ -2,7 +2,7 @@ import { MimirError } from '../errors.ts';
 import { withTriggers } from '../memory/json.ts';
 import { mayRead, OWNER } from '../memory/scope.ts';
 import type { Entity, EntityPatch, Link, Origin, Scope, SimilarEntity } from '../memory/types.ts';
-import type { Reader, Writer } from '../storage/store.ts';
+import type { Reader } from '../storage/store.ts';
 import { agentOf, findNamed, homeOf, requireWrite } from './lookup.ts';
 import { reads, writes } from './operation.ts';
 

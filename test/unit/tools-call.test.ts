@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { MimirError } from '../../src/errors.ts';
 import { LIMITS } from '../../src/limits.ts';
-import { createTable } from '../../src/tools/table.ts';
 import { BOUND, setUp, type Answer, type Shown } from '../support/tool-table.ts';
 
 describe('the table', () => {
