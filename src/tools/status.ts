@@ -42,8 +42,10 @@ export const stats = defineTool({
   annotations: READS,
   profile: 'core',
   operation: 'stats',
-  run: async (_args, caller, { execute, facts }) => {
-    const counts = await execute('stats', scopeOf(caller, undefined), {}, optionsOf(caller));
+  run: async (_args, caller, { execute, facts, meaning }) => {
+    const scope = scopeOf(caller, undefined);
+    const counts = await execute('stats', scope, {}, optionsOf(caller));
+    const vectors = meaning === undefined ? null : await execute('embedding_status', scope, {}, optionsOf(caller));
     return JSON.stringify({
       total_entities: counts.entities,
       by_category: counts.byCategory,
@@ -54,6 +56,14 @@ export const stats = defineTool({
       db_file_size_bytes: counts.bytes,
       oldest_unix_ms: counts.oldestMs,
       newest_unix_ms: counts.newestMs,
+      ...(vectors !== null && {
+        embedding: {
+          model: vectors.model,
+          dimensions: vectors.dimensions,
+          embedded: vectors.embedded,
+          waiting: vectors.waiting,
+        },
+      }),
       ...factsFor(caller, facts),
     });
   },

@@ -72,6 +72,8 @@ test('a memory is found by what it means; mode, explain and an empty query are h
   assert.deepEqual((many as Answer[]).map(keys), [['pet'], ['other'], ['wheels']]);
   const context = await server.call('mimir_context', { query: 'puppy', limit: 1 });
   assert.match(String(context['markdown']), /Max/);
+  const { embedding } = await server.call('mimir_stats', {});
+  assert.deepEqual(embedding, { model: 'm', dimensions: 64, embedded: 3, waiting: 0 });
   // A question is embedded once.
   const asked = model.seen.flatMap(({ input }) => input).filter((text) => text === 'puppy').length;
   assert.equal(asked, 1);
