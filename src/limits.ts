@@ -40,6 +40,8 @@ export const LIMITS = {
   /** Context stays below this whatever is stored, so that it fits a prompt. */
   contextMaxChars: 32_000,
   alsoMax: 20,
+  /** Categories, or types, that statistics name: the largest ones. */
+  statsGroupsMax: 1_000,
   /** Categories of one context: each is a query of its own. */
   categoriesMax: 64,
   /** Stored text in one answer (the first item always fits): it is held several times while it is sent. */

@@ -1,4 +1,5 @@
 import { MimirError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
 import type { StoreCounts } from '../memory/types.ts';
 import type { Examination } from '../storage/store.ts';
 import { reads, writes } from './operation.ts';
@@ -12,8 +13,30 @@ export const health = reads<NoInput, true>('point', async (tx, scope) => {
   return true;
 });
 
+/** Counts, with the largest groups only. */
+export interface StatsOutput extends StoreCounts {
+  /** Groups that are left out, by the name of the grouping; absent when none is. */
+  readonly left?: Readonly<Record<'categories' | 'types', number>>;
+}
+
 /** Counts what the scope may see. */
-export const stats = reads<NoInput, StoreCounts>('point', async (tx, scope) => tx.counts(scope));
+export const stats = reads<NoInput, StatsOutput>('scan', async (tx, scope) => {
+  const counts = await tx.counts(scope);
+  const [byCategory, byType] = [largest(counts.byCategory), largest(counts.byType)];
+  const left = {
+    categories: Object.keys(counts.byCategory).length - Object.keys(byCategory).length,
+    types: Object.keys(counts.byType).length - Object.keys(byType).length,
+  };
+  return { ...counts, byCategory, byType, ...(left.categories + left.types > 0 && { left }) };
+});
+
+/** The groups with the most rows, by name; all of them when there are few. */
+function largest(groups: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+  const all = Object.entries(groups);
+  if (all.length <= LIMITS.statsGroupsMax) return groups;
+  const kept = all.toSorted((a, b) => b[1] - a[1]).slice(0, LIMITS.statsGroupsMax);
+  return Object.fromEntries(kept.toSorted((a, b) => (a[0] < b[0] ? -1 : 1)));
+}
 
 /** Reads the whole store and computes it again. For the owner: it speaks of all workspaces. */
 export const examine = reads<NoInput, Examination>('scan', async (tx, scope) => {

@@ -51,6 +51,7 @@ export const stats = defineTool({
       by_category: counts.byCategory,
       by_type: counts.byType,
       by_layer: counts.byLayer,
+      ...(counts.left !== undefined && { not_shown: counts.left }),
       total_journal_events: counts.journal,
       total_state_entries: counts.state,
       db_file_size_bytes: counts.bytes,

@@ -258,6 +258,19 @@ describe('memories', () => {
     assert.equal('db_path' in (await call('stats', {}, BOUND)), false);
     assert.equal((await call('stats'))['db_path'], '/tmp/x.db');
   });
+
+  it('stats names the largest groups only, and says how many it leaves out', async () => {
+    const { call, put } = setUp();
+    for (let i = 0; i < LIMITS.statsGroupsMax + 2; i++) await put('k', {}, { category: `c${i}`, type: 'fact' });
+    await put('k2', {}, { category: 'c7', type: 'fact' });
+    const { by_category: groups, not_shown: left } = await call('stats');
+    const names = Object.keys(groups as object);
+    assert.deepEqual(
+      [names.length, names.includes('c7'), left],
+      [LIMITS.statsGroupsMax, true, { categories: 2, types: 0 }],
+    );
+    assert.deepEqual(names, names.toSorted());
+  });
 });
 
 describe('many questions about large memories', () => {
