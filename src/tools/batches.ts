@@ -16,6 +16,15 @@ export const rememberMany = defineTool({
     workspace_hash: workspaceHash,
     idempotency_key: idempotencyKey,
   }),
+  about:
+    'Stores up to 500 memories in one transaction, with a result for each in order; one that is refused keeps ' +
+    'no other from being stored.',
+  example: {
+    memories: [
+      { category: 'note', key: 'a', body_json: '"the staging host is heron"' },
+      { category: 'note', key: 'b', body_json: '"the production host is egret"' },
+    ],
+  },
   annotations: ADDS,
   profile: 'all',
   operation: 'remember_many',
@@ -59,6 +68,8 @@ export const recallMany = defineTool({
     workspace_hash: name('Only this workspace, "" too.').optional(),
     now: filter('As for mimir_recall.'),
   }),
+  about: 'Answers up to 32 questions from one snapshot of the store, each as `mimir_recall` would.',
+  example: { queries: ['which host is staging?', 'which host is production?'], limit: 3 },
   annotations: READS,
   profile: 'all',
   operation: 'recall_many',

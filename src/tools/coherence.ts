@@ -45,6 +45,11 @@ export const cohere = defineTool({
     archive_threshold: number('Strength below which one is archived.').default(ARCHIVE_BELOW),
     workspace_hash: where,
   }),
+  about:
+    'Looks through the store: promotes what is used, links new memories that are about the same thing, and ' +
+    'archives what has become weak. Pinned and verified memories are never archived; a dry run says what it ' +
+    'would do.',
+  example: { dry_run: true },
   annotations: REMOVES,
   profile: 'all',
   operation: 'cohere',
@@ -82,6 +87,8 @@ export const autocohere = defineTool({
   title: 'Regular upkeep',
   description: 'Use for regular upkeep: mimir_cohere with its defaults; also archives what is weaker than 0.1.',
   input: z.object({ dry_run: dryRun, workspace_hash: where }),
+  about: '`mimir_cohere` with its defaults, for a timer.',
+  example: { dry_run: true },
   annotations: REMOVES,
   profile: 'all',
   operation: 'cohere',

@@ -37,6 +37,10 @@ export interface ToolBlock<S extends z.ZodObject> {
   readonly title: string;
   /** The first sentence says when to use it. */
   readonly description: string;
+  /** A paragraph for people, in docs/tools.md. */
+  readonly about: string;
+  /** Arguments of the example there. */
+  readonly example: z.input<S>;
   readonly input: S;
   readonly annotations: ToolAnnotations;
   readonly profile: Profile;
@@ -49,6 +53,8 @@ export interface ToolBlock<S extends z.ZodObject> {
 /** A tool as the table keeps it: its input type is inside. */
 export interface Tool {
   readonly listing: ToolListing;
+  readonly about: string;
+  readonly example: unknown;
   readonly profile: Profile;
   readonly operation: OperationName;
   readonly network: boolean;
@@ -58,7 +64,7 @@ export interface Tool {
 
 /** Declares a tool. Its JSON Schema is made here, once. */
 export function defineTool<S extends z.ZodObject>(block: ToolBlock<S>): Tool {
-  const { name, title, description, annotations, input, profile, operation, network = false } = block;
+  const { name, title, description, annotations, input, profile, operation, network = false, about, example } = block;
   const schema = publishedSchema(input);
   const fields = fieldsOf(input, schema);
   const inputSchema = listedSchema(schema, fields);
@@ -68,6 +74,8 @@ export function defineTool<S extends z.ZodObject>(block: ToolBlock<S>): Tool {
     profile,
     operation,
     network,
+    about,
+    example,
     run: async (args, caller, deps) => {
       const parsed = input.safeParse(readArguments(spoken, fields, args));
       if (parsed.success) return block.run(parsed.data, caller, deps);

@@ -20,6 +20,10 @@ export const embed = defineTool({
     batch_limit: clamped(`Of these, at most ${LIMITS.embedManyMax}.`, 0, LIMITS.embedManyMax).default(100),
     workspace_hash: name('Which one, if several have the key.').optional(),
   }),
+  about:
+    'Gives one memory, or all of a category that have none, a vector at once. Where `--embedding-model` is set ' +
+    'this happens in the background; the tool says what the model says when it does not work.',
+  example: { batch_category: 'decision' },
   annotations: { ...SETS, openWorldHint: true },
   profile: 'all',
   operation: 'embedding_put',

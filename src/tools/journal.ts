@@ -26,6 +26,16 @@ export const journal = defineTool({
     workspace_hash: name('Default "".').optional(),
     idempotency_key: idempotencyKey,
   }),
+  about:
+    'Notes an event: what was evaluated, what was done, and what should be done next. Entries are never ' +
+    'changed; `mimir_timeline` reads them.',
+  example: {
+    event_type: 'decision',
+    evaluated: { options: ['sqlite', 'postgres'] },
+    acted: { chosen: 'sqlite' },
+    category: 'decision',
+    key: 'use-sqlite',
+  },
   annotations: ADDS,
   profile: 'all',
   operation: 'journal',
@@ -64,6 +74,8 @@ export const timeline = defineTool({
     offset: clamped('Entries to skip.', 0, LIMITS.offsetMax).default(0),
     workspace_hash: name('Only this workspace.').optional(),
   }),
+  about: 'Reads the journal, newest first, narrowed by time, kind, category or memory.',
+  example: { event_type: 'decision', limit: 20 },
   annotations: READS,
   profile: 'all',
   operation: 'timeline',

@@ -18,6 +18,10 @@ export const score = defineTool({
     workspace_hash: where,
     idempotency_key: idempotencyKey,
   }),
+  about:
+    'Says what a memory is worth, 0 to 1: what its strength starts from. From 0.7 on it is verified, and does ' +
+    'not fade.',
+  example: { category: 'decision', key: 'use-sqlite', score: 0.9 },
   annotations: SETS,
   profile: 'all',
   operation: 'score',
@@ -45,6 +49,10 @@ export const conflicts = defineTool({
     offset: clamped('Memories to skip, newest first.', 0, LIMITS.offsetMax).default(0),
     workspace_hash: name('Only this workspace.').optional(),
   }),
+  about:
+    'Compares the memories of a category that were changed last, each with each, and shows pairs that differ, ' +
+    'the most alike first: they are likeliest about the same thing. `mimir_supersede` settles one.',
+  example: { category: 'decision', threshold: 0.4 },
   annotations: READS,
   profile: 'all',
   operation: 'conflicts',
@@ -87,6 +95,16 @@ export const supersede = defineTool({
     workspace_hash: where,
     idempotency_key: idempotencyKey,
   }),
+  about:
+    'Says that one memory replaces another: the old one is marked and linked, still found, and conflicts with ' +
+    'nothing any more.',
+  example: {
+    from_category: 'decision',
+    from_key: 'use-sqlite',
+    to_category: 'decision',
+    to_key: 'use-postgres',
+    reason: 'more than one machine',
+  },
   annotations: SETS,
   profile: 'all',
   operation: 'supersede',

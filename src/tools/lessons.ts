@@ -21,6 +21,13 @@ export const correct = defineTool({
     workspace_hash: workspaceHash,
     idempotency_key: idempotencyKey,
   }),
+  about:
+    'Keeps what a user corrected as a memory that is certain, with when it matters, and notes it in the ' + 'journal.',
+  example: {
+    wrong_approach: 'push to main',
+    user_correction: 'open a pull request',
+    task_context: 'a change is ready',
+  },
   annotations: ADDS,
   profile: 'core',
   operation: 'correct',
@@ -71,6 +78,17 @@ export const bench = defineTool({
     workspace_hash: workspaceHash,
     idempotency_key: idempotencyKey,
   }),
+  about:
+    'Notes what a task took, as a memory of the category `benchmark`, so that work with and without recall can ' +
+    'be compared. It measures nothing itself.',
+  example: {
+    task_description: 'fix the flaky test',
+    turns_taken: 6,
+    tokens_used: 12000,
+    memory_recall_used: true,
+    recall_count: 2,
+    task_success: true,
+  },
   annotations: ADDS,
   profile: 'all',
   operation: 'bench',

@@ -76,6 +76,18 @@ export const remember = defineTool({
     'Use when something is worth knowing in a later session: a decision, fact, preference or lesson. An existing category ' +
     'and key is updated and keeps what is left out. `similar` names near-duplicates.',
   input: z.object({ ...MEMORY, workspace_hash: workspaceHash, idempotency_key: idempotencyKey }),
+  about:
+    'Stores one memory. Workspace, category and key are its identity: a second call with the same three ' +
+    'updates it, keeps every field that is left out, and adds a version, so nothing is lost. Nothing is ' +
+    'merged: a new memory that is nearly the same as others of its category is stored, and the answer names ' +
+    'them in `similar`. Conversations are handed over turn by turn (docs/conversations.md).',
+  example: {
+    category: 'decision',
+    key: 'use-sqlite',
+    body_json: '{"content":"We chose SQLite because one file is easy to back up"}',
+    tags: ['storage'],
+    importance: 0.8,
+  },
   annotations: ADDS,
   profile: 'core',
   operation: 'remember',
@@ -153,6 +165,11 @@ export const recall = defineTool({
     agent_id: name('Only this agent, "" too.').optional(),
     always_on: flag('Only pinned (true) or others (false).').optional(),
   }),
+  about:
+    'Finds memories by words, and by meaning where a model is set; an empty query lists the newest. Each hit ' +
+    'has a `confidence`; an empty answer says why it is empty (`reason`). Memories with equal bodies are one ' +
+    'hit that names the others in `also`. Dates in the query are understood from `now` on.',
+  example: { query: 'why did we choose SQLite?', limit: 5 },
   annotations: READS,
   profile: 'core',
   operation: 'recall',
@@ -208,6 +225,8 @@ export const getEntity = defineTool({
     id: name('Id such as mem-0123456789ab.'),
     workspace_hash: name('Only in this workspace.').optional(),
   }),
+  about: 'Reads one memory by its id, archived or not, with its links.',
+  example: { id: 'mem-0123456789ab' },
   annotations: READS,
   profile: 'core',
   operation: 'get_entity',
@@ -232,6 +251,10 @@ export const forget = defineTool({
     workspace_hash: name('Which one, if several have the key.').optional(),
     idempotency_key: idempotencyKey,
   }),
+  about:
+    'Archives a memory: recall and context leave it out from then on, `include_archived` shows it, and ' +
+    'remembering its key again brings it back. `mimir_purge` erases.',
+  example: { category: 'decision', key: 'use-sqlite', reason: 'we moved to PostgreSQL' },
   annotations: REMOVES,
   profile: 'core',
   operation: 'forget',
@@ -263,6 +286,11 @@ export const context = defineTool({
     now: filter('As for mimir_recall.'),
     workspace_hash: name('Only this workspace.').optional(),
   }),
+  about:
+    'A briefing in Markdown for the beginning of a session: pinned memories, then the newest of each category. ' +
+    'With `query` or `max_tokens` it has whole memories that fit a budget, in an order that does not change ' +
+    'while they do not, so that a prompt can be cached.',
+  example: { query: 'moving the database', max_tokens: 1000 },
   annotations: READS,
   profile: 'core',
   operation: 'context',

@@ -14,6 +14,10 @@ export const recallWhen = defineTool({
     limit: clamped(`At most ${LIMITS.recallWhenLimitMax}.`, 0, LIMITS.recallWhenLimitMax).default(10),
     workspace_hash: name('Only this workspace, "" too.').optional(),
   }),
+  about:
+    'Memories that were stored with `recall_when` come up when the situation has one of these words, in any ' +
+    'form: for reminders that no search would ask for.',
+  example: { context: 'the CI is red again', limit: 5 },
   annotations: READS,
   profile: 'all',
   operation: 'recall_when',

@@ -8,6 +8,8 @@ export const workspaceList = defineTool({
   title: 'List workspaces',
   description: 'Use to see which categories and workspaces there are.',
   input: z.object({ workspace_hash: name('Only this workspace.').optional() }),
+  about: 'Names the workspaces that have memories, and the categories.',
+  example: {},
   annotations: READS,
   profile: 'all',
   operation: 'workspace_list',
@@ -30,6 +32,10 @@ export const share = defineTool({
     workspace_hash: name('Where it is, if several have the key.').optional(),
     idempotency_key: idempotencyKey,
   }),
+  about:
+    'Copies a memory to another workspace; the original stays. A memory which that workspace has of its own is ' +
+    'not written over.',
+  example: { category: 'decision', key: 'use-sqlite', to_workspace: 'team' },
   annotations: ADDS,
   profile: 'all',
   operation: 'share',

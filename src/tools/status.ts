@@ -14,6 +14,8 @@ export const health = defineTool({
   title: 'Health',
   description: 'Use to check that the memory answers.',
   input: z.object({}),
+  about: 'Says whether the store answers, which file it is, and whether it is encrypted.',
+  example: {},
   annotations: READS,
   profile: 'all',
   operation: 'health',
@@ -39,6 +41,10 @@ export const stats = defineTool({
   title: 'Statistics',
   description: 'Use to see how much is stored, by category, type and layer; forgotten memories are counted.',
   input: z.object({}),
+  about:
+    'Counts memories by category, type and layer, journal entries and values, and the size of the file; with ' +
+    'an embedding model, how far embedding has come.',
+  example: {},
   annotations: READS,
   profile: 'core',
   operation: 'stats',

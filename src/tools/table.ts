@@ -16,7 +16,7 @@ import { health, stats } from './status.ts';
 import type { ToolAnswer, ToolListing, ToolTable } from './types.ts';
 
 /** All tools in the order of the original's list; clients cache prompts by it. */
-const TOOLS: readonly Tool[] = [
+export const TOOLS: readonly Tool[] = [
   remember,
   recall,
   getEntity,

@@ -7,7 +7,8 @@ import { test } from 'node:test';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { commandsPage, helpOf } from '../../src/cli/help.ts';
 import { LIMITS } from '../../src/limits.ts';
-import { createTable, type TableDeps } from '../../src/tools/table.ts';
+import { toolsPage } from '../../scripts/tools-page.ts';
+import { createTable, TOOLS, type TableDeps } from '../../src/tools/table.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
@@ -29,6 +30,16 @@ test('the README lists exactly the tools of core', () => {
   assert.deepEqual(
     sentence.split(/,\s+|\s+and\s+/).toSorted(),
     core.map(({ name }) => name.replace('mimir_', '')).toSorted(),
+  );
+});
+
+test('docs/tools.md is what the tools say, and the snapshot is what clients are shown', () => {
+  assert.equal(read('docs/tools.md'), toolsPage(TOOLS), 'npm run docs:tools writes it');
+  const listed: unknown = JSON.parse(JSON.stringify(TOOLS.map(({ listing }) => listing)));
+  assert.deepEqual(
+    JSON.parse(read('test/snapshots/tools.json')),
+    listed,
+    'a change that clients see: npm run docs:tools',
   );
 });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { MimirError } from '../../src/errors.ts';
 import { LIMITS } from '../../src/limits.ts';
+import { TOOLS } from '../../src/tools/table.ts';
 import { BOUND, setUp, type Answer, type Shown } from '../support/tool-table.ts';
 
 describe('the table', () => {
@@ -42,6 +43,20 @@ describe('the table', () => {
       hint: undefined,
     });
     assert.equal(bugs.length, 1);
+  });
+});
+
+describe('the examples of docs/tools.md', () => {
+  it('are taken by their tools', async () => {
+    const { call } = setUp();
+    for (const { listing, example } of TOOLS) {
+      const { code } = await call(listing.name.replace('mimir_', ''), example);
+      // The ids in them are made up, and no model is set here.
+      assert.ok(
+        [undefined, 'not_found', 'no_model'].includes(code as string | undefined),
+        `${listing.name}: ${String(code)}`,
+      );
+    }
   });
 });
 
