@@ -27,6 +27,8 @@ export const LIMITS = {
   rememberManyMax: 500,
   /** Queries of one `recall_many`. */
   recallManyMax: 32,
+  /** Problems of a store that one answer names: the first tell what kind of damage it is. */
+  problemsMax: 100,
   /** What is wrong with a message: names of members are quoted there, and a client chooses their length. */
   problemMaxChars: 200,
   /** Memories that `resources/list` shows: a person picks from them. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { MimirError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
 import { defineTool, optionsOf, READS, scopeOf, type ServerFacts } from './define.ts';
 import type { Caller } from './types.ts';
 
@@ -72,6 +73,32 @@ export const stats = defineTool({
         },
       }),
       ...factsFor(caller, facts),
+    });
+  },
+});
+
+/** Computes the whole store again. */
+export const verify = defineTool({
+  name: 'mimir_verify',
+  title: 'Verify the store',
+  description: 'Use when a disk or a backup is in doubt: is what is stored still what was written?',
+  about:
+    'Reads the whole store and computes its hash chain, its indexes and its references again, from one snapshot and without ' +
+    'stopping writers. It is for the owner of the store, and takes a second for some ten thousand memories.',
+  example: {},
+  input: z.object({}),
+  annotations: READS,
+  profile: 'all',
+  operation: 'examine',
+  run: async (_args, caller, { execute }) => {
+    const found = await execute('examine', scopeOf(caller, undefined), {}, optionsOf(caller));
+    const { problems, operations, indexIsCurrent } = found;
+    return JSON.stringify({
+      ok: problems.length === 0,
+      operations,
+      problems: problems.slice(0, LIMITS.problemsMax),
+      problem_count: problems.length,
+      index_is_current: indexIsCurrent,
     });
   },
 });

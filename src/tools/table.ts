@@ -12,7 +12,7 @@ import { context, forget, getEntity, recall, remember } from './memories.ts';
 import { recallWhen } from './recall-when.ts';
 import { share, workspaceList } from './spaces.ts';
 import { stateDelete, stateGet, stateList, stateSet } from './state.ts';
-import { health, stats } from './status.ts';
+import { health, stats, verify } from './status.ts';
 import type { ToolAnswer, ToolListing, ToolTable } from './types.ts';
 
 /** All tools in the order of the original's list; clients cache prompts by it. */
@@ -47,6 +47,7 @@ export const TOOLS: readonly Tool[] = [
   // Not of the original: behind its tools, so that its list stays as clients know it.
   rememberMany,
   recallMany,
+  verify,
 ];
 
 /** What the table works with. */

@@ -27,7 +27,7 @@ import type {
   Unembedded,
 } from '../../src/memory/types.ts';
 import { OPERATIONS, type Execute } from '../../src/engine/operations.ts';
-import type { Item, TextQuery, Writer } from '../../src/storage/store.ts';
+import type { Examination, Item, TextQuery, Writer } from '../../src/storage/store.ts';
 
 /**
  * The store as plainly as it can be said: arrays, brute force, no index and no history. What SQLite answers must agree with
@@ -314,7 +314,7 @@ export class ModelStore implements Writer {
     const seen = open.filter((e) => mayRead(scope, { workspace: e.workspace, visibility: 'workspace', agentId: '' }));
     return [...new Set(seen.map((e) => e.key))].toSorted();
   }
-  examine() {
+  examine(): Examination {
     return { problems: [], operations: this.#version, newestMs: null, indexIsCurrent: true };
   }
   counts(scope: Scope) {

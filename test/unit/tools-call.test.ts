@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { MimirError } from '../../src/errors.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { TOOLS } from '../../src/tools/table.ts';
-import { BOUND, setUp, type Answer, type Shown } from '../support/tool-table.ts';
+import { BOUND, jsonOf, setUp, type Answer, type Shown } from '../support/tool-table.ts';
 
 describe('the table', () => {
   it('lists lean schemas that clients can read', () => {
@@ -272,6 +272,17 @@ describe('memories', () => {
     assert.equal((await asBound({ agent_id: 'other' }))['code'], 'forbidden');
     assert.equal('db_path' in (await call('stats', {}, BOUND)), false);
     assert.equal((await call('stats'))['db_path'], '/tmp/x.db');
+  });
+
+  it('verify is for the owner, and says how much agrees', async () => {
+    const { call, put, store } = setUp();
+    await put('k');
+    assert.equal((await call('verify', {}, BOUND))['code'], 'forbidden');
+    assert.deepEqual(jsonOf(await call('verify'))['problems'], []);
+    const many: string[] = Array.from({ length: 300 }, (_, i) => `problem ${i}`);
+    store.examine = () => ({ problems: many, operations: 1, newestMs: null, indexIsCurrent: true });
+    const { ok, problems, problem_count: count } = await call('verify');
+    assert.deepEqual([ok, (problems as string[]).length, count], [false, LIMITS.problemsMax, 300]);
   });
 
   it('stats names the largest groups only, and says how many it leaves out', async () => {
