@@ -64,6 +64,16 @@ export const LIMITS = {
   /** Expired state entries that one write closes on its way. */
   stateSweepMax: 100,
 
+  // ---- upkeep
+  /** Rows looked at in one read: about 5 ms, and 100,000 are 50 of them. */
+  stretchRows: 2_000,
+  /** Rows named in one writing step; how many of them it gets through is for `stepMs` to say. */
+  stepRows: 500,
+  /** How long a writing step may go on: with a batch before it (`batchMs`) others wait 50 ms at most. */
+  stepMs: 25,
+  /** How long one call may go on in such steps; clients give up after 30 to 60 s, and the answer says what is left. */
+  upkeepMs: 20_000,
+
   // ---- the pool
   batchOperationsMax: 64,
   batchMs: 20,

@@ -7,6 +7,7 @@ import type { CallOptions } from './operation.ts';
 import { recall, recallMany } from './recall.ts';
 import { stateDelete, stateGet, stateList, stateSet } from './state.ts';
 import { health, stats } from './status.ts';
+import { archive, erase, orphans, purge, reindex, survey, vacuum } from './upkeep.ts';
 
 /** Everything the server can do. How and where each runs stands in its own row. */
 export const OPERATIONS = Object.freeze({
@@ -28,6 +29,13 @@ export const OPERATIONS = Object.freeze({
   state_list: stateList,
   health,
   stats,
+  survey,
+  archive,
+  purge,
+  erase,
+  orphans,
+  reindex,
+  vacuum,
 });
 
 /** Name of an operation. */

@@ -25,11 +25,13 @@ import {
   ItemCache,
   ITEMS_SEARCHED_MAX_BYTES,
   ITEMS_SHOWN_MAX_BYTES,
+  showVocabulary,
   TermArena,
   type Session,
 } from './sqlite/session.ts';
+import { emptyLog, vacuum } from './sqlite/vacuum.ts';
 import { verify } from './sqlite/verify.ts';
-import type { Reader, Writer } from './store.ts';
+import type { Exclusive, Reader, Writer } from './store.ts';
 
 export { translate } from './sqlite/driver.ts';
 
@@ -77,6 +79,8 @@ export interface StoreWriter extends StoreReader {
   readonly othersWrote: boolean;
   /** Empties the write-ahead log when it is above its limit; answers its length in bytes. */
   checkpoint(): number;
+  /** What needs the store to itself; between two batches. */
+  readonly exclusive: Exclusive;
   /** Problems found in chain, indexes and references; empty when all is well. */
   verify(): string[];
 }
@@ -118,7 +122,7 @@ function retrying<T>(busyTimeoutMs: number, run: () => T): T {
 }
 
 function makeSession(db: Connection, options: OpenOptions, role: 'reads' | 'searches' | 'writes'): Session {
-  db.exec('CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, text, col)');
+  showVocabulary(db);
   return {
     sql: new Statements(db),
     items: new ItemCache(role === 'searches' ? ITEMS_SEARCHED_MAX_BYTES : ITEMS_SHOWN_MAX_BYTES),
@@ -334,16 +338,10 @@ export function openWriter(options: OpenOptions): StoreWriter {
         const pageBytes = Number(db.pragma('page_size', { simple: true }));
         const [passive] = db.pragma('wal_checkpoint(PASSIVE)') as { log: number }[];
         const bytes = Math.max(0, passive?.log ?? 0) * pageBytes;
-        if (bytes <= LIMITS.walMaxBytes) return bytes;
-        // Emptying waits until no reader needs the log any more; readers that come meanwhile read the file itself.
-        db.pragma(`busy_timeout = ${LIMITS.walResetMs}`);
-        try {
-          db.pragma('wal_checkpoint(TRUNCATE)');
-        } finally {
-          db.pragma('busy_timeout = 0');
-        }
+        if (bytes > LIMITS.walMaxBytes) emptyLog(db);
         return bytes;
       }),
+    exclusive: { vacuum: () => translated(() => vacuum(context, options.key !== null)) },
     verify: () => verify(session),
   };
 }

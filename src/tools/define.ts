@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
-import type { CallOptions } from '../engine/operation.ts';
-import type { Execute, OperationName } from '../engine/operations.ts';
+import type { Access, CallOptions } from '../engine/operation.ts';
+import { OPERATIONS, type Execute, type OperationName } from '../engine/operations.ts';
 import type { UsageNotes } from '../engine/usage.ts';
 import type { Scope } from '../memory/types.ts';
 import { fieldsOf, invalidArgument, publishedSchema, readArguments } from './input.ts';
@@ -37,7 +37,8 @@ export interface ToolBlock<S extends z.ZodObject> {
   readonly input: S;
   readonly annotations: ToolAnnotations;
   readonly profile: Profile;
-  readonly operation: OperationName;
+  /** What it carries out; when it is several operations, what its client sends on the same connection waits meanwhile. */
+  readonly operation: OperationName | 'several';
   readonly run: (args: z.output<S>, caller: Caller, deps: ToolDeps) => Promise<Rendered>;
 }
 
@@ -45,7 +46,7 @@ export interface ToolBlock<S extends z.ZodObject> {
 export interface Tool {
   readonly listing: ToolListing;
   readonly profile: Profile;
-  readonly operation: OperationName;
+  readonly access: Access;
   /** Reads the arguments and runs; rejects with a `MimirError` that says what is wrong. */
   readonly run: (args: unknown, caller: Caller, deps: ToolDeps) => Promise<Rendered>;
 }
@@ -59,7 +60,7 @@ export function defineTool<S extends z.ZodObject>(block: ToolBlock<S>): Tool {
   return {
     listing: { name, title, description, inputSchema: { ...inputSchema }, annotations },
     profile,
-    operation,
+    access: operation === 'several' ? 'exclusive' : OPERATIONS[operation].access,
     run: async (args, caller, deps) => {
       const parsed = input.safeParse(readArguments(spoken, fields, args));
       if (parsed.success) return block.run(parsed.data, caller, deps);

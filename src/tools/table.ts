@@ -1,4 +1,3 @@
-import { OPERATIONS } from '../engine/operations.ts';
 import { MimirError } from '../errors.ts';
 import type { Profile, Tool, ToolDeps } from './define.ts';
 import { recallMany, rememberMany } from './batches.ts';
@@ -8,6 +7,7 @@ import { context, forget, getEntity, recall, remember } from './memories.ts';
 import { stateDelete, stateGet, stateList, stateSet } from './state.ts';
 import { health, stats } from './status.ts';
 import type { ToolAnswer, ToolTable } from './types.ts';
+import { compact, decay, maintenance, prune, purge, reindex } from './upkeep.ts';
 
 /** All tools in the order of the original's list; clients cache prompts by it. */
 const TOOLS: readonly Tool[] = [
@@ -15,6 +15,7 @@ const TOOLS: readonly Tool[] = [
   recall,
   getEntity,
   forget,
+  prune,
   link,
   unlink,
   journal,
@@ -25,8 +26,13 @@ const TOOLS: readonly Tool[] = [
   stateList,
   health,
   stats,
+  compact,
+  purge,
   context,
   traverse,
+  decay,
+  reindex,
+  maintenance,
   // Not of the original: behind its tools, so that its list stays as clients know it.
   rememberMany,
   recallMany,
@@ -46,10 +52,7 @@ export function createTable(deps: TableDeps): ToolTable {
   const list = Object.freeze(TOOLS.filter((tool) => isShown(tool, deps.show ?? 'all')).map((tool) => tool.listing));
   return Object.freeze<ToolTable>({
     list,
-    access: (name) => {
-      const tool = byName.get(name);
-      return tool === undefined ? undefined : OPERATIONS[tool.operation].access;
-    },
+    access: (name) => byName.get(name)?.access,
     call: async (name, args, caller) => {
       const tool = byName.get(name);
       if (tool === undefined) throw unknownTool(name);

@@ -39,7 +39,7 @@ export interface Caller {
 /** The frozen table of tools: the same object stands behind every door. */
 export interface ToolTable {
   readonly list: readonly ToolListing[];
-  /** What the tool needs, or undefined for a name that does not exist. */
+  /** What the tool needs (`exclusive`: no other call of the connection meanwhile), or undefined for a name that does not exist. */
   access(name: string): Access | undefined;
   /**
    * Arguments are whatever the client sent. What a tool refuses or fails at is an answer with `isError`; it rejects only

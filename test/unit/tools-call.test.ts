@@ -57,7 +57,7 @@ describe('the table', () => {
     // 40 tools of this size would be 30 KB in every prompt.
     assert.ok(json.length < 768 * table.list.length, `${json.length}`);
     assert.doesNotMatch(json, /anyOf|\$schema|additionalProperties|9007199254740991/);
-    assert.equal(table.list.length, 18);
+    assert.equal(table.list.length, 24);
     for (const { inputSchema, name } of table.list) {
       const properties = inputSchema['properties'] as Record<string, { description?: string }>;
       for (const [field, schema] of Object.entries(properties)) assert.ok(schema.description, `${name}.${field}`);

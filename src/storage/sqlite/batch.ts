@@ -63,16 +63,22 @@ function sleepMs(ms: number): void {
   Atomics.wait(sleeper, 0, 0, ms);
 }
 
-/** Between processes: own retry every 1-3 ms, because SQLite's own handler sleeps up to 100 ms and starves somebody. */
-export function takeWriteLock(db: { exec(sql: string): unknown }, busyTimeoutMs: number, jitter: () => number): void {
+/**
+ * Runs what needs the write lock. Between processes: own retry every 1-3 ms, because SQLite's own handler sleeps up to 100 ms
+ * and starves somebody.
+ */
+export function withWriteLock(
+  { session, clock, busyTimeoutMs }: BatchContext,
+  sql: 'BEGIN IMMEDIATE' | 'VACUUM',
+): void {
   const started = performance.now();
   for (;;) {
     try {
-      db.exec('BEGIN IMMEDIATE');
+      session.sql.db.exec(sql);
       return;
     } catch (thrown) {
       if (!isBusy(thrown) || performance.now() - started >= busyTimeoutMs) throw translate(thrown);
-      sleepMs(1 + 2 * jitter());
+      sleepMs(1 + (2 * (clock.randomBytes(1)[0] ?? 0)) / 255);
     }
   }
 }
@@ -87,7 +93,7 @@ function readHead(s: Session): Head {
 /** Takes the write lock, checks that the schema is still ours, and takes over what others wrote. */
 export function beginWrite(context: BatchContext): Head {
   const { session } = context;
-  takeWriteLock(session.sql.db, context.busyTimeoutMs, () => (context.clock.randomBytes(1)[0] ?? 0) / 255);
+  withWriteLock(context, 'BEGIN IMMEDIATE');
   const version = Number(session.sql.db.pragma('user_version', { simple: true }));
   if (version !== SCHEMA_VERSION)
     throw new MimirError('newer_schema', `Another program changed the store to schema ${version}.`);

@@ -3,6 +3,14 @@ import type { Scope, StoreCounts } from '../../memory/types.ts';
 import { entityConditions } from './search.ts';
 import type { Session } from './session.ts';
 
+/** Length of the file in bytes, once its log is folded in. */
+export function fileBytes(s: Session): number {
+  const pages = s.sql.get<{ bytes: number }>(
+    'SELECT page_count * page_size AS bytes FROM pragma_page_count(), pragma_page_size()',
+  );
+  return pages?.bytes ?? 0;
+}
+
 /** See `Reader.counts`. Archived rows count; so do expired state entries, as in the original. */
 export function counts(s: Session, scope: Scope): StoreCounts {
   const { conditions, values } = entityConditions(scope, {});
@@ -39,9 +47,6 @@ export function counts(s: Session, scope: Scope): StoreCounts {
     `SELECT count(*) AS n, min(created_at_ms) AS oldest, max(created_at_ms) AS newest FROM entity e ${where}`,
     ...values,
   );
-  const pages = s.sql.get<{ bytes: number }>(
-    'SELECT page_count * page_size AS bytes FROM pragma_page_count(), pragma_page_size()',
-  );
   return {
     entities: total?.n ?? 0,
     byCategory: groups('e.category'),
@@ -49,7 +54,7 @@ export function counts(s: Session, scope: Scope): StoreCounts {
     byLayer,
     journal: inWorkspace('journal', '1'),
     state: inWorkspace('state', 'seq_to IS NULL'),
-    bytes: pages?.bytes ?? 0,
+    bytes: fileBytes(s),
     oldestMs: total?.oldest ?? null,
     newestMs: total?.newest ?? null,
   };

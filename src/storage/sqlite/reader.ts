@@ -2,6 +2,7 @@ import type { Reader } from '../store.ts';
 import { counts } from './counts.ts';
 import { entityAt, entityById, items, recent, workspacesOf } from './entities.ts';
 import { timeline } from './journal.ts';
+import { kept, orphans } from './kept.ts';
 import { linksOf } from './links.ts';
 import { candidates, termStatistics, vocabulary } from './search.ts';
 import type { Session } from './session.ts';
@@ -26,5 +27,7 @@ export function sqliteReader(s: Session): Reader {
     stateGet: (scope, workspace, key) => stateGet(s, scope, workspace, key),
     stateKeys: (scope, prefix) => stateKeys(s, scope, prefix),
     counts: (scope) => counts(s, scope),
+    kept: (scope, filter, after) => kept(s, scope, filter, after),
+    orphans: (scope, after) => orphans(s, scope, after),
   };
 }

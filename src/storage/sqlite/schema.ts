@@ -96,6 +96,16 @@ ALTER TABLE body ADD COLUMN before INTEGER;
 UPDATE body SET terms = x'';
 `;
 
+const ERASABLE = `
+-- What must be found when an entity is erased: its names, links to and from it, what took context from its bodies. The last
+-- one is for the reference from a version: without it each erased body would look through all versions.
+CREATE INDEX key_entity ON key(entity);
+CREATE INDEX link_target ON link(target);
+CREATE INDEX link_entity ON link(entity);
+CREATE INDEX body_before ON body(before) WHERE before IS NOT NULL;
+CREATE INDEX version_body ON version(body);
+`;
+
 /** One step from a schema to the next. */
 export interface Migration {
   /** What `user_version` is after it. */
@@ -107,6 +117,7 @@ export interface Migration {
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1, sql: FIRST },
   { version: 2, sql: TURNS },
+  { version: 3, sql: ERASABLE },
 ];
 
 /** The schema that this program writes. */

@@ -1,5 +1,5 @@
 import type { Item } from '../store.ts';
-import type { Statements } from './driver.ts';
+import type { Connection, Statements } from './driver.ts';
 import type { TermFrequencies } from './frequencies.ts';
 import type { RamIndex } from './ram-index.ts';
 
@@ -18,6 +18,11 @@ export interface Session {
   readonly browses: Map<string, readonly Item[]> | null;
   /** Clock of the running operation, Unix milliseconds. */
   nowMs: number;
+}
+
+/** Makes the words of the live index readable on a connection that has no such table yet. */
+export function showVocabulary(db: Connection): void {
+  db.exec('CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocabulary USING fts5vocab(main, text, col)');
 }
 
 /** An item without what moves, and what the access rule looks at. */

@@ -1,0 +1,93 @@
+import type { Entity } from '../../memory/types.ts';
+import type { EraseStage } from '../store.ts';
+import type { ChangeKind } from './payloads.ts';
+import { repackBody, type Repacked } from './rebuild.ts';
+import { scopeTokens, unindexBody } from './search.ts';
+import type { Session } from './session.ts';
+
+/** Tables with a row of an entity that goes with it, by the column that names it. What is made for entities later belongs here. */
+const BY_ENTITY = [
+  ['key', 'entity'],
+  ['usage', 'entity'],
+  ['turn', 'entity'],
+  ['version', 'entity'],
+  ['entity', 'row'],
+] as const;
+
+/** Erases what the chain says of one change; its digest stays, so the chain stands. */
+function eraseChange(s: Session, seq: number | null, kind: ChangeKind, row: number): void {
+  s.sql.run('UPDATE changes SET salt = NULL WHERE seq = ? AND kind = ? AND row = ?', seq, kind, row);
+}
+
+function eraseLinks(s: Session, { row, id }: Entity): void {
+  const links = s.sql.all<{ id: number; entity: number; seq_from: number; seq_to: number | null }>(
+    `SELECT id, entity, seq_from, seq_to FROM link WHERE entity = ?
+     UNION SELECT id, entity, seq_from, seq_to FROM link WHERE target = ?`,
+    row,
+    id,
+  );
+  for (const link of links) {
+    eraseChange(s, link.seq_from, 'link', link.id);
+    eraseChange(s, link.seq_to, 'link_closed', link.id);
+    s.sql.run('DELETE FROM link WHERE id = ?', link.id);
+    if (link.seq_to === null) s.sql.run('UPDATE entity SET links = links - 1 WHERE row = ?', link.entity);
+  }
+}
+
+/**
+ * See `Writer.purge`. A turn of a conversation has the words of the turn before in its own lists: those that had a purged
+ * one before them are packed anew.
+ */
+export function purgeEntity(s: Session, entity: Entity, repacked: Repacked): void {
+  const { row } = entity;
+  const { tokens = '' } = s.sql.get<{ tokens: string }>('SELECT tokens FROM body WHERE id = ?', entity.body) ?? {};
+  unindexBody(s, 'text_past', entity.body, tokens, scopeTokens(entity));
+  eraseLinks(s, entity);
+  const versions = s.sql.all<{ id: number; seq: number; body: number }>(
+    'SELECT id, seq, body FROM version WHERE entity = ? ORDER BY id',
+    row,
+  );
+  eraseChange(s, versions[0]?.seq ?? null, 'entity', row);
+  for (const { id, seq } of versions) eraseChange(s, seq, 'version', id);
+  for (const [table, column] of BY_ENTITY) s.sql.run(`DELETE FROM ${table} WHERE ${column} = ?`, row);
+  const dependent = new Set<number>();
+  const bodies = new Set(versions.map(({ body }) => body));
+  for (const body of bodies) {
+    for (const { id } of s.sql.all<{ id: number }>('SELECT id FROM body WHERE before = ?', body)) dependent.add(id);
+    s.sql.run('DELETE FROM body WHERE id = ?', body);
+  }
+  for (const body of dependent) if (!bodies.has(body)) repackBody(s, body, repacked);
+}
+
+/** Answers looked at in one step. */
+const ANSWERS_STEP = 1_000;
+/** Pages of an index that one step merges: about 20 ms at 100,000 rows. */
+const MERGE_PAGES = 300;
+
+/**
+ * See `Writer.eraseLeftovers`. An answer that is kept for a retry names its entity, and look-alikes by their keys. FTS5 only
+ * marks a word as deleted; merging all parts of an index into one leaves such words out.
+ */
+export function eraseLeftovers(s: Session, { part, after }: EraseStage): EraseStage | null {
+  if (part === 'answers') {
+    const last = s.sql.get<{ row: number | null }>('SELECT max(rowid) AS row FROM idempotency')?.row ?? 0;
+    s.sql.run(
+      `DELETE FROM idempotency WHERE rowid > ? AND rowid <= ? AND EXISTS (
+         SELECT 1 FROM json_tree(idempotency.answer) t WHERE t.key = 'id' AND t.type = 'text'
+           AND NOT EXISTS (SELECT 1 FROM entity e WHERE e.id = t.value)
+           AND NOT EXISTS (SELECT 1 FROM journal j WHERE j.id = t.value))`,
+      after,
+      after + ANSWERS_STEP,
+    );
+    return after + ANSWERS_STEP < last ? { part, after: after + ANSWERS_STEP } : { part: 'text', after: 0 };
+  }
+  // The first step puts all parts on one level, as 'optimize' does, the others go on merging; little change means that no part is left.
+  const changesBefore = totalChanges(s);
+  s.sql.run(`INSERT INTO ${part}(${part}, rank) VALUES ('merge', ?)`, after === 0 ? -MERGE_PAGES : MERGE_PAGES);
+  if (totalChanges(s) - changesBefore >= 2) return { part, after: after + 1 };
+  return part === 'text' ? { part: 'text_past', after: 0 } : null;
+}
+
+function totalChanges(s: Session): number {
+  return s.sql.get<{ n: number }>('SELECT total_changes() AS n')?.n ?? 0;
+}
