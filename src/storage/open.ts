@@ -22,6 +22,7 @@ import { sqliteReader } from './sqlite/reader.ts';
 import { Rebuild } from './sqlite/rebuild.ts';
 import { indexIsCurrent, migrate } from './sqlite/schema.ts';
 import {
+  dropRepacked,
   ItemCache,
   ITEMS_SEARCHED_MAX_BYTES,
   ITEMS_SHOWN_MAX_BYTES,
@@ -127,6 +128,7 @@ function makeSession(db: Connection, options: OpenOptions, role: 'reads' | 'sear
     sql: new Statements(db),
     items: new ItemCache(role === 'searches' ? ITEMS_SEARCHED_MAX_BYTES : ITEMS_SHOWN_MAX_BYTES),
     terms: new TermArena(),
+    repackedSeq: 0,
     indexSize: null,
     browses: role === 'writes' ? null : new Map(),
     ram: role === 'searches' ? new RamIndex() : null,
@@ -148,6 +150,7 @@ function reading(session: Session, clock: Clock): StoreReader {
     const version = session.sql.get<{ data_version: number }>('PRAGMA data_version')?.data_version ?? -1;
     if (version === seenVersion) return;
     session.browses?.clear();
+    dropRepacked(session);
     session.ram?.catchUp(session.sql);
     seenVersion = version;
   };

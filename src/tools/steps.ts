@@ -1,6 +1,6 @@
 import { monotonicMs } from '../clock.ts';
 import type { CallOptions } from '../engine/operation.ts';
-import type { Execute, OutputOf } from '../engine/operations.ts';
+import type { Execute, InputOf, OutputOf } from '../engine/operations.ts';
 import type { StepInput, StepOutput } from '../engine/upkeep.ts';
 import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
@@ -83,32 +83,48 @@ export interface Reclaimed {
 }
 
 /** Leaves nothing of purged memories behind and gives free pages back. Only the owner may. */
-export async function reclaim({ execute, scope, options }: Steps): Promise<Reclaimed> {
-  const untilMs = monotonicMs() + LIMITS.upkeepMs;
-  let stage: OutputOf<'erase'> = { part: 'answers', after: 0 };
-  while (stage !== null && monotonicMs() < untilMs) stage = await execute('erase', scope, { stage }, options);
+export async function reclaim(steps: Steps): Promise<Reclaimed> {
+  const { execute, scope, options } = steps;
+  const complete = await eraseFrom(steps, 'answers');
   const { bytesBefore, bytesAfter, erased } = await execute('vacuum', scope, {}, options);
-  return { bytes: bytesBefore - bytesAfter, erased: erased && stage === null };
+  return { bytes: bytesBefore - bytesAfter, erased: erased && complete };
+}
+
+/** Erases what was deleted, from this part on; false when time was too short. */
+async function eraseFrom(
+  { execute, scope, options }: Steps,
+  part: InputOf<'erase'>['stage']['part'],
+): Promise<boolean> {
+  const untilMs = monotonicMs() + LIMITS.upkeepMs;
+  let stage: OutputOf<'erase'> = { part, after: 0 };
+  while (stage !== null && monotonicMs() < untilMs) stage = await execute('erase', scope, { stage }, options);
+  return stage === null;
 }
 
 /**
  * Makes the text index anew while the store answers; answers how many live rows stand in it. An index that is damaged is
  * made from nothing in one transaction, and writes wait for it.
  */
-export async function reindexAll({ execute, scope, options }: Steps): Promise<number> {
-  let rows = 0;
-  let after = 0;
+export async function reindexAll(steps: Steps): Promise<number> {
+  const { execute, scope, options } = steps;
   try {
-    for (;;) {
-      const step = await execute('reindex', scope, { after, maxMs: LIMITS.stepMs }, options);
+    let rows = 0;
+    for (let after: number | null = 0; after !== null;) {
+      const step: OutputOf<'reindex'> = await execute('reindex', scope, { after, maxMs: LIMITS.stepMs }, options);
+      if (step.damaged) return await reindexWhole(steps);
       rows += step.rows;
-      if (step.damaged) break;
-      if (step.next === null) return rows;
       after = step.next;
     }
+    // What was there before is only marked as deleted. Leaving it out reads all of it, and so finds what is damaged.
+    await eraseFrom(steps, 'text');
+    return rows;
   } catch (thrown) {
     if (!(thrown instanceof MimirError) || thrown.code !== 'corrupt') throw thrown;
+    return await reindexWhole(steps);
   }
+}
+
+async function reindexWhole({ execute, scope, options }: Steps): Promise<number> {
   return (await execute('reindex', scope, { whole: true }, options)).rows;
 }
 

@@ -11,7 +11,7 @@ import type { Derived } from './derived.ts';
 import { isBusy, translate } from './driver.ts';
 import type { LiveChange, LiveRows } from './live.ts';
 import { SCHEMA_VERSION } from './schema.ts';
-import type { Session } from './session.ts';
+import { dropRepacked, type Session } from './session.ts';
 import { addUsage, recordChange, sqliteWriter, type RunningOperation } from './writer.ts';
 
 /** One write to be carried out: a whole operation. */
@@ -105,7 +105,10 @@ export function follow(context: BatchContext): Head {
   const { session, rows } = context;
   const head = readHead(session);
   context.othersWrote = context.seenSeq >= 0 && head.seq !== context.seenSeq;
-  if (context.othersWrote) rows.follow(session.sql, context.seenSeq, head.seq);
+  if (context.othersWrote) {
+    rows.follow(session.sql, context.seenSeq, head.seq);
+    dropRepacked(session);
+  }
   context.seenSeq = head.seq;
   return head;
 }

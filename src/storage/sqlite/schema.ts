@@ -104,6 +104,8 @@ CREATE INDEX link_target ON link(target);
 CREATE INDEX link_entity ON link(entity);
 CREATE INDEX body_before ON body(before) WHERE before IS NOT NULL;
 CREATE INDEX version_body ON version(body);
+-- When lists of words were made anew last: every connection asks after each commit of another one.
+CREATE INDEX changes_repacked ON changes(seq) WHERE kind = 'repacked';
 `;
 
 /** One step from a schema to the next. */

@@ -141,6 +141,7 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
     const done = run(repacked);
     operation.liveChanges.push(...repacked.live);
     for (const body of repacked.bodies) record('repacked', body);
+    if (repacked.bodies.length > 0) s.terms.clear();
     return done;
   };
 
