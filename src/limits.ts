@@ -69,8 +69,8 @@ export const LIMITS = {
   stretchRows: 2_000,
   /** Rows named in one writing step; how many of them it gets through is for `stepMs` to say. */
   stepRows: 500,
-  /** How long a writing step may go on: with a batch before it (`batchMs`) others wait 50 ms at most. */
-  stepMs: 25,
+  /** How long a writing step may go on: with its commit and a batch before it (`batchMs`) others wait 50 ms at most. */
+  stepMs: 20,
   /** How long one call may go on in such steps; clients give up after 30 to 60 s, and the answer says what is left. */
   upkeepMs: 20_000,
 

@@ -36,6 +36,13 @@ export async function findDue(
   return { looked, ids };
 }
 
+/** Between two steps: what others have sent meanwhile is written on its own, and need not wait for the next step. */
+const GIVE_WAY_MS = 2;
+
+async function giveWay(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, GIVE_WAY_MS));
+}
+
 /** What became of many rows: those that time was too short for are `left`. */
 export interface Stepped {
   readonly changed: number;
@@ -58,6 +65,7 @@ export async function inSteps(
       const made = await step({ ids: ids.slice(done, done + LIMITS.stepRows), maxMs: LIMITS.stepMs });
       done += made.handled;
       changed += made.changed;
+      if (done < ids.length) await giveWay();
     } catch (thrown) {
       if (!(thrown instanceof MimirError) || thrown.code === 'bug' || changed === 0) throw thrown;
       const { code, message, hint, retryAfterMs, facts } = thrown;
@@ -97,7 +105,10 @@ async function eraseFrom(
 ): Promise<boolean> {
   const untilMs = monotonicMs() + LIMITS.upkeepMs;
   let stage: OutputOf<'erase'> = { part, after: 0 };
-  while (stage !== null && monotonicMs() < untilMs) stage = await execute('erase', scope, { stage }, options);
+  while (stage !== null && monotonicMs() < untilMs) {
+    stage = await execute('erase', scope, { stage }, options);
+    await giveWay();
+  }
   return stage === null;
 }
 
@@ -114,6 +125,7 @@ export async function reindexAll(steps: Steps): Promise<number> {
       if (step.damaged) return await reindexWhole(steps);
       rows += step.rows;
       after = step.next;
+      await giveWay();
     }
     // What was there before is only marked as deleted. Leaving it out reads all of it, and so finds what is damaged.
     await eraseFrom(steps, 'text');

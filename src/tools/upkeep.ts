@@ -7,8 +7,8 @@ import { flag, name, number, within } from './fields.ts';
 import { countOrphans, findDue, inSteps, reclaim, reindexAll, remainder, type Steps } from './steps.ts';
 import type { Caller } from './types.ts';
 
-const workspaceOnly = name('Only this workspace.').optional();
-const dryRun = flag('Only say what it would do.').default(false);
+const workspaceOnly = name('Only this one.').optional();
+const dryRun = flag('Only count.').default(false);
 /** The original's word for rows that `decay` and `compact` archive. */
 const FADED = 'decay threshold';
 
@@ -79,15 +79,14 @@ const DAYS_MOST = 4_294_967_295;
 export const prune = defineTool({
   name: 'mimir_prune',
   title: 'Archive many',
-  description:
-    'Use to archive many memories at once: all conditions must hold. Needs min_decay, older_than_days or purge_all; try dry_run first.',
+  description: 'Use to archive many at once, where all that is given holds: min_decay, older_than_days or purge_all.',
   input: z.object({
-    category: name('Only this category.').optional(),
-    min_decay: number('decay_score below this; spares pinned and verified ones.').optional(),
-    older_than_days: within('Created so long ago.', 0, DAYS_MOST).optional(),
-    limit: within('Most to archive, oldest first; 0 is all.', 0, Number.MAX_SAFE_INTEGER).default(100),
+    category: name('Only this one.').optional(),
+    min_decay: number('Below this decay_score.').optional(),
+    older_than_days: within('Age.', 0, DAYS_MOST).optional(),
+    limit: within('Oldest first; 0: all.', 0, Number.MAX_SAFE_INTEGER).default(100),
     dry_run: dryRun,
-    purge_all: flag('Whatever strength and age.').default(false),
+    purge_all: flag('Without those two.').default(false),
     workspace_hash: workspaceOnly,
   }),
   annotations: REMOVES,
@@ -206,14 +205,14 @@ export const reindex = defineTool({
 export const maintenance = defineTool({
   name: 'mimir_maintenance',
   title: 'Maintenance',
-  description: 'Use from time to time to look after the store; each step only when it is asked for.',
+  description: 'Use now and then to look after the store; each step when asked for.',
   input: z.object({
-    dedup: flag('Always 0: a key is there once.').default(false),
-    orphans: flag('Count references to what is gone.').default(false),
-    vacuum: flag('Shrink the file, erase what was purged; writes wait.').default(false),
+    dedup: flag('0: keys are unique.').default(false),
+    orphans: flag('Count dead references.').default(false),
+    vacuum: flag('Shrink the file; writes wait.').default(false),
     reindex: flag('As mimir_reindex.').default(false),
-    all: flag('All of these.').default(false),
-    dry_run: flag('Only count.').default(false),
+    all: flag('All four.').default(false),
+    dry_run: dryRun,
   }),
   annotations: SETS,
   profile: 'all',

@@ -300,7 +300,7 @@ test('answers that are kept for retries go when they name what was purged, and n
       scope: SCOPE,
       input: {},
       idempotencyKey: 'zz-journal',
-      run: async (tx) => ({ id: await tx.newId('jrn-') }),
+      run: async (tx) => ({ id: tx.newId('jrn-') }),
     },
   ]);
   const { found } = await writer.snapshot(async (tx) => tx.kept(SCOPE, { archived: true }, 0));
@@ -326,10 +326,10 @@ test('no statement of a purge looks through a whole table', async (t) => {
     "SELECT seq FROM changes WHERE kind = 'repacked' ORDER BY seq DESC LIMIT 1",
     'SELECT id FROM version WHERE body = 1', // what the reference from a version asks when its body goes
     'SELECT id FROM link WHERE entity = 1 UNION SELECT id FROM link WHERE target = 1',
-    "UPDATE changes SET salt = NULL WHERE seq = 1 AND kind = 'link' AND row = 1",
+    "UPDATE changes SET salt = NULL WHERE seq = 1 AND kind || row IN (SELECT value FROM json_each('[]'))",
     'SELECT e.row FROM entity e CROSS JOIN version v ON v.id = e.version WHERE e.row > 1 AND e.row <= 9 ORDER BY e.row',
   ];
-  for (const sql of hot) assert.doesNotMatch(plan(sql), /SCAN (?!\w+ USING)/, `${sql}: ${plan(sql)}`);
+  for (const sql of hot) assert.doesNotMatch(plan(sql), /SCAN (?!\w+ USING|json_each)/, `${sql}: ${plan(sql)}`);
   raw.close();
   writer.close();
 });

@@ -10,6 +10,7 @@ import { GENESIS, operationDigest, operationHash } from './chain.ts';
 import type { Derived } from './derived.ts';
 import { isBusy, translate } from './driver.ts';
 import type { LiveChange, LiveRows } from './live.ts';
+import { eraseChanges } from './purge.ts';
 import { SCHEMA_VERSION } from './schema.ts';
 import { dropRepacked, type Session } from './session.ts';
 import { addUsage, recordChange, sqliteWriter, type RunningOperation } from './writer.ts';
@@ -164,12 +165,13 @@ async function runJob(
   const { session: s, clock, derived } = context;
   // The log never goes back in time, whatever the clock does.
   s.nowMs = Math.max(clock.nowMs(), head.atMs);
-  const operation: RunningOperation = { seq: head.seq + 1, changes: [], liveChanges: [] };
+  const operation: RunningOperation = { seq: head.seq + 1, changes: [], liveChanges: [], erased: [] };
   if (job.idempotencyKey !== undefined) {
     const first = firstAnswer(s, job);
     if (first !== undefined) return { value: first.value, head, liveChanges: [] };
   }
   const value = await job.run(sqliteWriter(s, clock, derived, operation));
+  eraseChanges(s, operation.erased);
   if (job.idempotencyKey !== undefined) keepAnswer(s, job, value);
   if (operation.changes.length === 0) return { value, head, liveChanges: operation.liveChanges };
 

@@ -14,12 +14,28 @@ const BY_ENTITY = [
   ['entity', 'row'],
 ] as const;
 
-/** Erases what the chain says of one change; its digest stays, so the chain stands. */
-function eraseChange(s: Session, seq: number | null, kind: ChangeKind, row: number): void {
-  s.sql.run('UPDATE changes SET salt = NULL WHERE seq = ? AND kind = ? AND row = ?', seq, kind, row);
+/** A change of an earlier operation of which only the digest may stay. */
+export interface ErasedChange {
+  readonly seq: number;
+  readonly kind: ChangeKind;
+  readonly row: number;
 }
 
-function eraseLinks(s: Session, { row, id }: Entity): void {
+/**
+ * Takes the salts away that stand for erased rows: the digests stay, so the chain stands. All at once for each operation that made
+ * them, because one may have made thousands, and they are found by looking through them.
+ */
+export function eraseChanges(s: Session, erased: readonly ErasedChange[]): void {
+  for (const [seq, changes = []] of Map.groupBy(erased, (one) => one.seq)) {
+    s.sql.run(
+      `UPDATE changes SET salt = NULL WHERE seq = ? AND kind || row IN (SELECT value FROM json_each(?))`,
+      seq,
+      JSON.stringify(changes.map(({ kind, row }) => kind + row)),
+    );
+  }
+}
+
+function eraseLinks(s: Session, { row, id }: Entity, erased: ErasedChange[]): void {
   const links = s.sql.all<{ id: number; entity: number; seq_from: number; seq_to: number | null }>(
     `SELECT id, entity, seq_from, seq_to FROM link WHERE entity = ?
      UNION SELECT id, entity, seq_from, seq_to FROM link WHERE target = ?`,
@@ -27,8 +43,8 @@ function eraseLinks(s: Session, { row, id }: Entity): void {
     id,
   );
   for (const link of links) {
-    eraseChange(s, link.seq_from, 'link', link.id);
-    eraseChange(s, link.seq_to, 'link_closed', link.id);
+    erased.push({ seq: link.seq_from, kind: 'link', row: link.id });
+    if (link.seq_to !== null) erased.push({ seq: link.seq_to, kind: 'link_closed', row: link.id });
     s.sql.run('DELETE FROM link WHERE id = ?', link.id);
     if (link.seq_to === null) s.sql.run('UPDATE entity SET links = links - 1 WHERE row = ?', link.entity);
   }
@@ -38,17 +54,20 @@ function eraseLinks(s: Session, { row, id }: Entity): void {
  * See `Writer.purge`. A turn of a conversation has the words of the turn before in its own lists: those that had a purged
  * one before them are packed anew.
  */
-export function purgeEntity(s: Session, entity: Entity, repacked: Repacked): void {
+export function purgeEntity(s: Session, entity: Entity, repacked: Repacked, erased: ErasedChange[]): void {
   const { row } = entity;
   const { tokens = '' } = s.sql.get<{ tokens: string }>('SELECT tokens FROM body WHERE id = ?', entity.body) ?? {};
   unindexBody(s, 'text_past', entity.body, tokens, scopeTokens(entity));
-  eraseLinks(s, entity);
+  eraseLinks(s, entity, erased);
   const versions = s.sql.all<{ id: number; seq: number; body: number }>(
     'SELECT id, seq, body FROM version WHERE entity = ? ORDER BY id',
     row,
   );
-  eraseChange(s, versions[0]?.seq ?? null, 'entity', row);
-  for (const { id, seq } of versions) eraseChange(s, seq, 'version', id);
+  for (const [i, { id, seq }] of versions.entries()) {
+    // The first version was made together with the entity.
+    if (i === 0) erased.push({ seq, kind: 'entity', row });
+    erased.push({ seq, kind: 'version', row: id });
+  }
   for (const [table, column] of BY_ENTITY) s.sql.run(`DELETE FROM ${table} WHERE ${column} = ?`, row);
   const dependent = new Set<number>();
   const bodies = new Set(versions.map(({ body }) => body));

@@ -13,7 +13,7 @@ import type { Derived } from './derived.ts';
 import { entityAtRow } from './entities.ts';
 import { wordsOf, type LiveChange } from './live.ts';
 import { payloadOf, type ChangeKind } from './payloads.ts';
-import { eraseLeftovers, purgeEntity } from './purge.ts';
+import { eraseLeftovers, purgeEntity, type ErasedChange } from './purge.ts';
 import { reindexStep, reindexWhole, type Repacked } from './rebuild.ts';
 import { sqliteReader } from './reader.ts';
 import { indexBody, scopeTokens, unindexBody } from './search.ts';
@@ -26,6 +26,7 @@ export interface RunningOperation {
   readonly seq: number;
   readonly changes: { kind: ChangeKind; row: number; salt: Uint8Array; digest: Uint8Array }[];
   readonly liveChanges: LiveChange[];
+  readonly erased: ErasedChange[];
 }
 
 /** A body as the text index knows it. */
@@ -336,7 +337,7 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
     purge: (scope: Scope, entity: Entity): void => {
       demandWrite(scope, entity.workspace);
       if (!entity.archived) throw new Error('only an archived entity is purged');
-      tellingRepacked((repacked) => purgeEntity(s, entity, repacked));
+      tellingRepacked((repacked) => purgeEntity(s, entity, repacked, operation.erased));
       record('purged', entity.row);
     },
 
