@@ -260,7 +260,7 @@ describe('upkeep', () => {
     ['prune', { purge_all: true, category: 7 }, 'category'],
     ['prune', { purge_all: true, category: 'x'.repeat(3_000) }, 'category'],
     ['prune', { min_decay: [] }, 'min_decay'],
-    ['prune', { min_decay: 1e999 }, 'min_decay'],
+    ['prune', { min_decay: Infinity }, 'min_decay'],
     // Moving these into their range, as elsewhere, would archive more than was asked for.
     ['prune', { older_than_days: -1 }, 'older_than_days'],
     ['prune', { older_than_days: 4_294_967_296 }, 'older_than_days'],
