@@ -79,7 +79,7 @@ const DAYS_MOST = 4_294_967_295;
 export const prune = defineTool({
   name: 'mimir_prune',
   title: 'Archive many',
-  description: 'Use to archive many at once, where all that is given holds: min_decay, older_than_days or purge_all.',
+  description: 'Use to archive many: give min_decay, older_than_days or purge_all.',
   input: z.object({
     category: name('Only this one.').optional(),
     min_decay: number('Below this decay_score.').optional(),
