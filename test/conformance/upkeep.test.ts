@@ -158,8 +158,8 @@ test('making the file compact runs alone, and loses nothing of what others write
       }),
     );
     for (let i = 0; i < 3; i++) {
-      const answer = await served.call('maintenance', { vacuum: true });
-      assert.deepEqual(answer['errors'], [], JSON.stringify(answer));
+      for (const answer of await Promise.all([1, 2].map(() => served.call('maintenance', { vacuum: true }))))
+        assert.deepEqual(answer['errors'], [], JSON.stringify(answer));
     }
     await Promise.all(clients);
     assert.equal((await foreign.call('stats'))['total_entities'], 90);
