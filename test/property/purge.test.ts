@@ -261,7 +261,7 @@ test('whoever keeps the live rows in memory hears of a purge, however late it lo
       assert.deepEqual(writer.verify(), []);
       for (const store of [...keepers, writer, ...Object.values(fresh)]) store.close();
     }),
-    { numRuns: Number(process.env['MIMIR_TEST_RUNS'] ?? 40) },
+    { numRuns: Number(process.env['MIMIR_TEST_RUNS'] ?? 25) },
   );
 });
 
@@ -310,6 +310,45 @@ test('answers that are kept for retries go when they name what was purged, and n
   );
   await erase(writer);
   assert.deepEqual(kept(), ['third']);
+  writer.close();
+});
+
+test('words leave a large index in several steps, whatever is written in between', async (t) => {
+  const { path, writer } = open(temporaryFolder(t));
+  const text = (i: number): string =>
+    Array.from({ length: 300 }, (_, j) => `w${(i * 7_919 + j * 104_729) % 9_973}`).join(' ');
+  const many = (from: number, count: number) =>
+    write(writer, (tx) =>
+      OPERATIONS.remember_many.run(tx, SCOPE, {
+        memories: Array.from({ length: count }, (_, i) => ({
+          category: 'c',
+          key: `k${from + i}`,
+          bodyJson: JSON.stringify(text(from + i)),
+          recallWhen: [],
+        })),
+      }),
+    );
+  const id = await remember(writer, 'secret', 'zyxquartz vlimtorp');
+  for (let i = 0; i < 2_000; i += 100) await many(i, 100);
+  await forget(writer, 'secret');
+  await many(2_000, 100);
+  await purge(writer, [id]);
+  const inIndex = (): boolean => {
+    const raw = new Database(path);
+    const blocks = raw.prepare('SELECT block FROM text_data UNION ALL SELECT block FROM text_past_data').pluck().all();
+    raw.close();
+    return (blocks as Buffer[]).some((block) => block.includes('yxquartz') || block.includes('limtorp'));
+  };
+  assert.equal(inIndex(), true, 'a deleted word is only marked');
+  let steps = 0;
+  for (let stage: EraseStage | null = { part: 'text', after: 0 }; stage !== null; steps++) {
+    const at: EraseStage = stage;
+    stage = await write(writer, async (tx) => OPERATIONS.erase.run(tx, SCOPE, { stage: at }));
+    if (steps < 20) await many(3_000 + steps, 1);
+  }
+  assert.ok(steps > 4, `${steps} steps`);
+  assert.equal(inIndex(), false);
+  assert.deepEqual(writer.verify(), []);
   writer.close();
 });
 
