@@ -65,12 +65,12 @@ export const LIMITS = {
   stateSweepMax: 100,
 
   // ---- upkeep
-  /** Rows looked at in one read: about 5 ms, and 100,000 are 50 of them. */
-  stretchRows: 2_000,
+  /** Rows looked at in one read: about 5 ms, for which a recall may have to wait; 100,000 rows are 100 of them. */
+  stretchRows: 1_000,
   /** Rows named in one writing step; how many of them it gets through is for `stepMs` to say. */
   stepRows: 500,
-  /** How long a writing step may go on: with its commit and a batch before it (`batchMs`) others wait 50 ms at most. */
-  stepMs: 20,
+  /** How long a writing step may go on: its commit takes as long again, and with a batch before it (`batchMs`) others wait below 50 ms. */
+  stepMs: 10,
   /** How long one call may go on in such steps; clients give up after 30 to 60 s, and the answer says what is left. */
   upkeepMs: 20_000,
 

@@ -80,8 +80,8 @@ export function purgeEntity(s: Session, entity: Entity, repacked: Repacked, eras
 
 /** Answers looked at in one step. */
 const ANSWERS_STEP = 1_000;
-/** Pages of an index that one step merges: about 20 ms at 100,000 rows. */
-const MERGE_PAGES = 300;
+/** Pages of an index that one step merges: about 15 ms. */
+const MERGE_PAGES = 200;
 
 /**
  * See `Writer.eraseLeftovers`. An answer that is kept for a retry names its entity, and look-alikes by their keys. FTS5 only
