@@ -5,7 +5,7 @@ import { repackBody, type Repacked } from './rebuild.ts';
 import { scopeTokens, unindexBody } from './search.ts';
 import type { Session } from './session.ts';
 
-/** Tables with a row of an entity that goes with it, by the column that names it. What is made for entities later belongs here. */
+/** What goes with an entity, and what with each of its bodies, by the column that names it. A table that is made later belongs here. */
 const BY_ENTITY = [
   ['key', 'entity'],
   ['usage', 'entity'],
@@ -13,6 +13,7 @@ const BY_ENTITY = [
   ['version', 'entity'],
   ['entity', 'row'],
 ] as const;
+const BY_BODY = [['body', 'id']] as const;
 
 /** A change of an earlier operation of which only the digest may stay. */
 export interface ErasedChange {
@@ -73,7 +74,7 @@ export function purgeEntity(s: Session, entity: Entity, repacked: Repacked, eras
   const bodies = new Set(versions.map(({ body }) => body));
   for (const body of bodies) {
     for (const { id } of s.sql.all<{ id: number }>('SELECT id FROM body WHERE before = ?', body)) dependent.add(id);
-    s.sql.run('DELETE FROM body WHERE id = ?', body);
+    for (const [table, column] of BY_BODY) s.sql.run(`DELETE FROM ${table} WHERE ${column} = ?`, body);
   }
   for (const body of dependent) if (!bodies.has(body)) repackBody(s, body, repacked);
 }
