@@ -117,6 +117,16 @@ export const LIMITS = {
   /** Expired state entries that one write closes on its way. */
   stateSweepMax: 100,
 
+  // ---- upkeep
+  /** Rows looked at in one read: about 5 ms, for which a recall may have to wait; 100,000 rows are 100 of them. */
+  stretchRows: 1_000,
+  /** Rows named in one writing step; how many of them it gets through is for `stepMs` to say. */
+  stepRows: 500,
+  /** How long a writing step may go on: its commit takes as long again, and with a batch before it (`batchMs`) others wait below 50 ms. */
+  stepMs: 10,
+  /** How long one call may go on in such steps; clients give up after 30 to 60 s, and the answer says what is left. */
+  upkeepMs: 20_000,
+
   // ---- the pool
   batchOperationsMax: 64,
   batchMs: 20,

@@ -47,6 +47,14 @@ export function requireWrite(scope: Scope, workspace: string): void {
   });
 }
 
+/** Refuses what concerns the whole store to everybody but its owner. */
+export function requireOwner(scope: Scope): void {
+  if (scope.principal.kind === 'owner') return;
+  throw new MimirError('forbidden', 'This token may not do what concerns the whole store.', {
+    hint: 'Use the token of the owner.',
+  });
+}
+
 /** The agent that a write is attributed to: a bound principal is always itself. */
 export function agentOf(scope: Scope, asked: string | undefined): string | undefined {
   if (scope.principal.kind === 'owner') return asked;

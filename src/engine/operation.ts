@@ -1,7 +1,7 @@
 import type { Scope } from '../memory/types.ts';
-import type { Reader, Writer } from '../storage/store.ts';
+import type { Exclusive, Reader, Writer } from '../storage/store.ts';
 
-/** Which connection an operation needs. `exclusive` runs alone and outside a transaction. */
+/** What an operation needs: a reading connection, the writing one, or that for itself, outside a transaction. */
 export type Access = 'read' | 'write' | 'exclusive';
 
 /** `point` reads a few rows by key and runs on the main thread; `scan` may take longer and goes to a reader thread. */
@@ -20,6 +20,12 @@ export interface WriteOperation<I, O> {
   readonly run: (tx: Writer, scope: Scope, input: I) => Promise<O>;
 }
 
+/** An operation that runs alone on the writing connection, outside a transaction. */
+export interface ExclusiveOperation<I, O> {
+  readonly access: 'exclusive';
+  readonly run: (store: Exclusive, scope: Scope, input: I) => Promise<O>;
+}
+
 /** Declares a reading operation; keeps its types. */
 export function reads<I, O>(cost: Cost | ((input: I) => Cost), run: ReadOperation<I, O>['run']): ReadOperation<I, O> {
   return { access: 'read', cost: typeof cost === 'function' ? cost : () => cost, run };
@@ -28,6 +34,11 @@ export function reads<I, O>(cost: Cost | ((input: I) => Cost), run: ReadOperatio
 /** Declares a writing operation; keeps its types. */
 export function writes<I, O>(run: WriteOperation<I, O>['run']): WriteOperation<I, O> {
   return { access: 'write', run };
+}
+
+/** Declares an operation that runs alone; keeps its types. */
+export function runsAlone<I, O>(run: ExclusiveOperation<I, O>['run']): ExclusiveOperation<I, O> {
+  return { access: 'exclusive', run };
 }
 
 /** How a call is to be carried out. */

@@ -13,6 +13,7 @@ import { recallWhen } from './recall-when.ts';
 import { share, workspaceList } from './spaces.ts';
 import { stateDelete, stateGet, stateList, stateSet } from './state.ts';
 import { examine, health, probeWrite, stats } from './status.ts';
+import { archive, erase, orphans, purge, reindex, survey, vacuum } from './upkeep.ts';
 
 /** Everything the server can do. How and where each runs stands in its own row. */
 export const OPERATIONS = Object.freeze({
@@ -52,6 +53,13 @@ export const OPERATIONS = Object.freeze({
   cohere_survey: cohereSurvey,
   cohere_related: cohereRelated,
   cohere,
+  survey,
+  archive,
+  purge,
+  erase,
+  orphans,
+  reindex,
+  vacuum,
 });
 
 /** Name of an operation. */

@@ -32,3 +32,24 @@ export function strengthNow(retained: Retained, nowMs: number): number {
   const left = lasting ? 1 : Math.exp(-Math.max(0, nowMs - usage.lastAtMs) / FADE_MS);
   return Math.round(full * left * 1e6) / 1e6;
 }
+
+/** Below this strength `decay` archives: the original's threshold, reached after 21 days without use. */
+export const FADED_BELOW = 0.05;
+
+/** What is due to be archived; all that is given must hold, and nothing given is true of every row. */
+export interface Due {
+  /** Strength below this; true of no lasting row, because those do not fade. */
+  readonly belowStrength?: number;
+  /** Made at this moment or before, Unix milliseconds. */
+  readonly createdUpToMs?: number;
+}
+
+/** Whether a row is due at this moment. */
+export function isDue(
+  row: Retained & { readonly createdAtMs: number },
+  { belowStrength, createdUpToMs }: Due,
+  nowMs: number,
+): boolean {
+  if (belowStrength !== undefined && (row.lasting || strengthNow(row, nowMs) >= belowStrength)) return false;
+  return createdUpToMs === undefined || row.createdAtMs <= createdUpToMs;
+}

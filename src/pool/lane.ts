@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 
+import type { Access } from '../engine/operation.ts';
 import type { UseNote } from '../engine/usage.ts';
 import { errorFromData, MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
@@ -8,7 +9,7 @@ import type { Answer, Call, FromThread, ThreadSettings, ToThread } from './messa
 /** A call that waits or runs. */
 export interface Waiting {
   readonly call: Call;
-  readonly access: 'read' | 'write';
+  readonly access: Access;
   /** Rough size of its input. */
   readonly bytes: number;
   readonly sinceMs: number;
@@ -37,7 +38,7 @@ const DEADLINE_CHECK_MS = 250;
 
 /**
  * One thread and the calls that wait for it. States: *closed* (no thread), *opening* (thread started, not open yet), *idle*
- * (no write is out), *busy* (a batch of writes is out). One batch of writes is out at a time, and few reads, so everything
+ * (no write is out), *busy* (a batch of writes, or one call that runs alone, is out). One batch of writes is out at a time, and few reads, so everything
  * else is still in the queue, where deadlines and cancelling can reach it. When a thread dies, the log tells which of its writes were committed.
  */
 export class ThreadLane {
@@ -145,21 +146,21 @@ export class ThreadLane {
     const first = this.#queue[0];
     // Reads may follow each other into the thread; a write waits until nothing is out.
     if (this.#out.length > 0 && first?.access !== 'read') return;
-    const usage = this.#settings.role === 'writer' && first?.access !== 'read' ? this.#owner.takeUsage() : [];
+    const access = first?.access ?? 'write';
+    const usage = this.#settings.role === 'writer' && access === 'write' ? this.#owner.takeUsage() : [];
     if (first === undefined && usage.length === 0) {
       if (this.#closing !== null) this.#post({ kind: 'close' });
       return;
     }
-    const access = first?.access ?? 'write';
     let count = 0;
-    const room = this.#batchMax - this.#out.length;
+    const room = access === 'exclusive' ? 1 : this.#batchMax - this.#out.length;
     while (count < this.#queue.length && count < room && this.#queue[count]?.access === access) count += 1;
     const sent = this.#queue.splice(0, count);
     for (const waiting of sent) this.#queuedBytes -= waiting.bytes;
     this.#out.push(...sent);
     this.#usageOut = usage.length > 0;
     this.#prepared = null;
-    if (access === 'write') this.#state = 'busy';
+    if (access !== 'read') this.#state = 'busy';
     this.#post({ kind: 'calls', access, calls: sent.map((waiting) => waiting.call), usage });
   }
 

@@ -1,4 +1,5 @@
 import type { ErrorData } from '../errors.ts';
+import type { Access } from '../engine/operation.ts';
 import type { UseNote } from '../engine/usage.ts';
 import type { Scope } from '../memory/types.ts';
 
@@ -23,11 +24,11 @@ export interface Call {
   readonly idempotencyKey?: string;
 }
 
-/** To a thread: calls of one kind, in order; usage to store along with them; or the end. */
+/** To a thread: calls of one access, in order (of `exclusive` one alone); usage to store along with them; or the end. */
 export type ToThread =
   | {
       readonly kind: 'calls';
-      readonly access: 'read' | 'write';
+      readonly access: Access;
       readonly calls: readonly Call[];
       readonly usage: readonly UseNote[];
     }

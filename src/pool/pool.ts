@@ -245,7 +245,7 @@ export function openPool(config: PoolConfig): Pool {
   const dispatch = (name: OperationName, scope: Scope, input: unknown, callOptions: CallOptions): Promise<unknown> => {
     open();
     const operation = OPERATIONS[name];
-    if (operation.access === 'write' || main === null) return onThread(writerLane(), name, scope, input, callOptions);
+    if (operation.access !== 'read' || main === null) return onThread(writerLane(), name, scope, input, callOptions);
     const cost = (operation.cost as (input: unknown) => Cost)(input);
     if (cost === 'point') return onMain(main, name, scope, input);
     const reader = pickReader();

@@ -14,7 +14,7 @@ import {
   type StoreWriter,
 } from '../storage/open.ts';
 import type { WriteJob } from '../storage/sqlite/batch.ts';
-import type { Reader, Writer } from '../storage/store.ts';
+import type { Exclusive, Reader, Writer } from '../storage/store.ts';
 import type { Answer, Call, FromThread, ThreadSettings, ToThread } from './messages.ts';
 
 const settings = workerData as ThreadSettings;
@@ -86,6 +86,16 @@ async function writeAll(store: StoreWriter, message: ToThread & { kind: 'calls' 
   send({ kind: 'done', answers: held ? null : result.outcomes.map(toAnswer), usageStored: result.usageStored });
 }
 
+async function runAlone(store: StoreWriter, call: Call): Promise<void> {
+  let answer: Answer;
+  try {
+    answer = { ok: true, value: await runOf<Exclusive>(call)(store.exclusive, call.scope, call.input) };
+  } catch (thrown) {
+    answer = { ok: false, error: errorToData(translate(thrown)) };
+  }
+  send({ kind: 'done', answers: [answer], usageStored: false });
+}
+
 function serve(store: StoreReader, writer: StoreWriter | null): void {
   let busy = Promise.resolve();
   let batches = 0;
@@ -133,7 +143,9 @@ function serve(store: StoreReader, writer: StoreWriter | null): void {
         warmUp();
         return;
       }
-      await writeAll(writer, message);
+      const [alone] = message.calls;
+      if (message.access === 'exclusive' && alone !== undefined) await runAlone(writer, alone);
+      else await writeAll(writer, message);
       await afterBatch();
       warmUp();
     });

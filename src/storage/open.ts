@@ -22,15 +22,18 @@ import { sqliteReader } from './sqlite/reader.ts';
 import { Rebuild } from './sqlite/rebuild.ts';
 import { indexIsCurrent, migrate } from './sqlite/schema.ts';
 import {
+  dropRepacked,
   ItemCache,
   ITEMS_SEARCHED_MAX_BYTES,
   ITEMS_SHOWN_MAX_BYTES,
+  showVocabulary,
   TermArena,
   type Session,
 } from './sqlite/session.ts';
 import { VectorIndex } from './sqlite/vector-index.ts';
+import { emptyLog, vacuum } from './sqlite/vacuum.ts';
 import { verify } from './sqlite/verify.ts';
-import type { Reader, Writer } from './store.ts';
+import type { Exclusive, Reader, Writer } from './store.ts';
 
 export { translate } from './sqlite/driver.ts';
 
@@ -78,6 +81,8 @@ export interface StoreWriter extends StoreReader {
   readonly othersWrote: boolean;
   /** Empties the write-ahead log when it is above its limit; answers its length in bytes. */
   checkpoint(): number;
+  /** What needs the store to itself; between two batches. */
+  readonly exclusive: Exclusive;
   /** Problems found in chain, indexes and references; empty when all is well. */
   verify(): string[];
 }
@@ -119,12 +124,13 @@ function retrying<T>(busyTimeoutMs: number, run: () => T): T {
 }
 
 function makeSession(db: Connection, options: OpenOptions, role: 'reads' | 'searches' | 'writes'): Session {
-  db.exec('CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, text, col)');
+  showVocabulary(db);
   return {
     sql: new Statements(db),
     items: new ItemCache(role === 'searches' ? ITEMS_SEARCHED_MAX_BYTES : ITEMS_SHOWN_MAX_BYTES),
     terms: new TermArena(),
     vectors: new VectorIndex(),
+    repackedSeq: 0,
     indexSize: null,
     browses: role === 'writes' ? null : new Map(),
     ram: role === 'searches' ? new RamIndex() : null,
@@ -146,6 +152,7 @@ function reading(session: Session, clock: Clock): StoreReader {
     const version = session.sql.get<{ data_version: number }>('PRAGMA data_version')?.data_version ?? -1;
     if (version === seenVersion) return;
     session.browses?.clear();
+    dropRepacked(session);
     session.ram?.catchUp(session.sql);
     seenVersion = version;
   };
@@ -339,16 +346,10 @@ export function openWriter(options: OpenOptions): StoreWriter {
         const pageBytes = Number(db.pragma('page_size', { simple: true }));
         const [passive] = db.pragma('wal_checkpoint(PASSIVE)') as { log: number }[];
         const bytes = Math.max(0, passive?.log ?? 0) * pageBytes;
-        if (bytes <= LIMITS.walMaxBytes) return bytes;
-        // Emptying waits until no reader needs the log any more; readers that come meanwhile read the file itself.
-        db.pragma(`busy_timeout = ${LIMITS.walResetMs}`);
-        try {
-          db.pragma('wal_checkpoint(TRUNCATE)');
-        } finally {
-          db.pragma('busy_timeout = 0');
-        }
+        if (bytes > LIMITS.walMaxBytes) emptyLog(db);
         return bytes;
       }),
+    exclusive: { vacuum: () => translated(() => vacuum(context, options.key !== null)) },
     verify: () => verify(session),
   };
 }

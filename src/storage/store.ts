@@ -1,5 +1,6 @@
 import type { VocabularyWord } from '../memory/near.ts';
 import type { TriggerQuery } from '../memory/triggers.ts';
+import type { Retained } from '../memory/retention.ts';
 import type {
   Candidate,
   EmbeddedBody,
@@ -68,6 +69,55 @@ export interface EmbeddingProgress {
   readonly embedded: number;
 }
 
+/** A row as upkeep looks at it. */
+export interface KeptRow extends Retained {
+  readonly row: number;
+  readonly id: string;
+  readonly createdAtMs: number;
+}
+
+/** A bounded piece of a long look through the store; `next` is where to go on, or null at the end. */
+export interface Stretch<T> {
+  readonly found: T;
+  readonly next: number | null;
+}
+
+/** Which rows upkeep looks at; `category` narrows to exactly this one, the empty one too. */
+export interface KeptFilter {
+  readonly archived: boolean;
+  readonly category?: string;
+}
+
+/** References that lead nowhere. */
+export interface Orphans {
+  readonly journal: number;
+  readonly links: number;
+}
+
+/** Where erasing what purged rows left behind has got to: answers kept for retries, then the words in the text indexes. */
+export interface EraseStage {
+  readonly part: 'answers' | 'text' | 'text_past';
+  readonly after: number;
+}
+
+/** What one step of making the text index anew did. */
+export interface Reindexed {
+  /** Live rows. */
+  readonly rows: number;
+  /** Where to go on, or null at the end. */
+  readonly next: number | null;
+  /** The index counts other rows than there are: row by row it cannot be mended. Nothing was done. */
+  readonly damaged: boolean;
+}
+
+/** What making the file compact did. */
+export interface Vacuumed {
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  /** Nothing of what was deleted before is left in the file or its log; false while another process still reads an older state. */
+  readonly erased: boolean;
+}
+
 /** What may be read. Every function sees only what the scope may see; all calls of one operation see one snapshot. */
 export interface Reader {
   /** Clock of the operation, Unix milliseconds. */
@@ -122,6 +172,10 @@ export interface Reader {
   /** The text of an entity as it is to be embedded. */
   meaningText(entity: Entity): Awaitable<string>;
   embedding(): Awaitable<EmbeddingProgress>;
+  /** The next rows that the scope may change, in the order in which they were made, from behind row `after` on (0: the first). */
+  kept(scope: Scope, filter: KeptFilter, after: number): Awaitable<Stretch<readonly KeptRow[]>>;
+  /** Counts journal entries and open links that name an entity which is not there; `after` as in `kept`. */
+  orphans(scope: Scope, after: number): Awaitable<Stretch<Orphans>>;
 }
 
 /** What a look at a whole store found. */
@@ -159,4 +213,19 @@ export interface Writer extends Reader {
    * is not the current one any more, and nothing was kept.
    */
   putVectors(space: number, done: number, vectors: readonly EmbeddedBody[]): Awaitable<boolean>;
+  /**
+   * Erases an archived entity: its versions, texts, words and the links from and to it. The log keeps that it was there, and
+   * what was done to it; what it was cannot be told from that.
+   */
+  purge(scope: Scope, entity: Entity): Awaitable<void>;
+  /** One bounded step of erasing what purged rows left behind; answers the next one, or null when all is done. */
+  eraseLeftovers(stage: EraseStage): Awaitable<EraseStage | null>;
+  /** Makes the text index anew from behind body `after` on, for about `maxMs`; `whole`: all of it at once, from nothing. */
+  reindex(how: { readonly after: number; readonly maxMs: number } | 'whole'): Awaitable<Reindexed>;
+}
+
+/** What runs alone and outside a transaction. */
+export interface Exclusive {
+  /** Gives free pages back, and leaves nothing of deleted rows behind. Throws `locked` while another process writes. */
+  vacuum(): Awaitable<Vacuumed>;
 }

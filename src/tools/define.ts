@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
-import type { CallOptions } from '../engine/operation.ts';
-import type { Execute, OperationName } from '../engine/operations.ts';
+import type { Access, CallOptions } from '../engine/operation.ts';
+import { OPERATIONS, type Execute, type OperationName } from '../engine/operations.ts';
 import type { UsageNotes } from '../engine/usage.ts';
 import type { Scope } from '../memory/types.ts';
 import type { Meaning } from '../provider/meaning.ts';
@@ -44,9 +44,10 @@ export interface ToolBlock<S extends z.ZodObject> {
   readonly input: S;
   readonly annotations: ToolAnnotations;
   readonly profile: Profile;
-  readonly operation: OperationName;
   /** It waits for somebody else's server, so nobody waits for it. */
   readonly network?: boolean;
+  /** What it carries out; when it is several operations, what its client sends on the same connection waits meanwhile. */
+  readonly operation: OperationName | 'several';
   readonly run: (args: z.output<S>, caller: Caller, deps: ToolDeps) => Promise<Rendered>;
 }
 
@@ -56,8 +57,8 @@ export interface Tool {
   readonly about: string;
   readonly example: unknown;
   readonly profile: Profile;
-  readonly operation: OperationName;
-  readonly network: boolean;
+  /** What it needs; `network` waits for others and holds up nobody. */
+  readonly access: Access | 'network';
   /** Reads the arguments and runs; rejects with a `MimirError` that says what is wrong. */
   readonly run: (args: unknown, caller: Caller, deps: ToolDeps) => Promise<Rendered>;
 }
@@ -72,10 +73,9 @@ export function defineTool<S extends z.ZodObject>(block: ToolBlock<S>): Tool {
   return {
     listing: { name, title, description, inputSchema: { ...inputSchema }, annotations },
     profile,
-    operation,
-    network,
     about,
     example,
+    access: network ? 'network' : operation === 'several' ? 'exclusive' : OPERATIONS[operation].access,
     run: async (args, caller, deps) => {
       const parsed = input.safeParse(readArguments(spoken, fields, args));
       if (parsed.success) return block.run(parsed.data, caller, deps);

@@ -9,6 +9,8 @@ export interface FieldRule {
   readonly json?: boolean;
   /** A number outside is moved to the nearer end, as the original does, and not refused. */
   readonly clamp?: readonly [least: number, most: number];
+  /** A number outside is refused: where moving it would do more than was asked for. */
+  readonly range?: readonly [least: number, most: number];
   /** Fractions are rounded up where an integer is due. */
   readonly roundUp?: boolean;
   /** An empty text is the same as none. */
@@ -58,6 +60,14 @@ export function clamped(description: string, least: number, most: number): z.Zod
     .int()
     .describe(description)
     .register(RULES, { clamp: [least, most] });
+}
+
+/** An integer that is refused outside its range. */
+export function within(description: string, least: number, most: number): z.ZodInt {
+  return z
+    .int()
+    .describe(description)
+    .register(RULES, { range: [least, most] });
 }
 
 /** Any number, moved into its range when one is given. */

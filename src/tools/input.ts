@@ -101,9 +101,9 @@ function allowedOf(kind: Kind, rule: FieldRule, words: readonly string[] | undef
       if (words !== undefined) return `one of ${words.join(', ')}`;
       return rule.json === true ? `JSON as text${bytes}, ${depth}` : `text${bytes}`;
     case 'integer':
-      return 'an integer';
+      return `an integer${rangeOf(rule)}`;
     case 'number':
-      return 'a number';
+      return `a number${rangeOf(rule)}`;
     case 'boolean':
       return 'true or false';
     case 'list':
@@ -113,6 +113,11 @@ function allowedOf(kind: Kind, rule: FieldRule, words: readonly string[] | undef
     case 'any':
       return `JSON${bytes}, ${depth}`;
   }
+}
+
+function rangeOf({ range }: FieldRule): string {
+  if (range === undefined) return '';
+  return range[1] === Number.MAX_SAFE_INTEGER ? ` of at least ${range[0]}` : ` from ${range[0]} to ${range[1]}`;
 }
 
 /** An error about one argument. Says what is allowed and never what was sent. */
@@ -256,7 +261,7 @@ function readNumber(tool: string, path: string, field: Field, value: unknown): n
   else if (typeof value === 'string' && value.length <= NUMBER_TEXT_MAX && NUMBER_TEXT.test(value.trim()))
     read = Number(value);
   else throw wrongType(tool, path, field, value);
-  const { clamp, roundUp } = field.rule;
+  const { clamp, range, roundUp } = field.rule;
   if (Number.isNaN(read)) throw wrongType(tool, path, field, value);
   if (field.kind === 'integer') {
     if (roundUp === true) read = Math.ceil(read);
@@ -266,6 +271,8 @@ function readNumber(tool: string, path: string, field: Field, value: unknown): n
   if (clamp !== undefined) read = Math.min(clamp[1], Math.max(clamp[0], read));
   if (!Number.isFinite(read) || (field.kind === 'integer' && !Number.isSafeInteger(read)))
     throw invalidArgument(tool, path, 'is too large', field.allowed);
+  if (range !== undefined && (read < range[0] || read > range[1]))
+    throw invalidArgument(tool, path, 'is out of range', field.allowed);
   // -0 would come out as another text than 0.
   return read === 0 ? 0 : read;
 }

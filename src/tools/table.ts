@@ -1,4 +1,3 @@
-import { OPERATIONS } from '../engine/operations.ts';
 import { MimirError } from '../errors.ts';
 import type { Profile, Tool, ToolDeps } from './define.ts';
 import { recallMany, rememberMany } from './batches.ts';
@@ -14,6 +13,7 @@ import { share, workspaceList } from './spaces.ts';
 import { stateDelete, stateGet, stateList, stateSet } from './state.ts';
 import { health, stats, verify } from './status.ts';
 import type { ToolAnswer, ToolListing, ToolTable } from './types.ts';
+import { compact, decay, maintenance, prune, purge, reindex } from './upkeep.ts';
 
 /** All tools in the order of the original's list; clients cache prompts by it. */
 export const TOOLS: readonly Tool[] = [
@@ -22,6 +22,7 @@ export const TOOLS: readonly Tool[] = [
   getEntity,
   forget,
   embed,
+  prune,
   link,
   unlink,
   journal,
@@ -32,10 +33,14 @@ export const TOOLS: readonly Tool[] = [
   stateList,
   health,
   stats,
+  compact,
+  purge,
   context,
   traverse,
   score,
   conflicts,
+  decay,
+  reindex,
   workspaceList,
   recallWhen,
   cohere,
@@ -44,6 +49,7 @@ export const TOOLS: readonly Tool[] = [
   bench,
   autocohere,
   supersede,
+  maintenance,
   // Not of the original: behind its tools, so that its list stays as clients know it.
   rememberMany,
   recallMany,
@@ -68,11 +74,7 @@ export function createTable(deps: TableDeps): ToolTable {
     list: listingOf(typeof deps.show === 'string' ? [deps.show] : (deps.show ?? ['core'])),
     core: listingOf(['core']),
     all: listingOf(['all']),
-    access: (name) => {
-      const tool = byName.get(name);
-      if (tool === undefined) return undefined;
-      return tool.network ? 'network' : OPERATIONS[tool.operation].access;
-    },
+    access: (name) => byName.get(name)?.access,
     call: async (name, args, caller) => {
       const tool = byName.get(name);
       if (tool === undefined) throw unknownTool(name);

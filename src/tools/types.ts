@@ -45,7 +45,10 @@ export interface ToolTable {
   /** The profile for every prompt: few tools, few bytes. */
   readonly core: readonly ToolListing[];
   readonly all: readonly ToolListing[];
-  /** What the tool needs, or undefined for a name that does not exist; `network` waits for others and holds up nobody. */
+  /**
+   * What the tool needs, or undefined for a name that does not exist; `exclusive`: no other call of the connection meanwhile;
+   * `network` waits for others and holds up nobody.
+   */
   access(name: string): Access | 'network' | undefined;
   /**
    * Arguments are whatever the client sent. What a tool refuses or fails at is an answer with `isError`; it rejects only

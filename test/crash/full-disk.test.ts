@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statfsSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 
 import { systemClock } from '../../src/clock.ts';
+import { OPERATIONS } from '../../src/engine/operations.ts';
 import { MimirError } from '../../src/errors.ts';
 import { OWNER } from '../../src/memory/scope.ts';
 import type { Scope } from '../../src/memory/types.ts';
@@ -94,4 +95,43 @@ test('a disk that fills up under load loses nothing acknowledged, and writing go
   }
   assert.deepEqual(store.verify(), []);
   store.close();
+});
+
+test('a disk without room for a compact copy fails alone: writing goes on, and once there is room it succeeds', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'mimir-full-'));
+  if (!mountSmallDisk(folder)) {
+    rmSync(folder, { recursive: true });
+    return t.skip('needs the right to mount a small tmpfs');
+  }
+  t.after(() => {
+    execFileSync('umount', ['-l', folder]);
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const path = join(folder, 'm.db');
+  const filler = join(folder, 'filler');
+  const options = { path, key: null, clock: systemClock, busyTimeoutMs: 1_000 };
+  prepareStore(options);
+  const writer = openWriter(options);
+  for (let i = 0; i < 160; i++) {
+    const bodyJson = JSON.stringify({ content: `${i} ${'a few words that need room on the disk '.repeat(80)}` });
+    const input = { category: 'full', key: `k${i}`, bodyJson, recallWhen: [] };
+    await writer.transaction({ id: `w${i}`, kind: 'remember', scope: SCOPE }, (tx) =>
+      OPERATIONS.remember.run(tx, SCOPE, input),
+    );
+    // Empties the log, so that it does not fill the disk before its time.
+    if (i % 5 === 0) await writer.exclusive.vacuum();
+  }
+  const { bytesAfter, erased } = await writer.exclusive.vacuum();
+  assert.ok(erased && bytesAfter > 1_000_000, `${bytesAfter} bytes`);
+  const { bavail, bsize } = statfsSync(folder);
+  writeFileSync(filler, Buffer.alloc(bavail * bsize - 600_000));
+  await assert.rejects(async () => writer.exclusive.vacuum(), { code: 'disk_full' });
+  await writer.transaction({ id: 'after', kind: 'forget', scope: SCOPE }, (tx) =>
+    OPERATIONS.forget.run(tx, SCOPE, { category: 'full', key: 'k0', reason: '' }),
+  );
+  assert.deepEqual(writer.verify(), []);
+  unlinkSync(filler);
+  assert.equal((await writer.exclusive.vacuum()).erased, true);
+  assert.deepEqual(writer.verify(), []);
+  writer.close();
 });

@@ -27,13 +27,27 @@ import type {
   Unembedded,
 } from '../../src/memory/types.ts';
 import { OPERATIONS, type Execute } from '../../src/engine/operations.ts';
-import type { Examination, Item, TextQuery, Writer } from '../../src/storage/store.ts';
+import type {
+  Examination,
+  Exclusive,
+  Item,
+  KeptFilter,
+  KeptRow,
+  Orphans,
+  Reindexed,
+  Stretch,
+  TextQuery,
+  Vacuumed,
+  Writer,
+} from '../../src/storage/store.ts';
+
+const NO_ORPHANS: Orphans = { journal: 0, links: 0 };
 
 /**
  * The store as plainly as it can be said: arrays, brute force, no index and no history. What SQLite answers must agree with
  * it. An operation that throws leaves nothing: see {@link ModelStore.transaction}.
  */
-export class ModelStore implements Writer {
+export class ModelStore implements Writer, Exclusive {
   nowMs = 1_700_000_000_000;
   entities: Entity[] = [];
   links = new Map<number, Link[]>();
@@ -50,34 +64,39 @@ export class ModelStore implements Writer {
   /** When each body was written. */
   readonly #written = new Map<number, number>();
 
-  /** What was said before each body. */
-  readonly #before = new Map<number, string>();
-  readonly #beforeJson = new Map<number, string>();
+  /** What was said before each body, and in which. */
+  readonly #before = new Map<number, { readonly body: number; readonly text: string; readonly json: string }>();
+  /** The entity of each body that there ever was. */
+  readonly #bodyOf = new Map<number, number>();
 
   #newBody(e: NewEntity, row: number): number {
     this.#written.set(++this.#body, this.nowMs);
-    const { turn } = readBody(e.bodyJson);
-    if (turn === undefined) return this.#body;
-    const [last] = this.entities
-      .filter((one) => one.row !== row && !one.archived && one.workspace === e.workspace && one.category === e.category)
-      .filter((one) => one.visibility !== 'private' || one.agentId === e.agentId)
-      .map((one) => ({ row: one.row, said: readBody(one.bodyJson), bodyJson: one.bodyJson }))
-      .filter(({ said }) => said.turn?.session === turn.session && said.turn.turn < turn.turn)
-      .toSorted((a, b) => (b.said.turn?.turn ?? 0) - (a.said.turn?.turn ?? 0) || b.row - a.row);
-    if (last !== undefined) {
-      this.#before.set(this.#body, last.said.text);
-      this.#beforeJson.set(this.#body, last.bodyJson);
-    }
+    this.#bodyOf.set(this.#body, row);
+    this.#place(e, row, this.#body);
     return this.#body;
   }
 
+  /** Finds what was said just before a body. */
+  #place(e: NewEntity, row: number, body: number): void {
+    this.#before.delete(body);
+    const { turn } = readBody(e.bodyJson);
+    if (turn === undefined) return;
+    const [last] = this.entities
+      .filter((one) => one.row !== row && !one.archived && one.workspace === e.workspace && one.category === e.category)
+      .filter((one) => one.visibility !== 'private' || one.agentId === e.agentId)
+      .map((one) => ({ row: one.row, body: one.body, said: readBody(one.bodyJson), json: one.bodyJson }))
+      .filter(({ said }) => said.turn?.session === turn.session && said.turn.turn < turn.turn)
+      .toSorted((a, b) => (b.said.turn?.turn ?? 0) - (a.said.turn?.turn ?? 0) || b.row - a.row);
+    if (last !== undefined) this.#before.set(body, { body: last.body, text: last.said.text, json: last.json });
+  }
+
   #pack(e: Entity) {
-    return packEntity({ ...e, writtenMs: this.#written.get(e.body) ?? 0, before: this.#before.get(e.body) });
+    return packEntity({ ...e, writtenMs: this.#written.get(e.body) ?? 0, before: this.#before.get(e.body)?.text });
   }
   #used = new Set<number>();
 
   /** Runs all of it or nothing. */
-  async transaction<T>(run: (tx: Writer) => Promise<T>): Promise<T> {
+  async transaction<T>(run: (tx: ModelStore) => Promise<T>): Promise<T> {
     const { entities, links, journal, state, spaces, vectors, done } = this;
     const before = { entities, links, journal, state, spaces, vectors, done };
     this.entities = [...before.entities];
@@ -224,7 +243,7 @@ export class ModelStore implements Writer {
       .map((e) => ({ id: e.id, body: e.body, text: this.meaningText(e) }));
   }
   meaningText(e: Entity): string {
-    return meaningText(e.bodyJson, this.#beforeJson.get(e.body) ?? null).slice(0, LIMITS.embedTextMaxChars);
+    return meaningText(e.bodyJson, this.#before.get(e.body)?.json ?? null).slice(0, LIMITS.embedTextMaxChars);
   }
   embedding() {
     const current = new Set(this.entities.map((e) => e.body));
@@ -411,9 +430,65 @@ export class ModelStore implements Writer {
     return entry !== undefined && !this.#expired(entry);
   }
 
+  kept(scope: Scope, filter: KeptFilter, after: number): Stretch<KeptRow[]> {
+    const own = scope.principal.kind === 'bound' ? scope.principal.workspace : null;
+    const found = this.entities
+      .filter((e) => mayRead(scope, e) && (own === null || e.workspace === own) && e.row > after)
+      .filter((e) => e.archived === filter.archived && e.category === (filter.category ?? e.category))
+      .map((e) => ({ ...e, lasting: e.alwaysOn || e.verified }))
+      .map(({ row, id, importance, lasting, createdAtMs, usage }) => ({
+        row,
+        id,
+        importance,
+        lasting,
+        createdAtMs,
+        usage,
+      }));
+    return { found: found.toSorted((a, b) => a.row - b.row), next: null };
+  }
+  orphans(scope: Scope, after: number): Stretch<Orphans> {
+    const mine = (workspace: string): boolean =>
+      (scope.workspace ?? workspace) === workspace &&
+      (scope.principal.kind === 'owner' || scope.principal.workspace === workspace);
+    const isThere = (id: string): boolean => this.entities.some((e) => e.id === id);
+    const journal = this.journal.filter((e) => mine(e.workspace) && e.entityId !== '' && !isThere(e.entityId));
+    const links = this.entities
+      .filter((e) => mine(e.workspace))
+      .flatMap((e) => (this.links.get(e.row) ?? []).filter((l) => !isThere(l.targetId)));
+    return { found: after === 0 ? { journal: journal.length, links: links.length } : NO_ORPHANS, next: null };
+  }
+  purge(_scope: Scope, { row, id }: Entity): void {
+    this.entities = this.entities.filter((e) => e.row !== row);
+    this.links.delete(row);
+    for (const [from, links] of this.links) {
+      this.links.set(
+        from,
+        links.filter((l) => l.targetId !== id),
+      );
+    }
+    for (const e of this.entities) {
+      if (this.#bodyOf.get(this.#before.get(e.body)?.body ?? 0) !== row) continue;
+      this.#place(e, e.row, e.body);
+      this.vectors = new Map([...this.vectors].filter(([body]) => body !== e.body));
+      this.done = Math.min(this.done, e.body - 1);
+    }
+  }
+  eraseLeftovers(): null {
+    return null;
+  }
+  reindex(): Reindexed {
+    for (const e of this.entities.toSorted((a, b) => a.body - b.body)) this.#place(e, e.row, e.body);
+    return { rows: this.entities.filter((e) => !e.archived).length, next: null, damaged: false };
+  }
+  vacuum(): Vacuumed {
+    return { bytesBefore: 4096, bytesAfter: 4096, erased: true };
+  }
+
   /** Runs operations on this store, with what crosses threads cloned on the way. */
   readonly execute: Execute = async (name, scope, input) => {
-    const operation = OPERATIONS[name] as unknown as { run(tx: Writer, scope: Scope, input: unknown): Promise<never> };
+    const operation = OPERATIONS[name] as unknown as {
+      run(tx: ModelStore, scope: Scope, input: unknown): Promise<never>;
+    };
     return structuredClone(await operation.run(this, structuredClone(scope), structuredClone(input)));
   };
 }

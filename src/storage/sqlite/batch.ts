@@ -10,8 +10,9 @@ import { GENESIS, operationDigest, operationHash } from './chain.ts';
 import type { Derived } from './derived.ts';
 import { isBusy, translate } from './driver.ts';
 import type { LiveChange, LiveRows } from './live.ts';
+import { eraseChanges } from './purge.ts';
 import { SCHEMA_VERSION } from './schema.ts';
-import type { Session } from './session.ts';
+import { dropRepacked, type Session } from './session.ts';
 import { addUsage, recordChange, sqliteWriter, type RunningOperation } from './writer.ts';
 
 /** One write to be carried out: a whole operation. */
@@ -63,16 +64,22 @@ function sleepMs(ms: number): void {
   Atomics.wait(sleeper, 0, 0, ms);
 }
 
-/** Between processes: own retry every 1-3 ms, because SQLite's own handler sleeps up to 100 ms and starves somebody. */
-export function takeWriteLock(db: { exec(sql: string): unknown }, busyTimeoutMs: number, jitter: () => number): void {
+/**
+ * Runs what needs the write lock. Between processes: own retry every 1-3 ms, because SQLite's own handler sleeps up to 100 ms
+ * and starves somebody.
+ */
+export function withWriteLock(
+  { session, clock, busyTimeoutMs }: BatchContext,
+  sql: 'BEGIN IMMEDIATE' | 'VACUUM',
+): void {
   const started = performance.now();
   for (;;) {
     try {
-      db.exec('BEGIN IMMEDIATE');
+      session.sql.db.exec(sql);
       return;
     } catch (thrown) {
       if (!isBusy(thrown) || performance.now() - started >= busyTimeoutMs) throw translate(thrown);
-      sleepMs(1 + 2 * jitter());
+      sleepMs(1 + (2 * (clock.randomBytes(1)[0] ?? 0)) / 255);
     }
   }
 }
@@ -87,7 +94,7 @@ function readHead(s: Session): Head {
 /** Takes the write lock, checks that the schema is still ours, and takes over what others wrote. */
 export function beginWrite(context: BatchContext): Head {
   const { session } = context;
-  takeWriteLock(session.sql.db, context.busyTimeoutMs, () => (context.clock.randomBytes(1)[0] ?? 0) / 255);
+  withWriteLock(context, 'BEGIN IMMEDIATE');
   const version = Number(session.sql.db.pragma('user_version', { simple: true }));
   if (version !== SCHEMA_VERSION)
     throw new MimirError('newer_schema', `Another program changed the store to schema ${version}.`);
@@ -99,7 +106,10 @@ export function follow(context: BatchContext): Head {
   const { session, rows } = context;
   const head = readHead(session);
   context.othersWrote = context.seenSeq >= 0 && head.seq !== context.seenSeq;
-  if (context.othersWrote) rows.follow(session.sql, context.seenSeq, head.seq);
+  if (context.othersWrote) {
+    rows.follow(session.sql, context.seenSeq, head.seq);
+    dropRepacked(session);
+  }
   context.seenSeq = head.seq;
   return head;
 }
@@ -155,12 +165,13 @@ async function runJob(
   const { session: s, clock, derived } = context;
   // The log never goes back in time, whatever the clock does.
   s.nowMs = Math.max(clock.nowMs(), head.atMs);
-  const operation: RunningOperation = { seq: head.seq + 1, changes: [], liveChanges: [] };
+  const operation: RunningOperation = { seq: head.seq + 1, changes: [], liveChanges: [], erased: [] };
   if (job.idempotencyKey !== undefined) {
     const first = firstAnswer(s, job);
     if (first !== undefined) return { value: first.value, head, liveChanges: [] };
   }
   const value = await job.run(sqliteWriter(s, clock, derived, operation));
+  eraseChanges(s, operation.erased);
   if (job.idempotencyKey !== undefined) keepAnswer(s, job, value);
   if (operation.changes.length === 0) return { value, head, liveChanges: operation.liveChanges };
 

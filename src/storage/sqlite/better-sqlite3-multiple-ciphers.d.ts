@@ -27,6 +27,8 @@ declare module 'better-sqlite3-multiple-ciphers' {
     exec(sql: string): this;
     pragma(sql: string, options?: { readonly simple?: boolean }): unknown;
     key(key: Uint8Array): number;
+    /** For tests that damage a file on purpose. */
+    unsafeMode(on: boolean): this;
     close(): this;
   }
   export { Database as default };

@@ -113,7 +113,7 @@ export class LiveRows {
     }
   }
 
-  /** Takes over what the operations after `seq` up to another changed, or starts again when they are too many. */
+  /** Takes over what the operations after `seq` up to another changed, or starts again when they cannot be followed. */
   follow(sql: Statements, afterSeq: number, upToSeq: number): void {
     const touched = upToSeq < afterSeq ? null : versionsBetween(sql, afterSeq, upToSeq);
     if (touched === null) this.reset();
@@ -121,15 +121,20 @@ export class LiveRows {
   }
 }
 
-/** Numbers of the versions that these operations made, or null when they are too many to follow. */
+/**
+ * Numbers of the versions that these operations made, or null when they cannot be followed: when they are too many, when
+ * one was purged since (nobody can tell any more which lists to take out), or when lists were made anew.
+ */
 function versionsBetween(sql: Statements, afterSeq: number, upToSeq: number): number[] | null {
-  const touched = sql.all<{ row: number }>(
-    `SELECT row FROM changes WHERE seq > ? AND seq <= ? AND kind = 'version' ORDER BY seq, n LIMIT ?`,
+  const touched = sql.all<{ row: number; lost: number }>(
+    `SELECT row, kind = 'repacked' OR salt IS NULL AS lost FROM changes
+     WHERE seq > ? AND seq <= ? AND kind IN ('version', 'repacked') ORDER BY seq, n LIMIT ?`,
     afterSeq,
     upToSeq,
     FOLLOW_MAX + 1,
   );
-  return touched.length > FOLLOW_MAX ? null : touched.map(({ row }) => row);
+  if (touched.length > FOLLOW_MAX || touched.some(({ lost }) => lost === 1)) return null;
+  return touched.map(({ row }) => row);
 }
 
 function changesOf(sql: Statements, row: number, columns: string): LiveChange[] {

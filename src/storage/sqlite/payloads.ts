@@ -9,7 +9,9 @@ export type ChangeKind =
   | 'link_closed'
   | 'state'
   | 'state_closed'
-  | 'journal';
+  | 'journal'
+  | 'purged'
+  | 'repacked';
 
 /** The columns that a change's digest covers, read by the number of its row. Writing and verifying use the same text. */
 const PAYLOAD_SQL: Readonly<Record<ChangeKind, string>> = {
@@ -25,6 +27,10 @@ const PAYLOAD_SQL: Readonly<Record<ChangeKind, string>> = {
   state_closed: 'SELECT id, seq_to FROM state WHERE id = ?',
   journal: `SELECT row, id, event_type, evaluated_json, acted_json, forward_json, category, key, entity_id, agent_id, workspace,
       created_at_unix_ms, seq FROM journal WHERE row = ?`,
+  // That the entity is gone is what this change says, so it holds as long as there is none in the row.
+  purged: 'SELECT p.row FROM (SELECT ? AS row) p WHERE NOT EXISTS (SELECT 1 FROM entity e WHERE e.row = p.row)',
+  // A body whose lists were made anew: nothing of it that is chained has changed, but whoever keeps lists in memory must hear of it.
+  repacked: 'SELECT ?',
 };
 
 /** The canonical payload of a change, or undefined when its row is gone. */

@@ -2,6 +2,7 @@ import type { Reader } from '../store.ts';
 import { counts, fileBytes, names, retained } from './counts.ts';
 import { entityAt, entityById, items, recent, workspacesOf } from './entities.ts';
 import { timeline } from './journal.ts';
+import { kept, orphans } from './kept.ts';
 import { linksOf } from './links.ts';
 import { indexIsCurrent } from './schema.ts';
 import { candidates, termStatistics, triggered, vocabulary } from './search.ts';
@@ -39,5 +40,7 @@ export function sqliteReader(s: Session): Reader {
     unembedded: (scope, filters, spaceId, after, count) => unembedded(s, scope, filters, spaceId, after, count),
     meaningText: (entity) => textOf(s, entity),
     embedding: () => embedding(s),
+    kept: (scope, filter, after) => kept(s, scope, filter, after),
+    orphans: (scope, after) => orphans(s, scope, after),
   };
 }

@@ -106,6 +106,18 @@ CREATE TABLE vector(
 ) STRICT;
 `;
 
+const ERASABLE = `
+-- What must be found when an entity is erased: its names, links to and from it, what took context from its bodies. The last
+-- one is for the reference from a version: without it each erased body would look through all versions.
+CREATE INDEX key_entity ON key(entity);
+CREATE INDEX link_target ON link(target);
+CREATE INDEX link_entity ON link(entity);
+CREATE INDEX body_before ON body(before) WHERE before IS NOT NULL;
+CREATE INDEX version_body ON version(body);
+-- When lists of words were made anew last: every connection asks after each commit of another one.
+CREATE INDEX changes_repacked ON changes(seq) WHERE kind = 'repacked';
+`;
+
 /** One step from a schema to the next. */
 export interface Migration {
   /** What `user_version` is after it. */
@@ -118,6 +130,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 1, sql: FIRST },
   { version: 2, sql: TURNS },
   { version: 3, sql: VECTORS },
+  { version: 4, sql: ERASABLE },
 ];
 
 /** The schema that this program writes. */

@@ -50,13 +50,18 @@ function readVarints(block: Buffer): number[] {
   return values;
 }
 
-/** Size of the index, from the row that FTS5 keeps of it (record 1: rows, then tokens of each column). */
-function indexSize(s: Session): { readonly rows: number; readonly tokens: number } {
-  if (s.indexSize !== null) return s.indexSize;
-  const record = s.sql.get<{ block: Buffer }>('SELECT block FROM text_data WHERE id = 1');
+/** Size of an index, from the row that FTS5 keeps of it (record 1: rows, then tokens of each column). */
+export function indexSize(s: Session, index: IndexName): { readonly rows: number; readonly tokens: number } {
+  const record = s.sql.get<{ block: Buffer }>(`SELECT block FROM ${index}_data WHERE id = 1`);
   const [rows = 0, tokens = 0] = record === undefined ? [] : readVarints(record.block);
-  if (s.browses !== null) s.indexSize = { rows, tokens };
   return { rows, tokens };
+}
+
+function liveIndexSize(s: Session): { readonly rows: number; readonly tokens: number } {
+  if (s.indexSize !== null) return s.indexSize;
+  const size = indexSize(s, 'text');
+  if (s.browses !== null) s.indexSize = size;
+  return size;
 }
 
 function frequencyInIndex(s: Session, term: string): number {
@@ -70,7 +75,7 @@ export function termStatistics(s: Session, terms: readonly string[]): TermStatis
     const { rows, meanLength } = postings;
     return { rows, meanLength, frequencies: terms.map((term) => postings.frequency(hash32(term) | 0)) };
   }
-  const { rows, tokens } = indexSize(s);
+  const { rows, tokens } = liveIndexSize(s);
   const counted = s.frequencies?.complete === true ? s.frequencies : null;
   return {
     rows,

@@ -1,5 +1,5 @@
 import type { Item } from '../store.ts';
-import type { Statements } from './driver.ts';
+import type { Connection, Statements } from './driver.ts';
 import type { TermFrequencies } from './frequencies.ts';
 import type { RamIndex } from './ram-index.ts';
 import type { VectorIndex } from './vector-index.ts';
@@ -9,6 +9,8 @@ export interface Session {
   readonly sql: Statements;
   readonly items: ItemCache;
   readonly terms: TermArena;
+  /** The operation that made lists anew last, as far as `terms` knows. */
+  repackedSeq: number;
   /** Counts of terms kept by the writer of this process; asked only while they are complete. */
   readonly frequencies: TermFrequencies | null;
   /** The live rows in memory; only on connections that search much. */
@@ -21,6 +23,19 @@ export interface Session {
   readonly browses: Map<string, readonly Item[]> | null;
   /** Clock of the running operation, Unix milliseconds. */
   nowMs: number;
+}
+
+/** Makes the words of the live index readable on a connection that has no such table yet. */
+export function showVocabulary(db: Connection): void {
+  db.exec('CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocabulary USING fts5vocab(main, text, col)');
+}
+
+/** A body's text never changes, but its lists are made anew when what stood before it was purged: then the kept ones are dropped. */
+export function dropRepacked(s: Session): void {
+  const seq =
+    s.sql.get<{ seq: number }>(`SELECT seq FROM changes WHERE kind = 'repacked' ORDER BY seq DESC LIMIT 1`)?.seq ?? 0;
+  if (seq !== s.repackedSeq) s.terms.clear();
+  s.repackedSeq = seq;
 }
 
 /** An item without what moves, and what the access rule looks at. */
@@ -68,12 +83,19 @@ function weight(item: CachedItem): number {
 /** Words of the arena, 4 MiB: the term lists of about 20,000 bodies of 50 words. */
 const ARENA_WORDS = 1 << 20;
 
-/** Term lists by body number, side by side in one array: no garbage to collect. A body never changes; when full it starts anew. */
+/** Term lists by body number, side by side in one array: no garbage to collect. When full it starts anew. */
 export class TermArena {
   /** Replaced when full, so lists that a running query holds stay as they are. */
   words = new Int32Array(0);
   #offsets = new Map<number, number>();
   #end = 0;
+
+  /** Forgets all lists; a running query keeps those that it holds. */
+  clear(): void {
+    this.words = new Int32Array(0);
+    this.#offsets.clear();
+    this.#end = 0;
+  }
 
   /** Where the list of a body begins, or undefined. */
   offsetOf(body: number): number | undefined {

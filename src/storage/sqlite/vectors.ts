@@ -101,6 +101,12 @@ function stored(s: Session, { space: spaceId, vector }: NearTo, body: number): n
     : dot(unpackVector(row.data), vector);
 }
 
+/** Takes the vector of a body away that is no longer true of it, and puts the body into the backlog again. */
+export function embedAgain(s: Session, body: number): void {
+  dropVector(s, body);
+  s.sql.run('UPDATE space SET done = min(done, ?)', body - 1);
+}
+
 /** Cosine of a body with a question; undefined for one without a vector. */
 export function cosineOf(s: Session, near: NearTo, body: number): number | undefined {
   return s.vectors.cosine(body, near.vector) ?? stored(s, near, body);

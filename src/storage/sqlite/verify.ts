@@ -33,9 +33,12 @@ function verifyChain(s: Session, report: (problem: string) => void): void {
       row.seq,
     );
     for (const change of changes) {
-      if (change.salt === null) continue; // erased on purpose: its digest still stands in the chain
       const payload = payloadOf(s, change.kind, change.row);
-      if (payload === undefined) report(`operation ${row.seq}: its ${change.kind} row ${change.row} is missing`);
+      if (change.salt === null) {
+        // Purged: its digest still stands in the chain. Without a salt nobody could tell a row that was changed afterwards.
+        if (payload !== undefined)
+          report(`operation ${row.seq}: its ${change.kind} row ${change.row} was to be erased`);
+      } else if (payload === undefined) report(`operation ${row.seq}: its ${change.kind} row ${change.row} is missing`);
       else if (!changeDigest(change.salt, payload).equals(change.digest)) {
         report(`operation ${row.seq}: its ${change.kind} row ${change.row} was changed afterwards`);
       }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import type { Clock } from '../../clock.ts';
+import { monotonicMs, type Clock } from '../../clock.ts';
 import { MimirError } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
 import { canonicalJson } from '../../memory/canonical.ts';
@@ -15,12 +15,14 @@ import type {
   Scope,
   SimilarEntity,
 } from '../../memory/types.ts';
-import type { Writer } from '../store.ts';
+import type { EraseStage, Reindexed, Writer } from '../store.ts';
 import { changeDigest } from './chain.ts';
 import type { Derived } from './derived.ts';
 import { entityAtRow } from './entities.ts';
 import { wordsOf, type LiveChange } from './live.ts';
 import { payloadOf, type ChangeKind } from './payloads.ts';
+import { eraseLeftovers, purgeEntity, type ErasedChange } from './purge.ts';
+import { reindexStep, reindexWhole, type Repacked } from './rebuild.ts';
 import { sqliteReader } from './reader.ts';
 import { indexBody, scopeTokens, unindexBody } from './search.ts';
 import type { Session } from './session.ts';
@@ -33,6 +35,7 @@ export interface RunningOperation {
   readonly seq: number;
   readonly changes: { kind: ChangeKind; row: number; salt: Uint8Array; digest: Uint8Array }[];
   readonly liveChanges: LiveChange[];
+  readonly erased: ErasedChange[];
 }
 
 /** A body as the text index knows it. */
@@ -66,14 +69,14 @@ export function recordChange(
   operation.changes.push({ kind, row, salt, digest: changeDigest(salt, payload) });
 }
 
-/** Adds to the usage of a row. */
+/** Adds to the usage of a row; one that was purged meanwhile has none. */
 export function addUsage(s: Session, row: number, times: number, atMs: number): void {
   s.sql.run(
-    `INSERT INTO usage(entity, count, last_ms) VALUES (?, ?, ?)
+    `INSERT INTO usage(entity, count, last_ms) SELECT row, ?, ? FROM entity WHERE row = ?
      ON CONFLICT(entity) DO UPDATE SET count = count + excluded.count, last_ms = max(last_ms, excluded.last_ms)`,
-    row,
     times,
     atMs,
+    row,
   );
 }
 
@@ -140,6 +143,16 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
     const row = s.sql.get<{ tokens: string; terms: Buffer }>('SELECT tokens, terms FROM body WHERE id = ?', id);
     if (row === undefined) throw new Error('a body of an entity is not there');
     return { id, tokens: row.tokens, terms: wordsOf(row.terms) };
+  };
+
+  /** Lists that were made anew: this process takes over what changed, others see that something did. */
+  const tellingRepacked = <T>(run: (repacked: Repacked) => T): T => {
+    const repacked: Repacked = { live: [], bodies: [] };
+    const done = run(repacked);
+    operation.liveChanges.push(...repacked.live);
+    for (const body of repacked.bodies) record('repacked', body);
+    if (repacked.bodies.length > 0) s.terms.clear();
+    return done;
   };
 
   return Object.assign(sqliteReader(s), {
@@ -334,5 +347,18 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
     // Vectors are derived from what the log has, so they are no changes of it.
     openSpace: (model: string, dimensions: number, prefix: string) => openSpace(s, model, dimensions, prefix),
     putVectors: (space: number, done: number, vectors: readonly EmbeddedBody[]) => putVectors(s, space, done, vectors),
+    purge: (scope: Scope, entity: Entity): void => {
+      demandWrite(scope, entity.workspace);
+      if (!entity.archived) throw new Error('only an archived entity is purged');
+      tellingRepacked((repacked) => purgeEntity(s, entity, repacked, operation.erased));
+      record('purged', entity.row);
+    },
+
+    eraseLeftovers: (stage: EraseStage): EraseStage | null => eraseLeftovers(s, stage),
+
+    reindex: (how: Parameters<Writer['reindex']>[0]): Reindexed =>
+      tellingRepacked((repacked) =>
+        how === 'whole' ? reindexWhole(s, repacked) : reindexStep(s, how.after, how.maxMs, monotonicMs, repacked),
+      ),
   });
 }
