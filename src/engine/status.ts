@@ -1,4 +1,4 @@
-import type { StoreCounts } from '../memory/types.ts';
+import type { Noted, StoreCounts } from '../memory/types.ts';
 import { reads } from './operation.ts';
 
 /** Asks for nothing in particular. */
@@ -10,5 +10,10 @@ export const health = reads<NoInput, true>('point', async (tx, scope) => {
   return true;
 });
 
+/** What the store may not know yet. */
+export interface StatsInput {
+  readonly noted?: Noted;
+}
+
 /** Counts what the scope may see. */
-export const stats = reads<NoInput, StoreCounts>('point', async (tx, scope) => tx.counts(scope));
+export const stats = reads<StatsInput, StoreCounts>('point', async (tx, scope, { noted }) => tx.counts(scope, noted));

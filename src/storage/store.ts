@@ -7,6 +7,7 @@ import type {
   JournalEntry,
   Link,
   NewEntity,
+  Noted,
   Scope,
   SimilarEntity,
   StateEntry,
@@ -74,7 +75,8 @@ export interface Reader {
   stateGet(scope: Scope, workspace: string, key: string): Awaitable<StateEntry | undefined>;
   /** Keys that begin with the prefix and have not expired, sorted by code point. */
   stateKeys(scope: Scope, prefix: string): Awaitable<readonly string[]>;
-  counts(scope: Scope): Awaitable<StoreCounts>;
+  /** With the uses that the store may not know yet: they make layers. */
+  counts(scope: Scope, noted?: Noted): Awaitable<StoreCounts>;
 }
 
 /** What may be written, inside one operation: all of it or nothing. */

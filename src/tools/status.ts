@@ -42,8 +42,8 @@ export const stats = defineTool({
   annotations: READS,
   profile: 'core',
   operation: 'stats',
-  run: async (_args, caller, { execute, facts }) => {
-    const counts = await execute('stats', scopeOf(caller, undefined), {}, optionsOf(caller));
+  run: async (_args, caller, { execute, usage, facts }) => {
+    const counts = await execute('stats', scopeOf(caller, undefined), { noted: usage.noted() }, optionsOf(caller));
     return JSON.stringify({
       total_entities: counts.entities,
       by_category: counts.byCategory,

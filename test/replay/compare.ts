@@ -1,0 +1,329 @@
+// Compares what the original answered with what we answer. What may differ on every run (ids, times, sizes) is set aside by
+// rule; everything else becomes a finding, and `differences.ts` has to know it.
+import { codesFor, type Outcome } from './answers.ts';
+import { briefingOf } from './briefing.ts';
+import { DEFAULTS, type Ledger, type Row } from './ledger.ts';
+import { isObject, textAt, type Json, type JsonObject } from './recording.ts';
+
+/** How an answer of ours differs from the original's. */
+export type Kind =
+  /** Another value. */
+  | 'changed'
+  /** A member that they have and we have not. */
+  | 'missing'
+  /** A member of a list that they have and we have not, or the other way round. */
+  | 'lacking'
+  | 'extra'
+  /** The same members in another order. */
+  | 'order'
+  /** They refused and we did it, or the other way round. */
+  | 'accepted'
+  | 'refused'
+  /** Both refused: for the same reason in other words, or for another reason. */
+  | 'wording'
+  | 'reason'
+  /** One of the processes ended. */
+  | 'died'
+  /** Our answer contradicts itself. */
+  | 'broken';
+
+/** One difference between two answers. */
+export interface Finding {
+  readonly session: string;
+  readonly step: number;
+  readonly tool: string;
+  readonly args: Json | undefined;
+  readonly kind: Kind;
+  /** Where in the answer, with `[]` for any member of a list; empty for all of it. */
+  readonly at: string;
+  readonly theirs: Json | undefined;
+  readonly ours: Json | undefined;
+  /** The object around it on either side: an item of a list, or the whole answer. */
+  readonly around: { readonly theirs: JsonObject; readonly ours: JsonObject };
+  readonly answers: { readonly theirs: JsonObject; readonly ours: JsonObject };
+  /** What is known of the memory that it is about. */
+  readonly row: Row | undefined;
+  /** True when our store must answer so, by what it was told before. */
+  readonly foretold: boolean;
+  /** The earlier difference that this one follows from. */
+  readonly cause: string | undefined;
+}
+
+/** What a comparison needs to know. */
+export interface Place {
+  readonly session: string;
+  readonly step: number;
+  readonly tool: string;
+  readonly args: Json | undefined;
+  readonly ledger: Ledger;
+  readonly nowMs: number;
+}
+
+/** All differences between two outcomes of one step. */
+export function compareOutcomes(place: Place, theirs: Outcome, ours: Outcome): Finding[] {
+  const found = new Comparison(place, theirs, ours);
+  found.outcomes(theirs, ours);
+  return found.findings;
+}
+
+const NEAR = 1e-4;
+const TIMES = /_unix_ms$/;
+const SIZES: ReadonlySet<string> = new Set([
+  'db_file_size_bytes',
+  'bytes_freed',
+  'vacuum_reclaimed_bytes',
+  'db_size_delta_bytes',
+]);
+const MADE_JSON: ReadonlySet<string> = new Set(['evaluated_json', 'acted_json', 'forward_json']);
+const COUNTS = /^\/(total_entities|by_category|by_type|by_layer|total_journal_events|total_state_entries)/;
+
+interface Around {
+  readonly theirs: JsonObject;
+  readonly ours: JsonObject;
+  readonly row: Row | undefined;
+}
+
+class Comparison {
+  readonly findings: Finding[] = [];
+  readonly #place: Place;
+  #answers: { readonly theirs: JsonObject; readonly ours: JsonObject };
+
+  constructor(place: Place, theirs: Outcome, ours: Outcome) {
+    this.#place = place;
+    this.#answers = { theirs: factsOf(theirs), ours: factsOf(ours) };
+  }
+
+  outcomes(theirs: Outcome, ours: Outcome): void {
+    const around: Around = { ...this.#answers, row: this.#named() };
+    if (ours.kind === 'broken') {
+      this.#add('broken', '', null, ours.why, around);
+      return;
+    }
+    if (theirs.kind === 'died' || ours.kind === 'died') {
+      if (theirs.kind !== ours.kind) this.#add('died', '', theirs.kind, ours.kind, around);
+      return;
+    }
+    if (theirs.kind === 'value' && ours.kind === 'value') {
+      this.#value(theirs.value, ours.value);
+      return;
+    }
+    const [said, answered] = [messageOf(theirs), messageOf(ours)];
+    if (theirs.kind === 'value') this.#add('refused', '', null, answered, around);
+    else if (ours.kind === 'value') this.#add('accepted', '', said, null, around);
+    else {
+      const code = ours.kind === 'failure' ? ours.code : '';
+      this.#add(codesFor(said).includes(code) ? 'wording' : 'reason', '', said, answered, around);
+    }
+  }
+
+  #value(theirs: JsonObject, ours: JsonObject): void {
+    const around: Around = { ...this.#answers, row: this.#rowOf(ours) ?? this.#named() };
+    if (textAt(ours, 'markdown') !== undefined) {
+      if (ours['total_chars'] !== Buffer.byteLength(String(ours['markdown'])))
+        this.#add('broken', '/total_chars', ours['total_chars'], null, around);
+      this.#answers = { theirs: briefingOf(String(theirs['markdown'])), ours: briefingOf(String(ours['markdown'])) };
+      this.#object('', this.#answers.theirs, this.#answers.ours, { ...this.#answers, row: undefined });
+      return;
+    }
+    if ('total_entities' in ours) this.#noMoreThanToldOf(ours, around);
+    this.#object('', theirs, ours, around);
+  }
+
+  /** Counts by name: a name that only we have is a difference too. */
+  #noMoreThanToldOf(ours: JsonObject, around: Around): void {
+    for (const part of ['by_category', 'by_type', 'by_layer']) {
+      for (const [name, count] of Object.entries(objectAt(ours, part))) {
+        if (!(name in objectAt(around.theirs, part))) this.#add('changed', `/${part}/${name}`, 0, count, around);
+      }
+    }
+  }
+
+  #object(at: string, theirs: JsonObject, ours: JsonObject, around: Around): void {
+    for (const [name, value] of Object.entries(theirs)) {
+      const path = `${at}/${name}`;
+      if (!(name in ours)) {
+        if (COUNTS.test(path) && at !== '') this.#add('changed', path, value, 0, around);
+        else this.#add('missing', path, value, undefined, around);
+      } else if (name === 'total' && lengthOf(theirs) === value) {
+        // What is counted is compared one by one.
+        if (lengthOf(ours) !== ours[name]) this.#add('broken', path, value, ours[name], around);
+      } else this.#any(path, name, value, ours[name] ?? null, around);
+    }
+  }
+
+  #any(at: string, name: string, theirs: Json, ours: Json, around: Around): void {
+    if (name === 'tags') {
+      if (JSON.stringify(theirs) !== JSON.stringify(ours)) this.#add('changed', at, theirs, ours, around);
+    } else if (Array.isArray(theirs) && Array.isArray(ours)) this.#list(at, theirs as Json[], ours as Json[], around);
+    else if (isObject(theirs) && isObject(ours)) this.#object(at, theirs, ours, around);
+    else if (!this.#alike(name, theirs, ours)) this.#add('changed', at, theirs, ours, around);
+  }
+
+  #alike(name: string, theirs: Json, ours: Json): boolean {
+    if (typeof theirs === 'number' && typeof ours === 'number') {
+      if (TIMES.test(name) || SIZES.has(name)) return true;
+      return Math.abs(theirs - ours) <= (name === 'decay_score' ? NEAR : 1e-9 * Math.abs(theirs));
+    }
+    if (typeof theirs !== 'string' || typeof ours !== 'string') return theirs === ours;
+    // Texts that we made of JSON ourselves: 1.0 and 1 are the same.
+    return this.#place.ledger.sameText(theirs, ours) || (MADE_JSON.has(name) && isSameJson(theirs, ours));
+  }
+
+  /** Members of lists are compared with their like, wherever that stands. */
+  #list(at: string, theirs: readonly Json[], ours: readonly Json[], around: Around): void {
+    const path = `${at}/[]`;
+    const left = new Set(ours.keys());
+    const places: number[] = [];
+    for (const [i, one] of theirs.entries()) {
+      const like = [...left].find((j) => this.#isLike(one, ours[j] ?? null, i === j));
+      if (like === undefined) {
+        this.#add('lacking', path, one, undefined, inList(around, one, null, this.#rowOfTheirs(one)));
+        continue;
+      }
+      left.delete(like);
+      places.push(like);
+      const other = ours[like] ?? null;
+      this.#any(path, '', one, other, inList(around, one, other, this.#rowOf(other)));
+    }
+    for (const j of left) {
+      const other = ours[j] ?? null;
+      this.#add('extra', path, undefined, other, inList(around, null, other, this.#rowOf(other)));
+    }
+    if (places.some((place, i) => i > 0 && place < (places[i - 1] ?? 0))) this.#add('order', at, theirs, ours, around);
+  }
+
+  #isLike(theirs: Json, ours: Json, samePlace: boolean): boolean {
+    if (!isObject(theirs) || !isObject(ours)) {
+      return typeof theirs === 'string' && typeof ours === 'string'
+        ? this.#place.ledger.sameText(theirs, ours)
+        : samePlace;
+    }
+    const { ledger } = this.#place;
+    const id = textAt(theirs, 'id');
+    if (id !== undefined) {
+      const other = textAt(ours, 'id') ?? '';
+      const known = ledger.oursOf(id);
+      if (known !== undefined) return known === other;
+      if (ledger.onlyTheirs.has(id) || ledger.onlyOurs.has(other)) return false;
+      return ledger.theirsOf(other) === undefined && namesOf(theirs) === namesOf(ours);
+    }
+    const target = textAt(theirs, 'target_id');
+    if (target !== undefined) return ledger.same(target, textAt(ours, 'target_id') ?? '');
+    return namesOf(theirs) === '' ? samePlace : namesOf(theirs) === namesOf(ours);
+  }
+
+  #named(): Row | undefined {
+    const { args, ledger } = this.#place;
+    if (!isObject(args)) return undefined;
+    return ledger.at(args) ?? ledger.named(args['category'], args['key'])[0];
+  }
+
+  #rowOf(ours: Json): Row | undefined {
+    const { ledger } = this.#place;
+    const row = ledger.rows.get(textAt(ours, 'id') ?? '');
+    if (row !== undefined || !isObject(ours) || textAt(ours, 'id') !== undefined) return row;
+    // Lines of a briefing have no ids.
+    return ledger.named(ours['category'], ours['key'])[0];
+  }
+
+  #rowOfTheirs(theirs: Json): Row | undefined {
+    return this.#place.ledger.rows.get(this.#place.ledger.oursOf(textAt(theirs, 'id') ?? '') ?? '');
+  }
+
+  #add(kind: Kind, at: string, theirs: Json | undefined, ours: Json | undefined, around: Around): void {
+    const { ledger, session, step, tool, args, nowMs } = this.#place;
+    const { row } = around;
+    const field = at.slice(at.lastIndexOf('/') + 1);
+    const counted = COUNTS.exec(at);
+    const foretold =
+      counted !== null
+        ? ours === this.#counted(at)
+        : row !== undefined && kind === 'changed' && ledger.foretells(row, field, around.ours, nowMs);
+    this.findings.push({
+      session,
+      step,
+      tool,
+      args,
+      kind,
+      at,
+      theirs,
+      ours,
+      around: { theirs: around.theirs, ours: around.ours },
+      answers: this.#answers,
+      row,
+      foretold,
+      cause: this.#cause(kind, field, theirs, ours, row),
+    });
+  }
+
+  /** What our counts must be, by what was stored. */
+  #counted(at: string): number {
+    const { ledger } = this.#place;
+    const rows = [...ledger.rows.values()];
+    const [, part = '', ...name] = at.split('/');
+    if (part === 'total_journal_events') return ledger.events;
+    if (part === 'total_state_entries') return ledger.stateEntries(this.#place.nowMs);
+    if (part === 'total_entities') return rows.length;
+    const field = part.slice('by_'.length);
+    return rows.filter((row) => ledger.valueOf(row, field) === name.join('/')).length;
+  }
+
+  /** The earlier difference that made a row, an entry or a value one-sided. */
+  #cause(kind: Kind, field: string, theirs: Json | undefined, ours: Json | undefined, row: Row | undefined) {
+    const { ledger, args } = this.#place;
+    const name = (value: Json | undefined): string =>
+      typeof value === 'string' ? value : (textAt(value, 'id') ?? textAt(value, 'target_id') ?? '');
+    if (kind === 'lacking') return ledger.onlyTheirs.get(name(theirs));
+    if (kind === 'extra') return row?.only ?? ledger.onlyOurs.get(name(ours));
+    if (row?.only !== undefined) return row.only;
+    const key = isObject(args) ? textAt(args, 'key') : undefined;
+    return row?.differs.get(field) ?? ledger.onlyTheirs.get(key ?? '') ?? ledger.onlyOurs.get(key ?? '');
+  }
+}
+
+/** The default of a field, in any of its names. */
+export function defaultOf(field: string): Json | undefined {
+  if (field === 'links') return [];
+  return DEFAULTS[field === 'entity_type' ? 'type' : field];
+}
+
+function inList(around: Around, theirs: Json, ours: Json, row: Row | undefined): Around {
+  if (!isObject(theirs) && !isObject(ours)) return around;
+  // A link belongs to the memory around it.
+  const isLink = textAt(theirs, 'target_id') !== undefined || textAt(ours, 'target_id') !== undefined;
+  return {
+    theirs: isObject(theirs) ? theirs : {},
+    ours: isObject(ours) ? ours : {},
+    row: isLink ? around.row : row,
+  };
+}
+
+function factsOf(outcome: Outcome): JsonObject {
+  if (outcome.kind === 'value') return outcome.value;
+  return outcome.kind === 'failure' ? { error: outcome.message, ...outcome.facts } : {};
+}
+
+function isSameJson(theirs: string, ours: string): boolean {
+  return JSON.stringify(JSON.parse(theirs)) === JSON.stringify(JSON.parse(ours));
+}
+
+function messageOf(outcome: Outcome): string {
+  return outcome.kind === 'failure' ? outcome.message : '';
+}
+
+function namesOf(value: JsonObject): string {
+  const { category, key } = value;
+  if (category === undefined && key === undefined) return '';
+  // A briefing of ours has no line breaks in names.
+  return JSON.stringify([category, key]).replace(/\\[nr]/g, ' ');
+}
+
+function lengthOf(value: JsonObject): number | undefined {
+  const lists = Object.values(value).filter((one) => Array.isArray(one));
+  return lists.length === 1 ? lists[0]?.length : undefined;
+}
+
+function objectAt(value: JsonObject, name: string): JsonObject {
+  const found = value[name];
+  return isObject(found) ? found : {};
+}

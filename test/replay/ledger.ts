@@ -1,0 +1,271 @@
+// What is known about both stores while a session runs: which of their ids is which of ours, and what our own answers say
+// that our store holds. It tells a difference that follows from an earlier one from a new one.
+import { layerOf, strengthNow } from '../../src/memory/retention.ts';
+import type { Outcome } from './answers.ts';
+import { isObject, textAt, type Json, type JsonObject } from './recording.ts';
+
+/** What a memory has when nobody says otherwise. */
+export const DEFAULTS: JsonObject = {
+  status: 'active',
+  type: 'insight',
+  tags: [],
+  topic_path: '',
+  archive_reason: '',
+  verified: false,
+  always_on: false,
+  certainty: 0.5,
+  workspace_hash: '',
+  agent_id: '',
+  visibility: 'workspace',
+};
+
+/** A memory of our store, as our answers and the arguments say. */
+export interface Row {
+  readonly id: string;
+  /** Columns as an item shows them. */
+  fields: JsonObject;
+  importance: number | undefined;
+  uses: number | undefined;
+  archived: boolean;
+  /** Set when the original has no such row: the difference that made it. */
+  only: string | undefined;
+  /** Fields that an update left out: the original gives them their defaults, we keep them. */
+  readonly omitted: Set<string>;
+  /** Fields that were set on one side only, each with the difference that did it. */
+  readonly differs: Map<string, string>;
+}
+
+const ID = /\b(?:mem|jrn|cor|syn|bch|ingest|cli)-[0-9a-f]{12}\b/g;
+const MADE_KEY = /\b[a-z_]+-[0-9a-f]{12}\b/g;
+
+/** See the head of this file. */
+export class Ledger {
+  /** Their id to all of ours that stood in its place in an answer, the current one last. */
+  readonly #pairs = new Map<string, string[]>();
+  readonly #theirs = new Map<string, string>();
+  readonly rows = new Map<string, Row>();
+  /** What only the original has, by its id (rows, journal entries) or name (state): the difference that did it. */
+  readonly onlyTheirs = new Map<string, string>();
+  /** The same for journal entries and state keys of ours. */
+  readonly onlyOurs = new Map<string, string>();
+  events = 0;
+  /** By key, when each state entry of ours expires. */
+  readonly #state = new Map<string, Json>();
+
+  /** Whether an id of theirs and one of ours may stand for the same thing; two that nobody has seen do from now on. */
+  same(theirs: string, ours: string): boolean {
+    const known = this.#pairs.get(theirs);
+    if (known !== undefined) return known.includes(ours);
+    if (this.#theirs.has(ours)) return false;
+    this.pair(theirs, ours);
+    return true;
+  }
+
+  /** From now on their id is this one of ours. */
+  pair(theirs: string, ours: string): void {
+    const known = (this.#pairs.get(theirs) ?? []).filter((id) => id !== ours);
+    this.#pairs.set(theirs, [...known, ours]);
+    this.#theirs.set(ours, theirs);
+  }
+
+  /** Another id of ours that stood where theirs stood, without being the same thing. */
+  alias(theirs: string, ours: string): void {
+    this.#pairs.set(theirs, [ours, ...(this.#pairs.get(theirs) ?? [])]);
+  }
+
+  /** Ours for one of theirs. */
+  oursOf(theirs: string): string | undefined {
+    return this.#pairs.get(theirs)?.at(-1);
+  }
+
+  /** Theirs for one of ours. */
+  theirsOf(ours: string): string | undefined {
+    return this.#theirs.get(ours);
+  }
+
+  /** Whether two texts are equal, ids and what is made of ids aside. */
+  sameText(theirs: string, ours: string): boolean {
+    if (theirs === ours) return true;
+    for (const pattern of [ID, MADE_KEY]) {
+      const [one, other] = [theirs.match(pattern) ?? [], ours.match(pattern) ?? []];
+      if (one.length === 0 || one.length !== other.length) continue;
+      if (theirs.replaceAll(pattern, '') !== ours.replaceAll(pattern, '')) continue;
+      if (one.every((id, i) => this.same(id, other[i] ?? ''))) return true;
+    }
+    return false;
+  }
+
+  /** Rows of ours with this category and key, of all workspaces. */
+  named(category: Json | undefined, key: Json | undefined): Row[] {
+    return [...this.rows.values()].filter(({ fields }) => fields['category'] === category && fields['key'] === key);
+  }
+
+  /** The row that a call names by category, key and perhaps workspace, as `remember` looks for it. */
+  at(args: JsonObject): Row | undefined {
+    const workspace = args['workspace_hash'] ?? '';
+    return this.named(args['category'], args['key']).find(({ fields }) => fields['workspace_hash'] === workspace);
+  }
+
+  /** Whether a field of an item of ours is what our store must answer, by what it was told. */
+  foretells(row: Row, field: string, item: JsonObject, nowMs: number): boolean {
+    const value = item[field];
+    if (field === 'retrieval_count') return value === row.uses;
+    if (field === 'layer') return row.uses !== undefined && value === layerOf('buffer', row.uses);
+    if (field === 'decay_score') {
+      if (row.importance === undefined || row.uses === undefined || typeof value !== 'number') return false;
+      const lasting = row.fields['always_on'] === true || row.fields['verified'] === true;
+      const usage = { count: row.uses, lastAtMs: Number(item['last_accessed_unix_ms'] ?? nowMs) };
+      return Math.abs(value - strengthNow({ importance: row.importance, lasting, usage }, nowMs)) < 1e-3;
+    }
+    return JSON.stringify(value) === JSON.stringify(row.fields[field === 'entity_type' ? 'type' : field]);
+  }
+
+  /** A field of a row as counts see it. */
+  valueOf(row: Row, field: string): Json | undefined {
+    return field === 'layer' ? layerOf('buffer', row.uses ?? 0) : row.fields[field];
+  }
+
+  /** How many state entries of ours have not expired. */
+  stateEntries(nowMs: number): number {
+    return [...this.#state.values()].filter((at) => at === null || Number(at) >= nowMs).length;
+  }
+
+  /** After a kill, uses that were noted and not yet stored are lost: what is seen next counts. */
+  forgetUses(): void {
+    for (const row of this.rows.values()) row.uses = undefined;
+  }
+
+  /** Takes in what a step did. `cause` is the difference that explained it, when there was one. */
+  note(tool: string, args: JsonObject, theirs: Outcome, ours: Outcome, cause: string): void {
+    const theirValue = theirs.kind === 'value' ? theirs.value : undefined;
+    const ourValue = ours.kind === 'value' ? ours.value : undefined;
+    if (tool === 'mimir_remember') this.#remember(args, theirValue, ourValue, cause);
+    if (tool === 'mimir_forget' && ourValue?.['found'] === true) this.#archive(args);
+    if (tool === 'mimir_recall' && ourValue !== undefined) this.#recall(ourValue);
+    if (tool === 'mimir_journal') this.#single(textAt(theirValue, 'id'), textAt(ourValue, 'id'), cause);
+    if (tool === 'mimir_journal' && ourValue !== undefined) this.events += 1;
+    if (tool === 'mimir_state_set' && ourValue !== undefined)
+      this.#state.set(String(ourValue['key']), ourValue['expires_at_unix_ms'] ?? null);
+    if (tool === 'mimir_state_delete' && ourValue?.['found'] === true) this.#state.delete(String(ourValue['key']));
+    if (tool === 'mimir_state_set') this.#single(textAt(theirValue, 'key'), textAt(ourValue, 'key'), cause);
+  }
+
+  #remember(args: JsonObject, theirs: JsonObject | undefined, ours: JsonObject | undefined, cause: string): void {
+    const theirId = textAt(theirs, 'id');
+    const ourId = textAt(ours, 'id');
+    const action = textAt(theirs, 'action') ?? '';
+    const merged = action.startsWith('deduped');
+    const before = this.at(args);
+    if (ourId === undefined) {
+      if (theirId === undefined || merged) return;
+      if (action === 'created') this.onlyTheirs.set(theirId, cause);
+      else for (const field of Object.keys(DEFAULTS)) before?.differs.set(field, cause);
+      return;
+    }
+    const row = this.#stored(ourId, args, before);
+    if (theirId === undefined) {
+      if (before === undefined) row.only = cause;
+      else for (const field of Object.keys(args)) row.differs.set(field, cause);
+      return;
+    }
+    if (merged) {
+      if (before === undefined) row.only = cause;
+      this.alias(theirId, ourId);
+      return;
+    }
+    const former = this.rows.get(this.oursOf(theirId) ?? '');
+    // What had its place before is ours alone now; without a cause of its own it follows from what made this row.
+    if (former !== undefined && former !== row) former.only = cause === '' ? (row.only ?? '') : cause;
+    row.only = undefined;
+    this.pair(theirId, ourId);
+    if (action === 'created') row.omitted.clear();
+    for (const field of [...Object.keys(DEFAULTS), 'links', 'importance', 'body_json']) {
+      if (args[field] === undefined && action === 'updated') row.omitted.add(field);
+      if (args[field] !== undefined) row.omitted.delete(field);
+      row.differs.delete(field);
+    }
+  }
+
+  #stored(id: string, args: JsonObject, before: Row | undefined): Row {
+    const given = Object.fromEntries(
+      Object.entries(args)
+        .filter(([name, value]) => value !== null && (name in DEFAULTS || IDENTITY.has(name)))
+        .map(([name, value]) => [name, asRead(value, DEFAULTS[name])]),
+    );
+    if (before === undefined) {
+      const row: Row = {
+        id,
+        fields: { ...DEFAULTS, ...given },
+        importance: Number(args['importance'] ?? 0.5),
+        uses: 0,
+        archived: false,
+        only: undefined,
+        omitted: new Set(),
+        differs: new Map(),
+      };
+      this.rows.set(id, row);
+      return row;
+    }
+    before.fields = { ...before.fields, ...given, archive_reason: '' };
+    const { importance } = args;
+    if (importance !== undefined && importance !== null) before.importance = Number(importance);
+    if (before.uses !== undefined) before.uses += 1;
+    before.archived = false;
+    return before;
+  }
+
+  #archive(args: JsonObject): void {
+    const rows = this.named(args['category'], args['key']);
+    const row = this.at(args) ?? rows[0];
+    if (row !== undefined) row.archived = true;
+  }
+
+  #recall(ours: JsonObject): void {
+    for (const item of listOf(ours['items'])) {
+      const row = this.seen(item);
+      if (item['archived'] !== true && row.uses !== undefined) row.uses += 1;
+    }
+  }
+
+  /** The row of an item; one that nobody has told of is taken over as it is shown. */
+  seen(item: JsonObject): Row {
+    const id = textAt(item, 'id') ?? '';
+    let row = this.rows.get(id);
+    if (row === undefined) {
+      row = {
+        id,
+        fields: { ...item, type: item['type'] ?? item['entity_type'] ?? '' },
+        importance: undefined,
+        uses: undefined,
+        archived: item['archived'] === true,
+        only: undefined,
+        omitted: new Set(),
+        differs: new Map(),
+      };
+      this.rows.set(id, row);
+    }
+    row.uses ??= Number(item['retrieval_count'] ?? 0);
+    return row;
+  }
+
+  #single(theirs: string | undefined, ours: string | undefined, cause: string): void {
+    if (theirs !== undefined && ours !== undefined) {
+      this.onlyTheirs.delete(theirs);
+      this.onlyOurs.delete(ours);
+    } else if (theirs !== undefined) this.onlyTheirs.set(theirs, cause);
+    else if (ours !== undefined) this.onlyOurs.set(ours, cause);
+  }
+}
+
+/** A value as we read it where such a one is due: numbers and booleans may come as text. */
+function asRead(value: Json, like: Json | undefined): Json {
+  if (typeof value !== 'string' || typeof like === 'string' || like === undefined) return value;
+  return typeof like === 'boolean' ? value === 'true' : Number(value);
+}
+
+const IDENTITY: ReadonlySet<string> = new Set(['category', 'key', 'body_json']);
+
+/** The objects of a list. */
+export function listOf(value: Json | undefined): readonly JsonObject[] {
+  return Array.isArray(value) ? (value as readonly Json[]).filter((one) => isObject(one)) : [];
+}

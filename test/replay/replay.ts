@@ -1,0 +1,237 @@
+// Replays recorded sessions against our server and judges every difference by the table.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { brokenForm, ourOutcome, theirOutcome, type Outcome } from './answers.ts';
+import { compareOutcomes, type Finding } from './compare.ts';
+import type { Difference } from './difference.ts';
+import { Ledger } from './ledger.ts';
+import { atPointer, isObject, textAt, withPointer, type Json, type Recording, type Step } from './recording.ts';
+import { openStage, type Reply, type Stage } from './stage.ts';
+
+/** A finding and the line of the table that explains it; without one it is a difference that nobody decided. */
+export interface Judged {
+  readonly finding: Finding;
+  readonly line: string | undefined;
+}
+
+/** What one session came to. */
+export interface SessionReport {
+  readonly name: string;
+  readonly compared: number;
+  readonly judged: readonly Judged[];
+  /** Set when a tool or command of the session is not there yet: the rest would compare two different stores. */
+  readonly leftOut: { readonly steps: number; readonly missing: string } | undefined;
+}
+
+/** What all sessions came to. */
+export interface Report {
+  readonly sessions: readonly SessionReport[];
+  readonly unexplained: readonly Finding[];
+  /** Names of lines of the table that no session needed, though their tools are there. */
+  readonly unneeded: readonly string[];
+  /** How often each line was needed. */
+  readonly needed: ReadonlyMap<string, number>;
+}
+
+/** Sessions that run at once. They mostly wait. */
+const AT_ONCE = 4;
+/** The pause between calls, as the recording had it: rows of one millisecond have no order in the original. */
+const PAUSE_MS = 3;
+
+/** Replays all sessions, some at once, each against a server of its own. */
+export async function replay(recordings: readonly Recording[], table: readonly Difference[]): Promise<Report> {
+  const cache = mkdtempSync(join(tmpdir(), 'mimir-replay-cache-'));
+  const reports: SessionReport[] = [];
+  const queue = [...recordings];
+  const work = async (): Promise<void> => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      reports.push(await replaySession(next, table, cache));
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  rmSync(cache, { recursive: true, force: true });
+  return summary(
+    reports.toSorted((one, other) => (one.name < other.name ? -1 : 1)),
+    table,
+  );
+}
+
+function summary(sessions: readonly SessionReport[], table: readonly Difference[]): Report {
+  const judged = sessions.flatMap((session) => session.judged);
+  const needed = new Map<string, number>();
+  for (const { line } of judged) if (line !== undefined) needed.set(line, (needed.get(line) ?? 0) + 1);
+  const missing = new Set(sessions.flatMap(({ leftOut }) => (leftOut === undefined ? [] : [leftOut.missing])));
+  const waits = ({ tools }: Difference): boolean => tools !== undefined && tools.every((tool) => missing.has(tool));
+  return {
+    sessions,
+    unexplained: judged.filter(({ line }) => line === undefined).map(({ finding }) => finding),
+    unneeded: table
+      .filter((line) => line.shownBy === undefined && !needed.has(line.name) && !waits(line))
+      .map(({ name }) => name),
+    needed,
+  };
+}
+
+/** Name of the cause of what follows from a difference that nobody decided: it is reported once, where it began. */
+const UNDECIDED = 'undecided';
+
+async function replaySession(
+  recording: Recording,
+  table: readonly Difference[],
+  cache: string,
+): Promise<SessionReport> {
+  const stage = await openStage(recording, cache);
+  const session = new Session(recording, stage, table);
+  try {
+    return await session.run();
+  } finally {
+    await stage.close();
+  }
+}
+
+class Session {
+  readonly #recording: Recording;
+  readonly #stage: Stage;
+  readonly #table: readonly Difference[];
+  readonly #ledger = new Ledger();
+  readonly #judged: Judged[] = [];
+  /** Our own result of each step, for later steps that take something from it. */
+  readonly #results = new Map<number, Json>();
+  #compared = 0;
+
+  constructor(recording: Recording, stage: Stage, table: readonly Difference[]) {
+    this.#recording = recording;
+    this.#stage = stage;
+    this.#table = table;
+  }
+
+  async run(): Promise<SessionReport> {
+    const { name, steps } = this.#recording;
+    for (const [i, step] of steps.entries()) {
+      const missing = await this.#step(step);
+      if (missing !== undefined) return this.#report(name, { steps: steps.length - i, missing });
+      await sleep(PAUSE_MS);
+    }
+    return this.#report(name, undefined);
+  }
+
+  #report(name: string, leftOut: SessionReport['leftOut']): SessionReport {
+    return { name, compared: this.#compared, judged: this.#judged, leftOut };
+  }
+
+  /** Does one step; answers the name of what it needs and is not there. */
+  async #step(step: Step): Promise<string | undefined> {
+    switch (step.method) {
+      case '$wait':
+        await sleep(step.ms ?? 0);
+        return undefined;
+      case '$write':
+        this.#stage.write(step.path ?? '', step.text ?? '');
+        return undefined;
+      case '$restart':
+        if (step.how === 'SIGKILL') this.#ledger.forgetUses();
+        await this.#stage.restart(step.how, step.argv);
+        return undefined;
+      case '$age':
+        await this.#stage.age(step.category ?? null, step.key ?? null, step.ms ?? 0);
+        return undefined;
+      case '$files':
+        this.#besides(step, { files: step.files ?? {} }, { files: this.#stage.files(step.path ?? '') ?? {} });
+        return undefined;
+      case '$cli':
+        return await this.#command(step);
+      default:
+        return await this.#request(step);
+    }
+  }
+
+  async #request(step: Step): Promise<string | undefined> {
+    const isCall = step.method === undefined;
+    let args = step.arguments;
+    for (const [pointer, [from, to]] of Object.entries(step.refs ?? {})) {
+      const value = atPointer(this.#results.get(from), to);
+      if (value === undefined) throw new Error(`${this.#recording.name}: step ${step.n} needs what step ${from} has not`);
+      args = withPointer(args ?? {}, pointer, value);
+    }
+    const params = isCall ? { name: step.name ?? '', ...(args !== undefined && { arguments: args }) } : step.params;
+    const reply = await this.#stage.ask(isCall ? 'tools/call' : (step.method ?? ''), params);
+    const theirs = theirOutcome(step);
+    const ours = ourOutcome(reply);
+    const tool = isCall || step.method === 'tools/call' ? (textAt(params, 'name') ?? 'tools/call') : (step.method ?? '');
+    if (isUnknown(ours, tool) && !isUnknown(theirs, tool)) return tool;
+    if ('result' in reply) this.#results.set(step.n, reply.result);
+    const given = isCall ? args : isObject(params) ? params['arguments'] : undefined;
+    const cause = this.#judge(step, tool, given, theirs, ours, reply);
+    this.#ledger.note(tool, isObject(given) ? given : {}, theirs, ours, cause);
+    return undefined;
+  }
+
+  async #command(step: Step): Promise<string | undefined> {
+    const argv = step.argv ?? [];
+    const name = `mimir ${argv[0] ?? ''}`;
+    const { exit, stdout, stderr } = await this.#stage.command(argv);
+    if (exit !== 0 && stderr.includes('not there yet')) return name;
+    this.#besides(
+      { ...step, name },
+      { exit: step.exit ?? 0, stdout: printed(step.stdout ?? '') },
+      { exit, stdout: printed(stdout) },
+    );
+    return undefined;
+  }
+
+  /** Compares what was seen beside the server. */
+  #besides(step: Step, theirs: Record<string, Json>, ours: Record<string, Json>): void {
+    const tool = step.name ?? step.method ?? '';
+    this.#judge(step, tool, undefined, { kind: 'value', value: theirs }, { kind: 'value', value: ours });
+  }
+
+  /** Compares and explains; answers the cause of what follows from it. */
+  #judge(step: Step, tool: string, args: Json | undefined, theirs: Outcome, ours: Outcome, reply?: Reply): string {
+    this.#compared += 1;
+    const place = {
+      session: this.#recording.name,
+      step: step.n,
+      tool,
+      args,
+      ledger: this.#ledger,
+      nowMs: Date.now(),
+    };
+    const findings = compareOutcomes(place, theirs, ours);
+    const broken = reply === undefined ? undefined : brokenForm(reply);
+    if (broken !== undefined) findings.push(...compareOutcomes(place, theirs, { kind: 'broken', why: broken }));
+    let cause = '';
+    for (const finding of findings) {
+      const line = this.#lineFor(finding);
+      if (line === UNDECIDED) continue;
+      this.#judged.push({ finding, line });
+      if (cause === '' || line === undefined) cause = line ?? UNDECIDED;
+    }
+    return cause;
+  }
+
+  #lineFor(finding: Finding): string | undefined {
+    if (finding.kind === 'broken') return undefined;
+    const { cause } = finding;
+    if (cause !== undefined && cause !== '') return cause;
+    const fits = ({ tools, explains }: Difference): boolean =>
+      (tools === undefined || tools.includes(finding.tool)) && explains?.(finding) === true;
+    return this.#table.find(fits)?.name;
+  }
+}
+
+function isUnknown(outcome: Outcome, tool: string): boolean {
+  return outcome.kind === 'failure' && outcome.message.startsWith(`Unknown tool: ${tool}`);
+}
+
+/** What a command printed: JSON as such, so that its layout does not matter. */
+function printed(text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    // Most commands print sentences.
+    return text;
+  }
+}
