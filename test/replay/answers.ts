@@ -1,5 +1,5 @@
 // What a step came to, in one form for both programs: the original fails in two styles and we in one.
-import { isObject, textAt, type Json, type JsonObject, type Step } from './recording.ts';
+import { asText, isObject, textAt, type Json, type JsonObject, type Step } from './recording.ts';
 import type { Reply } from './stage.ts';
 
 /** What a step came to. */
@@ -39,7 +39,7 @@ export function ourOutcome(reply: Reply): Outcome {
 
 function rpcFailure(error: Json): Outcome {
   const facts = isObject(error) ? error : {};
-  return { kind: 'failure', message: textAt(facts, 'message') ?? '', code: String(facts['code']), facts };
+  return { kind: 'failure', message: textAt(facts, 'message') ?? '', code: asText(facts['code']), facts };
 }
 
 /** What is wrong with the form of our own answer, whatever the original said; nothing when all is well. */
@@ -51,7 +51,8 @@ export function brokenForm(reply: Reply): string | undefined {
   if (text === undefined) return 'there is no text';
   if (!isObject(value)) return 'there is no structuredContent';
   if (isError === true) {
-    if (['error', 'code', 'kind'].some((name) => (textAt(value, name) ?? '') === '')) return 'an error without its facts';
+    if (['error', 'code', 'kind'].some((name) => (textAt(value, name) ?? '') === ''))
+      return 'an error without its facts';
     return text.startsWith(textAt(value, 'error') ?? '') ? undefined : 'the text of the error is another one';
   }
   const said = JSON.parse(text) as Json;
@@ -63,8 +64,7 @@ export function brokenForm(reply: Reply): string | undefined {
 
 /** The error codes that fit a message of the original. */
 export function codesFor(message: string): readonly string[] {
-  if (/^Unknown tool/.test(message)) return ['-32602'];
-  if (/^(Missing params|Missing tool name)/.test(message)) return ['-32602'];
+  if (/^(Unknown tool|Missing params|Missing tool name)/.test(message)) return ['-32602'];
   if (/^Invalid |is not valid JSON|^Missing 'id'|exceeds 64KB|requires at least one token/.test(message))
     return ['invalid_argument'];
   if (/not found/.test(message)) return ['not_found'];

@@ -2,13 +2,15 @@
 // rule; everything else becomes a finding, and `differences.ts` has to know it.
 import { codesFor, type Outcome } from './answers.ts';
 import { briefingOf } from './briefing.ts';
-import { DEFAULTS, type Ledger, type Row } from './ledger.ts';
-import { isObject, textAt, type Json, type JsonObject } from './recording.ts';
+import { DEFAULTS, listOf, type Ledger, type Row } from './ledger.ts';
+import { asText, isObject, textAt, type Json, type JsonObject } from './recording.ts';
 
 /** How an answer of ours differs from the original's. */
 export type Kind =
   /** Another value. */
   | 'changed'
+  /** A value of another type. */
+  | 'type'
   /** A member that they have and we have not. */
   | 'missing'
   /** A member of a list that they have and we have not, or the other way round. */
@@ -119,9 +121,9 @@ class Comparison {
   #value(theirs: JsonObject, ours: JsonObject): void {
     const around: Around = { ...this.#answers, row: this.#rowOf(ours) ?? this.#named() };
     if (textAt(ours, 'markdown') !== undefined) {
-      if (ours['total_chars'] !== Buffer.byteLength(String(ours['markdown'])))
+      if (ours['total_chars'] !== Buffer.byteLength(asText(ours['markdown'])))
         this.#add('broken', '/total_chars', ours['total_chars'], null, around);
-      this.#answers = { theirs: briefingOf(String(theirs['markdown'])), ours: briefingOf(String(ours['markdown'])) };
+      this.#answers = { theirs: briefingOf(asText(theirs['markdown'])), ours: briefingOf(asText(ours['markdown'])) };
       this.#object('', this.#answers.theirs, this.#answers.ours, { ...this.#answers, row: undefined });
       return;
     }
@@ -156,6 +158,7 @@ class Comparison {
       if (JSON.stringify(theirs) !== JSON.stringify(ours)) this.#add('changed', at, theirs, ours, around);
     } else if (Array.isArray(theirs) && Array.isArray(ours)) this.#list(at, theirs as Json[], ours as Json[], around);
     else if (isObject(theirs) && isObject(ours)) this.#object(at, theirs, ours, around);
+    else if (typeOf(theirs) !== typeOf(ours)) this.#add('type', at, theirs, ours, around);
     else if (!this.#alike(name, theirs, ours)) this.#add('changed', at, theirs, ours, around);
   }
 
@@ -236,9 +239,11 @@ class Comparison {
     const field = at.slice(at.lastIndexOf('/') + 1);
     const counted = COUNTS.exec(at);
     const foretold =
-      counted !== null
-        ? ours === this.#counted(at)
-        : row !== undefined && kind === 'changed' && ledger.foretells(row, field, around.ours, nowMs);
+      kind === 'order'
+        ? ledger.areNewestFirst(listOf(ours))
+        : counted !== null
+          ? ours === this.#counted(at)
+          : row !== undefined && kind === 'changed' && ledger.foretells(row, field, around.ours, nowMs);
     this.findings.push({
       session,
       step,
@@ -305,6 +310,11 @@ function factsOf(outcome: Outcome): JsonObject {
 
 function isSameJson(theirs: string, ours: string): boolean {
   return JSON.stringify(JSON.parse(theirs)) === JSON.stringify(JSON.parse(ours));
+}
+
+function typeOf(value: Json): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'list' : typeof value;
 }
 
 function messageOf(outcome: Outcome): string {

@@ -2,7 +2,7 @@
 // that our store holds. It tells a difference that follows from an earlier one from a new one.
 import { layerOf, strengthNow } from '../../src/memory/retention.ts';
 import type { Outcome } from './answers.ts';
-import { isObject, textAt, type Json, type JsonObject } from './recording.ts';
+import { asText, isObject, textAt, type Json, type JsonObject } from './recording.ts';
 
 /** What a memory has when nobody says otherwise. */
 export const DEFAULTS: JsonObject = {
@@ -26,6 +26,8 @@ export interface Row {
   fields: JsonObject;
   importance: number | undefined;
   uses: number | undefined;
+  /** Counts changes of the store; undefined when a tool that is not known here may have changed it. */
+  changed: number | undefined;
   archived: boolean;
   /** Set when the original has no such row: the difference that made it. */
   only: string | undefined;
@@ -49,6 +51,7 @@ export class Ledger {
   /** The same for journal entries and state keys of ours. */
   readonly onlyOurs = new Map<string, string>();
   events = 0;
+  #changes = 0;
   /** By key, when each state entry of ours expires. */
   readonly #state = new Map<string, Json>();
 
@@ -139,15 +142,36 @@ export class Ledger {
   note(tool: string, args: JsonObject, theirs: Outcome, ours: Outcome, cause: string): void {
     const theirValue = theirs.kind === 'value' ? theirs.value : undefined;
     const ourValue = ours.kind === 'value' ? ours.value : undefined;
+    this.#changes += 1;
+    if (ourValue !== undefined && !KNOWN.has(tool)) this.#changedBySomeTool(args);
     if (tool === 'mimir_remember') this.#remember(args, theirValue, ourValue, cause);
     if (tool === 'mimir_forget' && ourValue?.['found'] === true) this.#archive(args);
     if (tool === 'mimir_recall' && ourValue !== undefined) this.#recall(ourValue);
     if (tool === 'mimir_journal') this.#single(textAt(theirValue, 'id'), textAt(ourValue, 'id'), cause);
     if (tool === 'mimir_journal' && ourValue !== undefined) this.events += 1;
     if (tool === 'mimir_state_set' && ourValue !== undefined)
-      this.#state.set(String(ourValue['key']), ourValue['expires_at_unix_ms'] ?? null);
-    if (tool === 'mimir_state_delete' && ourValue?.['found'] === true) this.#state.delete(String(ourValue['key']));
+      this.#state.set(asText(ourValue['key']), ourValue['expires_at_unix_ms'] ?? null);
+    if (tool === 'mimir_state_delete' && ourValue?.['found'] === true) this.#state.delete(asText(ourValue['key']));
     if (tool === 'mimir_state_set') this.#single(textAt(theirValue, 'key'), textAt(ourValue, 'key'), cause);
+  }
+
+  /** A tool whose doings are not followed here: what it names may have changed, or when it names nothing, anything. */
+  #changedBySomeTool(args: JsonObject): void {
+    const named = [
+      ...this.named(args['category'], args['key']),
+      ...this.named(args['from_category'], args['from_key']),
+      ...this.named(args['to_category'], args['to_key']),
+    ];
+    for (const row of named.length > 0 ? named : this.rows.values()) row.changed = undefined;
+  }
+
+  /** Whether items stand in the order of their last change, newest first, as far as that is known. */
+  areNewestFirst(items: readonly JsonObject[]): boolean {
+    const changes = items
+      .map((item) => this.rows.get(textAt(item, 'id') ?? '') ?? this.named(item['category'], item['key'])[0])
+      .map((row) => row?.changed)
+      .filter((change) => change !== undefined);
+    return changes.every((change, i) => i === 0 || change <= (changes[i - 1] ?? 0));
   }
 
   #remember(args: JsonObject, theirs: JsonObject | undefined, ours: JsonObject | undefined, cause: string): void {
@@ -198,6 +222,7 @@ export class Ledger {
         fields: { ...DEFAULTS, ...given },
         importance: Number(args['importance'] ?? 0.5),
         uses: 0,
+        changed: this.#changes,
         archived: false,
         only: undefined,
         omitted: new Set(),
@@ -206,9 +231,12 @@ export class Ledger {
       this.rows.set(id, row);
       return row;
     }
+    const said = JSON.stringify([before.fields, before.importance, before.archived]);
     before.fields = { ...before.fields, ...given, archive_reason: '' };
     const { importance } = args;
     if (importance !== undefined && importance !== null) before.importance = Number(importance);
+    // What changes nothing is no change.
+    if (JSON.stringify([before.fields, before.importance, false]) !== said) before.changed = this.#changes;
     if (before.uses !== undefined) before.uses += 1;
     before.archived = false;
     return before;
@@ -217,7 +245,9 @@ export class Ledger {
   #archive(args: JsonObject): void {
     const rows = this.named(args['category'], args['key']);
     const row = this.at(args) ?? rows[0];
-    if (row !== undefined) row.archived = true;
+    if (row === undefined) return;
+    row.archived = true;
+    row.changed = this.#changes;
   }
 
   #recall(ours: JsonObject): void {
@@ -237,6 +267,7 @@ export class Ledger {
         fields: { ...item, type: item['type'] ?? item['entity_type'] ?? '' },
         importance: undefined,
         uses: undefined,
+        changed: undefined,
         archived: item['archived'] === true,
         only: undefined,
         omitted: new Set(),
@@ -262,6 +293,16 @@ function asRead(value: Json, like: Json | undefined): Json {
   if (typeof value !== 'string' || typeof like === 'string' || like === undefined) return value;
   return typeof like === 'boolean' ? value === 'true' : Number(value);
 }
+
+/** Tools whose doings are followed here, or that change no memory. */
+const KNOWN: ReadonlySet<string> = new Set(
+  (
+    'remember recall get_entity forget link unlink journal timeline state_set state_get state_delete state_list health ' +
+    'stats context traverse conflicts workspace_list recall_when ask'
+  )
+    .split(' ')
+    .map((name) => `mimir_${name}`),
+);
 
 const IDENTITY: ReadonlySet<string> = new Set(['category', 'key', 'body_json']);
 

@@ -62,6 +62,9 @@ export interface Recording {
   readonly steps: readonly Step[];
 }
 
+/** Where the recordings lie beside the project; they may not be shipped with it. */
+export const GOLDEN = join(import.meta.dirname, '../../../shared/golden');
+
 /** The sessions of a golden folder, longest first so that none is left over at the end; `only` keeps names that contain it. */
 export function readRecordings(folder: string, only = ''): Recording[] {
   const names = ['tools', 'flows']
@@ -103,6 +106,11 @@ export function isObject(value: Json | undefined): value is JsonObject {
 export function textAt(value: Json | undefined, name: string): string | undefined {
   const found = isObject(value) ? value[name] : undefined;
   return typeof found === 'string' ? found : undefined;
+}
+
+/** A text as it is; of anything else its JSON, and of nothing an empty text. */
+export function asText(value: Json | undefined): string {
+  return typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value);
 }
 
 /** A value with every text in it changed; names of members as well. */

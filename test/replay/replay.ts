@@ -1,8 +1,5 @@
 // Replays recorded sessions against our server and judges every difference by the table.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 
 import { brokenForm, ourOutcome, theirOutcome, type Outcome } from './answers.ts';
 import { compareOutcomes, type Finding } from './compare.ts';
@@ -29,7 +26,7 @@ export interface SessionReport {
 /** What all sessions came to. */
 export interface Report {
   readonly sessions: readonly SessionReport[];
-  readonly unexplained: readonly Finding[];
+  readonly undecided: readonly Finding[];
   /** Names of lines of the table that no session needed, though their tools are there. */
   readonly unneeded: readonly string[];
   /** How often each line was needed. */
@@ -43,16 +40,14 @@ const PAUSE_MS = 3;
 
 /** Replays all sessions, some at once, each against a server of its own. */
 export async function replay(recordings: readonly Recording[], table: readonly Difference[]): Promise<Report> {
-  const cache = mkdtempSync(join(tmpdir(), 'mimir-replay-cache-'));
   const reports: SessionReport[] = [];
   const queue = [...recordings];
   const work = async (): Promise<void> => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      reports.push(await replaySession(next, table, cache));
+      reports.push(await replaySession(next, table));
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  rmSync(cache, { recursive: true, force: true });
   return summary(
     reports.toSorted((one, other) => (one.name < other.name ? -1 : 1)),
     table,
@@ -67,7 +62,7 @@ function summary(sessions: readonly SessionReport[], table: readonly Difference[
   const waits = ({ tools }: Difference): boolean => tools !== undefined && tools.every((tool) => missing.has(tool));
   return {
     sessions,
-    unexplained: judged.filter(({ line }) => line === undefined).map(({ finding }) => finding),
+    undecided: judged.filter(({ line }) => line === undefined).map(({ finding }) => finding),
     unneeded: table
       .filter((line) => line.shownBy === undefined && !needed.has(line.name) && !waits(line))
       .map(({ name }) => name),
@@ -83,7 +78,7 @@ async function replaySession(
   table: readonly Difference[],
   cache: string,
 ): Promise<SessionReport> {
-  const stage = await openStage(recording, cache);
+  const stage = await openStage(recording);
   const session = new Session(recording, stage, table);
   try {
     return await session.run();
@@ -143,6 +138,7 @@ class Session {
         return undefined;
       case '$cli':
         return await this.#command(step);
+      case undefined:
       default:
         return await this.#request(step);
     }
@@ -153,14 +149,16 @@ class Session {
     let args = step.arguments;
     for (const [pointer, [from, to]] of Object.entries(step.refs ?? {})) {
       const value = atPointer(this.#results.get(from), to);
-      if (value === undefined) throw new Error(`${this.#recording.name}: step ${step.n} needs what step ${from} has not`);
+      if (value === undefined)
+        throw new Error(`${this.#recording.name}: step ${step.n} needs what step ${from} has not`);
       args = withPointer(args ?? {}, pointer, value);
     }
     const params = isCall ? { name: step.name ?? '', ...(args !== undefined && { arguments: args }) } : step.params;
     const reply = await this.#stage.ask(isCall ? 'tools/call' : (step.method ?? ''), params);
     const theirs = theirOutcome(step);
     const ours = ourOutcome(reply);
-    const tool = isCall || step.method === 'tools/call' ? (textAt(params, 'name') ?? 'tools/call') : (step.method ?? '');
+    const tool =
+      isCall || step.method === 'tools/call' ? (textAt(params, 'name') ?? 'tools/call') : (step.method ?? '');
     if (isUnknown(ours, tool) && !isUnknown(theirs, tool)) return tool;
     if ('result' in reply) this.#results.set(step.n, reply.result);
     const given = isCall ? args : isObject(params) ? params['arguments'] : undefined;

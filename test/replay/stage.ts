@@ -31,8 +31,12 @@ export interface Stage {
   readonly close: () => Promise<void>;
 }
 
+/** Where Node keeps the compiled sources of all servers of this process, so that only the first one starts slowly. */
+const COMPILED = mkdtempSync(join(tmpdir(), 'mimir-replay-cache-'));
+process.on('exit', () => rmSync(COMPILED, { recursive: true, force: true }));
+
 /** Starts the server of a recording in a folder of its own. */
-export async function openStage(recording: Recording, cacheFolder: string): Promise<Stage> {
+export async function openStage(recording: Recording): Promise<Stage> {
   const folder = mkdtempSync(join(tmpdir(), 'mimir-replay-'));
   const home = join(folder, 'home');
   mkdirSync(home);
@@ -59,8 +63,7 @@ export async function openStage(recording: Recording, cacheFolder: string): Prom
 
   const env = {
     ...Object.fromEntries(Object.entries(recording.started.env).map(([name, value]) => [name, toOurs(value)])),
-    // Keeps the start short; the program itself never looks at it.
-    NODE_COMPILE_CACHE: cacheFolder,
+    NODE_COMPILE_CACHE: COMPILED,
   };
   let argv = recording.started.argv;
   let server = openServer(argv.map(toOurs), env, folder);
@@ -111,7 +114,8 @@ export async function openStage(recording: Recording, cacheFolder: string): Prom
 
 function moveTimesBack(path: string, category: string | null, key: string | null, ms: number): number {
   const database = connect({ path, key: null });
-  const named = 'SELECT row FROM entity WHERE (:category IS NULL OR category = :category) AND (:key IS NULL OR key = :key)';
+  const named =
+    'SELECT row FROM entity WHERE (:category IS NULL OR category = :category) AND (:key IS NULL OR key = :key)';
   const usage = `UPDATE usage SET last_ms = last_ms - :ms WHERE entity IN (${named})`;
   const created = `UPDATE entity SET created_at_ms = created_at_ms - :ms WHERE row IN (${named})`;
   database.prepare(usage).run({ category, key, ms });

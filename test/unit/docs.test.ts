@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { HELP } from '../../src/config.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { createTable, type TableDeps } from '../../src/tools/table.ts';
+import { compatibilityDocument } from '../replay/document.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
@@ -16,6 +17,10 @@ const readme = read('README.md');
 function found(text: string, pattern: RegExp): string[] {
   return [...new Set([...text.matchAll(pattern)].map(([whole]) => whole))].toSorted();
 }
+
+test('docs/compatibility.md says what the table of differences says', () => {
+  assert.equal(read('docs/compatibility.md'), compatibilityDocument(), 'stale: npm run docs:compatibility');
+});
 
 test('the README lists exactly the tools that there are', () => {
   const tools = createTable({ show: 'all' } as unknown as TableDeps).list.map(({ name }) => name);

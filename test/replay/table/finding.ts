@@ -2,7 +2,7 @@
 import type { Finding } from '../compare.ts';
 import type { Difference } from '../difference.ts';
 import { listOf } from '../ledger.ts';
-import { isObject, textAt, type Json, type JsonObject } from '../recording.ts';
+import { asText, isObject, textAt, type Json, type JsonObject } from '../recording.ts';
 
 /** What a recall was asked, as far as rules look at it. */
 interface Asked {
@@ -24,7 +24,7 @@ function isInside({ args }: Asked, item: JsonObject): boolean {
   const equal = (filter: string, field: string, emptyCounts: boolean): boolean => {
     const wanted = args[filter];
     if (wanted === undefined || wanted === null || (wanted === '' && !emptyCounts)) return true;
-    return String(wanted) === String(item[field]);
+    return asText(wanted) === asText(item[field]);
   };
   const topic = textAt(args, 'topic_path') ?? '';
   return (
@@ -50,7 +50,7 @@ function wordsOf(text: string): string[] {
 function saidBy(body: Json): string {
   if (typeof body === 'string') return body;
   if (Array.isArray(body)) return (body as readonly Json[]).map(saidBy).join(' ');
-  return isObject(body) ? Object.values(body).map(saidBy).join(' ') : String(body);
+  return isObject(body) ? Object.values(body).map(saidBy).join(' ') : asText(body);
 }
 
 /** Whether a telling word of the query stands in an item as a whole word: then a search has to find it. */
@@ -58,6 +58,19 @@ function holdsAWord({ query }: Asked, item: JsonObject): boolean {
   const body = textAt(item, 'body_json') ?? '';
   const words = new Set(wordsOf(isCut(body) ? body : saidBy(JSON.parse(body) as Json)));
   return wordsOf(query).some((word) => words.has(word) && !FUNCTION_WORDS.has(word));
+}
+
+const STEM_CHARS = 3;
+
+/** Whether an item says anything that the query asks for: a word of it, or one that begins alike, as forms and slips do. */
+function isAbout({ query }: Asked, item: JsonObject): boolean {
+  const body = textAt(item, 'body_json') ?? '';
+  const said = isCut(body) ? body : saidBy(JSON.parse(body) as Json);
+  const others = ['category', 'key', 'topic_path', 'tags'].map((name) => saidBy(item[name] ?? ''));
+  const words = wordsOf([said, ...others].join(' '));
+  return wordsOf(query).some((asked) =>
+    words.some((word) => word === asked || (asked.length >= STEM_CHARS && word.startsWith(asked.slice(0, STEM_CHARS)))),
+  );
 }
 
 function isCut(body: string): boolean {
@@ -92,14 +105,14 @@ export const FINDING: readonly Difference[] = [
     original: 'An empty query lists what was found most often first.',
     ours: 'It lists what was stored or changed last first.',
     reason: 'Who browses wants to see what is new; and a count that orders makes early hits stay in front.',
-    explains: (finding) => finding.kind === 'order' && finding.at === '/items' && asked(finding).query === '',
+    explains: (finding) =>
+      finding.kind === 'order' && finding.at === '/items' && finding.foretold && asked(finding).query === '',
   },
   {
     name: 'twins-are-one-hit',
     tools: ['mimir_recall'],
     original: 'Memories with equal bodies fill the page side by side.',
-    ours:
-      'Memories of equal workspace, category, type, agent, visibility and body are one hit; `also` names the others.',
+    ours: 'Memories of equal workspace, category, type, agent, visibility and body are one hit; `also` names the others.',
     reason: 'Ten copies of one sentence leave no room for the second answer.',
     explains: (finding) =>
       isItem(finding, 'lacking') &&
@@ -110,7 +123,8 @@ export const FINDING: readonly Difference[] = [
   {
     name: 'filters-always-hold',
     tools: ['mimir_recall'],
-    original: 'With `include_archived` and several words, the filters apply to the last word only: rows of other categories and workspaces come through.',
+    original:
+      'With `include_archived` and several words, the filters apply to the last word only: rows of other categories and workspaces come through.',
     ours: 'Filters apply to every hit.',
     reason: 'It shows memories to readers who asked for another workspace.',
     explains: (finding) => isItem(finding, 'lacking') && !isInside(asked(finding), finding.around.theirs),
@@ -162,7 +176,8 @@ export const FINDING: readonly Difference[] = [
       isItem(finding, 'extra') &&
       asked(finding).query !== '' &&
       typeof finding.around.ours['confidence'] === 'number' &&
-      isInside(asked(finding), finding.around.ours),
+      isInside(asked(finding), finding.around.ours) &&
+      (isAbout(asked(finding), finding.around.ours) || isCut(textAt(finding.around.ours, 'body_json') ?? '')),
   },
   {
     name: 'one-search-for-all-forms',
@@ -183,14 +198,15 @@ export const FINDING: readonly Difference[] = [
       at === '/items/[]/body_json' &&
       isObject(args) &&
       args['preview_cap'] !== undefined &&
-      isCut(String(theirs)) &&
-      isCut(String(ours)) &&
-      sameBeginning(String(theirs), String(ours)),
+      isCut(asText(theirs)) &&
+      isCut(asText(ours)) &&
+      sameBeginning(asText(theirs), asText(ours)),
   },
   {
     name: 'bodies-do-not-speak-for-columns',
     tools: ['mimir_recall', 'mimir_recall_when'],
-    original: 'A field of the body replaces the column of its name: a body that says `"verified": true` is shown as verified.',
+    original:
+      'A field of the body replaces the column of its name: a body that says `"verified": true` is shown as verified.',
     ours: 'Fields of the body are shown only where no column has their name. `body_json` has all of them.',
     reason: 'Who writes a text must not decide how far it is trusted.',
     explains: ({ kind, at, theirs, around }) => {
@@ -208,7 +224,7 @@ export const FINDING: readonly Difference[] = [
     ours: 'A key begins with the prefix or it does not.',
     reason: 'A key such as `a_b` is a name, not a pattern.',
     explains: ({ kind, theirs, args }) =>
-      kind === 'lacking' && isObject(args) && !String(theirs).startsWith(textAt(args, 'prefix') ?? ''),
+      kind === 'lacking' && isObject(args) && !asText(theirs).startsWith(textAt(args, 'prefix') ?? ''),
   },
   {
     name: 'briefing-of-the-newest',
@@ -216,10 +232,11 @@ export const FINDING: readonly Difference[] = [
     original: 'Below the pinned memories stand those that were found most often, pinned ones among them once more.',
     ours: 'Below them stand the newest, each memory once and on one line.',
     reason: 'A briefing is for what is new, and a prompt has no room for the same line twice.',
-    explains: ({ kind, at, answers, theirs, ours, args }) => {
-      if (at === '/recalled' && kind === 'order') return true;
-      if (at === '/said') return kind === 'changed';
-      if (/\/(body|key|category)$/.test(at)) return String(theirs).replace(/[\n\r]/g, ' ') === ours;
+    explains: ({ kind, at, answers, theirs, ours, args, foretold }) => {
+      if (at === '/recalled' && kind === 'order') return foretold;
+      if (at === '/said')
+        return ours === listOf(answers.ours['pinned']).length + listOf(answers.ours['recalled']).length;
+      if (/\/(body|key|category)$/.test(at)) return asText(theirs).replace(/[\n\r]/g, ' ') === ours;
       const limit = Number((isObject(args) ? args['limit'] : undefined) ?? 10);
       if (at !== '/recalled/[]') return false;
       const isPinned = listOf(answers.theirs['pinned']).some(

@@ -1,6 +1,6 @@
 // How requests are read and refused.
 import type { Difference } from '../difference.ts';
-import { isObject, type Json } from '../recording.ts';
+import { asText, isObject, type Json } from '../recording.ts';
 
 /** What our refusal says when a bound or a form is broken that the original does not have. */
 const BOUND = /is too long|has too many members|is nested too deep|NUL character|half of a surrogate pair/;
@@ -21,7 +21,7 @@ export const REQUESTS: readonly Difference[] = [
     reason: 'The specification says so, and the official SDKs expect it.',
     shownBy: 'test/conformance/five-doors.test.ts',
     explains: ({ kind, theirs, ours }) =>
-      kind === 'wording' && String(theirs).startsWith('Unknown tool') && String(ours).startsWith('Unknown tool'),
+      kind === 'wording' && asText(theirs).startsWith('Unknown tool') && asText(ours).startsWith('Unknown tool'),
   },
   {
     name: 'one-failure-style',
@@ -40,7 +40,7 @@ export const REQUESTS: readonly Difference[] = [
     ours: '`null` is the same as leaving the argument out.',
     reason: 'Many clients send every optional argument as null.',
     explains: ({ kind, theirs, args }) =>
-      kind === 'accepted' && /invalid type: null/.test(String(theirs)) && holds(args, (one) => one === null),
+      kind === 'accepted' && /invalid type: null/.test(asText(theirs)) && holds(args, (one) => one === null),
   },
   {
     name: 'numbers-and-booleans-as-text',
@@ -49,17 +49,18 @@ export const REQUESTS: readonly Difference[] = [
     reason: 'Language models often quote them.',
     explains: ({ kind, theirs, args }) =>
       kind === 'accepted' &&
-      /invalid type: string .*expected (a boolean|[fiu]\d\d|usize)/.test(String(theirs)) &&
+      /invalid type: string .*expected (a boolean|[fiu]\d\d|usize)/.test(asText(theirs)) &&
       holds(args, (one) => typeof one === 'string' && (NUMBER.test(one) || one === 'true' || one === 'false')),
   },
   {
     name: 'whole-numbers',
-    original: 'Where an integer is due, `10.0` and numbers beyond 64 bits are type errors, and -1 is one where it counts something.',
+    original:
+      'Where an integer is due, `10.0` and numbers beyond 64 bits are type errors, and -1 is one where it counts something.',
     ours: 'Numbers are read by their value: `10.0` is 10. What is outside of the range moves to its nearer end.',
     reason: 'JSON has one kind of number, and serialisers of other languages write 10 as 10.0.',
     explains: ({ kind, theirs, args }) =>
       kind === 'accepted' &&
-      /invalid (type: floating point|value: integer).*expected ([iu]\d\d|usize)/.test(String(theirs)) &&
+      /invalid (type: floating point|value: integer).*expected ([iu]\d\d|usize)/.test(asText(theirs)) &&
       holds(args, (one) => typeof one === 'number'),
   },
   {
@@ -70,7 +71,7 @@ export const REQUESTS: readonly Difference[] = [
     ours: '`arguments` must be an object, or absent.',
     reason: 'The specification knows only objects; the order of the fields was never published.',
     explains: ({ kind, args, ours }) =>
-      kind === 'refused' && !isObject(args) && String(ours).includes('they must be an object with named members'),
+      kind === 'refused' && !isObject(args) && asText(ours).includes('they must be an object with named members'),
   },
   {
     name: 'bounded-texts',
@@ -78,8 +79,9 @@ export const REQUESTS: readonly Difference[] = [
     ours:
       'Names, ids and tags have at most 2,048 bytes, bodies and state values 1 MiB, lists 64 members, JSON 128 levels. NUL ' +
       'and half surrogate pairs are refused. The error names the argument and the bound.',
-    reason: 'One request must not use up the memory or the time of everybody else, and what is stored must come back unchanged.',
-    explains: ({ kind, ours }) => (kind === 'refused' || kind === 'reason') && BOUND.test(String(ours)),
+    reason:
+      'One request must not use up the memory or the time of everybody else, and what is stored must come back unchanged.',
+    explains: ({ kind, ours }) => (kind === 'refused' || kind === 'reason') && BOUND.test(asText(ours)),
   },
   {
     name: 'known-words-only',
@@ -91,7 +93,7 @@ export const REQUESTS: readonly Difference[] = [
       kind === 'refused' &&
       isObject(args) &&
       typeof args['mode'] === 'string' &&
-      String(ours).includes('`mode` is another word'),
+      asText(ours).includes('`mode` is another word'),
   },
   {
     name: 'queries-of-any-length',
@@ -99,7 +101,7 @@ export const REQUESTS: readonly Difference[] = [
     original: 'A query of about a thousand words fails: `Expression tree is too large`.',
     ours: 'The words that say most are searched.',
     reason: 'A pasted page is a fair question.',
-    explains: ({ kind, theirs }) => kind === 'accepted' && String(theirs).includes('Expression tree is too large'),
+    explains: ({ kind, theirs }) => kind === 'accepted' && asText(theirs).includes('Expression tree is too large'),
   },
   {
     name: 'no-crash-on-preview',
@@ -113,14 +115,15 @@ export const REQUESTS: readonly Difference[] = [
   {
     name: 'state-aliases',
     tools: ['mimir_state_set'],
-    original: '`value` and `ttl`, which the adapter for LangGraph sends, are unknown; `ttl_seconds` must be an integer.',
+    original:
+      '`value` and `ttl`, which the adapter for LangGraph sends, are unknown; `ttl_seconds` must be an integer.',
     ours: 'They are taken for `value_json` and `ttl_seconds`, and fractions of a second count as a whole one.',
     reason: 'The adapter then works.',
     explains: ({ kind, theirs, args }) =>
       kind === 'accepted' &&
       isObject(args) &&
-      ((/missing field `value_json`/.test(String(theirs)) && 'value' in args) ||
-        (/floating point/.test(String(theirs)) && typeof (args['ttl_seconds'] ?? args['ttl']) === 'number')),
+      ((/missing field `value_json`/.test(asText(theirs)) && 'value' in args) ||
+        (/floating point/.test(asText(theirs)) && typeof (args['ttl_seconds'] ?? args['ttl']) === 'number')),
   },
   {
     name: 'revision-is-negotiated',
@@ -128,7 +131,7 @@ export const REQUESTS: readonly Difference[] = [
     original: '`initialize` answers the revision 2025-06-18, whatever was asked for.',
     ours: 'It answers the revision that was asked for where we know it, and the newest otherwise.',
     reason: 'The specification says so.',
-    explains: ({ at, ours }) => at === '/protocolVersion' && /^20\d\d-\d\d-\d\d$/.test(String(ours)),
+    explains: ({ at, ours }) => at === '/protocolVersion' && /^20\d\d-\d\d-\d\d$/.test(asText(ours)),
   },
   {
     name: 'own-version',
@@ -136,6 +139,6 @@ export const REQUESTS: readonly Difference[] = [
     original: '`serverInfo.version` is 2.1.0.',
     ours: 'It is the version of this package; the name is `mimir` as well.',
     reason: 'Bug reports must name the program that runs.',
-    explains: ({ at, ours }) => at === '/serverInfo/version' && /^\d+\.\d+\.\d+$/.test(String(ours)),
+    explains: ({ at, ours }) => at === '/serverInfo/version' && /^\d+\.\d+\.\d+$/.test(asText(ours)),
   },
 ];

@@ -37,7 +37,8 @@ export const STORING: readonly Difference[] = [
   {
     name: 'workspace-is-identity',
     tools: ['mimir_remember'],
-    original: 'Category and key alone say which memory it is: a write from another workspace overwrites it and takes it along.',
+    original:
+      'Category and key alone say which memory it is: a write from another workspace overwrites it and takes it along.',
     ours: 'Workspace, category and key do: each workspace keeps its own.',
     reason: 'Two projects that use the same key would otherwise overwrite each other without noticing.',
     explains: ({ kind, at, answers, row, args }) =>
@@ -52,7 +53,8 @@ export const STORING: readonly Difference[] = [
   {
     name: 'omitted-fields-stay',
     tools: SHOWS_ITEMS,
-    original: 'Storing an existing key again resets everything that is left out: type, tags, status, links, `verified` and so on.',
+    original:
+      'Storing an existing key again resets everything that is left out: type, tags, status, links, `verified` and so on.',
     ours: 'What is left out stays as it is.',
     reason: 'A client that corrects a body does not mean to cut its links.',
     explains: (finding) => {
