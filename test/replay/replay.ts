@@ -73,11 +73,7 @@ function summary(sessions: readonly SessionReport[], table: readonly Difference[
 /** Name of the cause of what follows from a difference that nobody decided: it is reported once, where it began. */
 const UNDECIDED = 'undecided';
 
-async function replaySession(
-  recording: Recording,
-  table: readonly Difference[],
-  cache: string,
-): Promise<SessionReport> {
+async function replaySession(recording: Recording, table: readonly Difference[]): Promise<SessionReport> {
   const stage = await openStage(recording);
   const session = new Session(recording, stage, table);
   try {
