@@ -7,6 +7,8 @@ export type Outcome =
   | { readonly kind: 'value'; readonly value: JsonObject }
   | { readonly kind: 'failure'; readonly message: string; readonly code: string; readonly facts: JsonObject }
   | { readonly kind: 'died' }
+  /** No answer at all, to something that the other program answered. */
+  | { readonly kind: 'silent' }
   /** Only ours: an answer that contradicts itself. */
   | { readonly kind: 'broken'; readonly why: string };
 
@@ -60,6 +62,11 @@ export function brokenForm(reply: Reply): string | undefined {
   const same =
     isObject(said) && Object.entries(said).every(([name, one]) => JSON.stringify(one) === JSON.stringify(value[name]));
   return same ? undefined : 'text and structuredContent say different things';
+}
+
+/** Whether an outcome says that there is no such tool. */
+export function isUnknownTool(outcome: Outcome, tool: string): boolean {
+  return outcome.kind === 'failure' && outcome.message.startsWith(`Unknown tool: ${tool}`);
 }
 
 /** The error codes that fit a message of the original. */

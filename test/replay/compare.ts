@@ -26,6 +26,8 @@ export type Kind =
   | 'reason'
   /** One of the processes ended. */
   | 'died'
+  /** One of them did not answer. */
+  | 'silent'
   /** Our answer contradicts itself. */
   | 'broken';
 
@@ -79,6 +81,8 @@ const SIZES: ReadonlySet<string> = new Set([
 const MADE_JSON: ReadonlySet<string> = new Set(['evaluated_json', 'acted_json', 'forward_json']);
 const COUNTS = /^\/(total_entities|by_category|by_type|by_layer|total_journal_events|total_state_entries)/;
 
+const EXTREMES: ReadonlySet<string> = new Set(['/oldest_unix_ms', '/newest_unix_ms']);
+
 interface Around {
   readonly theirs: JsonObject;
   readonly ours: JsonObject;
@@ -101,6 +105,12 @@ class Comparison {
       this.#add('broken', '', null, ours.why, around);
       return;
     }
+    if (theirs.kind === 'silent' && ours.kind === 'silent') return;
+    if (theirs.kind === 'silent' || ours.kind === 'silent') {
+      const [said, answered] = [theirs, ours].map((one) => (one.kind === 'silent' ? undefined : factsOf(one)));
+      this.#add('silent', '', said, answered, around);
+      return;
+    }
     if (theirs.kind === 'died' || ours.kind === 'died') {
       if (theirs.kind !== ours.kind) this.#add('died', '', theirs.kind, ours.kind, around);
       return;
@@ -113,8 +123,10 @@ class Comparison {
     if (theirs.kind === 'value') this.#add('refused', '', null, answered, around);
     else if (ours.kind === 'value') this.#add('accepted', '', said, null, around);
     else {
-      const code = ours.kind === 'failure' ? ours.code : '';
-      this.#add(codesFor(said).includes(code) ? 'wording' : 'reason', '', said, answered, around);
+      const [their, our] = [theirs, ours].map((one) => (one.kind === 'failure' ? one.code : ''));
+      // A JSON-RPC error has a code of its own.
+      const fits = their === '' ? codesFor(said).includes(our ?? '') : their === our;
+      this.#add(fits ? 'wording' : 'reason', '', said, answered, around);
     }
   }
 
@@ -238,8 +250,9 @@ class Comparison {
     const { row } = around;
     const field = at.slice(at.lastIndexOf('/') + 1);
     const counted = COUNTS.exec(at);
-    const foretold =
-      kind === 'order'
+    const foretold = EXTREMES.has(at)
+      ? (ours === null) === (ledger.rows.size === 0)
+      : kind === 'order'
         ? ledger.areNewestFirst(listOf(ours))
         : counted !== null
           ? ours === this.#counted(at)
@@ -322,7 +335,8 @@ function messageOf(outcome: Outcome): string {
 }
 
 function namesOf(value: JsonObject): string {
-  const { category, key } = value;
+  const { category, key, name } = value;
+  if (typeof name === 'string') return name;
   if (category === undefined && key === undefined) return '';
   // A briefing of ours has no line breaks in names.
   return JSON.stringify([category, key]).replace(/\\[nr]/g, ' ');

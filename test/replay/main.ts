@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
 import { DIFFERENCES } from './differences.ts';
-import { GOLDEN, readRecordings } from './recording.ts';
+import { GOLDEN, readLines, readRecordings } from './recording.ts';
 import { replay } from './replay.ts';
 import { jsonReport, printedReport } from './report.ts';
 
@@ -13,7 +13,7 @@ const { values } = parseArgs({
 const { golden = GOLDEN, only, json } = values;
 
 if (existsSync(golden)) {
-  const report = await replay(readRecordings(golden, only), DIFFERENCES);
+  const report = await replay(readRecordings(golden, only), DIFFERENCES, readLines(golden, only));
   process.stdout.write(printedReport(report));
   if (json !== undefined) writeFileSync(json, jsonReport(report));
   // Another folder, or a part of one, need not show every line of the table.

@@ -77,6 +77,33 @@ export function readRecordings(folder: string, only = ''): Recording[] {
     .toSorted((one, other) => other.steps.length - one.steps.length);
 }
 
+/** What was sent as one line: text as it was, a long line in parts, or bytes that are no UTF-8. */
+export type SentLine =
+  | string
+  | { readonly prefix: string; readonly repeat: string; readonly times: number; readonly suffix: string }
+  | { readonly base64: string };
+
+/** One recorded process on raw lines: what was sent, what came back, how it ended. */
+export interface LinesRecording {
+  readonly note: string;
+  readonly argv: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly sent: readonly SentLine[];
+  readonly line_end: string;
+  readonly replies: readonly { readonly reply?: string; readonly reply_json?: Json }[];
+  readonly exit: number;
+}
+
+/** The processes on raw lines of a golden folder; `only` keeps them when their file's name contains it. */
+export function readLines(folder: string, only = ''): readonly LinesRecording[] {
+  const path = join(folder, LINES);
+  if (!LINES.includes(only) || !existsSync(path)) return [];
+  return (JSON.parse(readFileSync(path, 'utf8')) as { readonly cases: readonly LinesRecording[] }).cases;
+}
+
+/** Their file in a golden folder. */
+export const LINES = 'protocol/stdio.json';
+
 /** What a pointer of the form `/a/0/b` leads to; undefined when there is nothing. */
 export function atPointer(value: Json | undefined, pointer: string): Json | undefined {
   let found = value;

@@ -1,27 +1,23 @@
 // Replays recorded sessions against our server and judges every difference by the table.
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { brokenForm, ourOutcome, theirOutcome, type Outcome } from './answers.ts';
+import { brokenForm, isUnknownTool, ourOutcome, theirOutcome, type Outcome } from './answers.ts';
 import { compareOutcomes, type Finding } from './compare.ts';
 import type { Difference } from './difference.ts';
+import { judge, type Judged, type SessionReport } from './judge.ts';
+import { replayLines } from './lines.ts';
 import { Ledger } from './ledger.ts';
-import { atPointer, isObject, textAt, withPointer, type Json, type Recording, type Step } from './recording.ts';
+import {
+  atPointer,
+  isObject,
+  textAt,
+  withPointer,
+  type Json,
+  type LinesRecording,
+  type Recording,
+  type Step,
+} from './recording.ts';
 import { openStage, type Reply, type Stage } from './stage.ts';
-
-/** A finding and the line of the table that explains it; without one it is a difference that nobody decided. */
-export interface Judged {
-  readonly finding: Finding;
-  readonly line: string | undefined;
-}
-
-/** What one session came to. */
-export interface SessionReport {
-  readonly name: string;
-  readonly compared: number;
-  readonly judged: readonly Judged[];
-  /** Set when a tool or command of the session is not there yet: the rest would compare two different stores. */
-  readonly leftOut: { readonly steps: number; readonly missing: string } | undefined;
-}
 
 /** What all sessions came to. */
 export interface Report {
@@ -39,13 +35,18 @@ const AT_ONCE = 4;
 const PAUSE_MS = 3;
 
 /** Replays all sessions, some at once, each against a server of its own. */
-export async function replay(recordings: readonly Recording[], table: readonly Difference[]): Promise<Report> {
+export async function replay(
+  recordings: readonly Recording[],
+  table: readonly Difference[],
+  lines: readonly LinesRecording[] = [],
+): Promise<Report> {
   const reports: SessionReport[] = [];
-  const queue = [...recordings];
+  const queue = [
+    ...recordings.map((one) => async () => await replaySession(one, table)),
+    ...lines.map((one) => async () => await replayLines(one, table)),
+  ];
   const work = async (): Promise<void> => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      reports.push(await replaySession(next, table));
-    }
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) reports.push(await next());
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   return summary(
@@ -69,9 +70,6 @@ function summary(sessions: readonly SessionReport[], table: readonly Difference[
     needed,
   };
 }
-
-/** Name of the cause of what follows from a difference that nobody decided: it is reported once, where it began. */
-const UNDECIDED = 'undecided';
 
 async function replaySession(recording: Recording, table: readonly Difference[]): Promise<SessionReport> {
   const stage = await openStage(recording);
@@ -155,7 +153,7 @@ class Session {
     const ours = ourOutcome(reply);
     const tool =
       isCall || step.method === 'tools/call' ? (textAt(params, 'name') ?? 'tools/call') : (step.method ?? '');
-    if (isUnknown(ours, tool) && !isUnknown(theirs, tool)) return tool;
+    if (isUnknownTool(ours, tool) && !isUnknownTool(theirs, tool)) return tool;
     if ('result' in reply) this.#results.set(step.n, reply.result);
     const given = isCall ? args : isObject(params) ? params['arguments'] : undefined;
     const cause = this.#judge(step, tool, given, theirs, ours, reply);
@@ -196,28 +194,10 @@ class Session {
     const findings = compareOutcomes(place, theirs, ours);
     const broken = reply === undefined ? undefined : brokenForm(reply);
     if (broken !== undefined) findings.push(...compareOutcomes(place, theirs, { kind: 'broken', why: broken }));
-    let cause = '';
-    for (const finding of findings) {
-      const line = this.#lineFor(finding);
-      if (line === UNDECIDED) continue;
-      this.#judged.push({ finding, line });
-      if (cause === '' || line === undefined) cause = line ?? UNDECIDED;
-    }
+    const { judged, cause } = judge(findings, this.#table);
+    this.#judged.push(...judged);
     return cause;
   }
-
-  #lineFor(finding: Finding): string | undefined {
-    if (finding.kind === 'broken') return undefined;
-    const { cause } = finding;
-    if (cause !== undefined && cause !== '') return cause;
-    const fits = ({ tools, explains }: Difference): boolean =>
-      (tools === undefined || tools.includes(finding.tool)) && explains?.(finding) === true;
-    return this.#table.find(fits)?.name;
-  }
-}
-
-function isUnknown(outcome: Outcome, tool: string): boolean {
-  return outcome.kind === 'failure' && outcome.message.startsWith(`Unknown tool: ${tool}`);
 }
 
 /** What a command printed: JSON as such, so that its layout does not matter. */

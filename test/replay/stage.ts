@@ -35,23 +35,44 @@ export interface Stage {
 const COMPILED = mkdtempSync(join(tmpdir(), 'mimir-replay-cache-'));
 process.on('exit', () => rmSync(COMPILED, { recursive: true, force: true }));
 
-/** Starts the server of a recording in a folder of its own. */
-export async function openStage(recording: Recording): Promise<Stage> {
+/** What stands for a folder of the recording in a fresh one of ours, and the environment of a program in it. */
+export interface Names {
+  readonly folder: string;
+  readonly toOurs: (text: string) => string;
+  readonly toTheirs: (text: string) => string;
+  readonly environment: (recorded: Readonly<Record<string, string>>) => Record<string, string>;
+}
+
+/** Makes a fresh folder with an empty home in it. */
+export function freshFolder(fakePort = 9): Names {
   const folder = mkdtempSync(join(tmpdir(), 'mimir-replay-'));
   const home = join(folder, 'home');
   mkdirSync(home);
-  const fake: Fake | undefined = recording.fake === undefined ? undefined : await startFake(recording.fake);
-
   // The longer name first: $HOME is inside $DIR.
   const names: readonly (readonly [string, string])[] = [
     ['$DASHED_DIR', folder.replaceAll('/', '-')],
     ['$HOME', home],
     ['$DIR', folder],
-    ['$FAKE', String(fake?.port ?? 9)],
+    ['$FAKE', String(fakePort)],
   ];
   const toOurs = (text: string): string => names.reduce((all, [name, value]) => all.replaceAll(name, value), text);
-  const toTheirs = (text: string): string =>
-    names.reduce((all, [name, value]) => (name === '$FAKE' ? all : all.replaceAll(value, name)), text);
+  return {
+    folder,
+    toOurs,
+    toTheirs: (text) =>
+      names.reduce((all, [name, value]) => (name === '$FAKE' ? all : all.replaceAll(value, name)), text),
+    environment: (recorded) => ({
+      ...Object.fromEntries(Object.entries(recorded).map(([name, value]) => [name, toOurs(value)])),
+      NODE_COMPILE_CACHE: COMPILED,
+    }),
+  };
+}
+
+/** Starts the server of a recording in a folder of its own. */
+export async function openStage(recording: Recording): Promise<Stage> {
+  const fake: Fake | undefined = recording.fake === undefined ? undefined : await startFake(recording.fake);
+
+  const { folder, toOurs, toTheirs, environment } = freshFolder(fake?.port);
 
   const place = (path: string, content: string | Buffer): void => {
     mkdirSync(dirname(toOurs(path)), { recursive: true });
@@ -61,10 +82,7 @@ export async function openStage(recording: Recording): Promise<Stage> {
     place(path, base64 === undefined ? toOurs(text ?? '') : Buffer.from(base64, 'base64'));
   }
 
-  const env = {
-    ...Object.fromEntries(Object.entries(recording.started.env).map(([name, value]) => [name, toOurs(value)])),
-    NODE_COMPILE_CACHE: COMPILED,
-  };
+  const env = environment(recording.started.env);
   let argv = recording.started.argv;
   let server = openServer(argv.map(toOurs), env, folder);
 

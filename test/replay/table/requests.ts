@@ -125,20 +125,4 @@ export const REQUESTS: readonly Difference[] = [
       ((/missing field `value_json`/.test(asText(theirs)) && 'value' in args) ||
         (/floating point/.test(asText(theirs)) && typeof (args['ttl_seconds'] ?? args['ttl']) === 'number')),
   },
-  {
-    name: 'revision-is-negotiated',
-    tools: ['initialize'],
-    original: '`initialize` answers the revision 2025-06-18, whatever was asked for.',
-    ours: 'It answers the revision that was asked for where we know it, and the newest otherwise.',
-    reason: 'The specification says so.',
-    explains: ({ at, ours }) => at === '/protocolVersion' && /^20\d\d-\d\d-\d\d$/.test(asText(ours)),
-  },
-  {
-    name: 'own-version',
-    tools: ['initialize'],
-    original: '`serverInfo.version` is 2.1.0.',
-    ours: 'It is the version of this package; the name is `mimir` as well.',
-    reason: 'Bug reports must name the program that runs.',
-    explains: ({ at, ours }) => at === '/serverInfo/version' && /^\d+\.\d+\.\d+$/.test(asText(ours)),
-  },
 ];

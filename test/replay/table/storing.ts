@@ -123,7 +123,8 @@ export const STORING: readonly Difference[] = [
     original: 'The counts are those of what its merging and moving left over.',
     ours: 'They count every memory that was acknowledged.',
     reason: 'See nothing-is-merged and workspace-is-identity.',
-    explains: ({ kind, at, foretold }) => kind === 'changed' && foretold && !at.startsWith('/by_layer/'),
+    explains: ({ kind, at, foretold }) =>
+      (kind === 'changed' || kind === 'type') && foretold && !at.startsWith('/by_layer/'),
   },
   {
     name: 'link-says-what-is-there',
