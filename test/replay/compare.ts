@@ -78,6 +78,8 @@ const SIZES: ReadonlySet<string> = new Set([
   'vacuum_reclaimed_bytes',
   'db_size_delta_bytes',
 ]);
+/** How many items there are where a call does not say. */
+const LIMITS: Readonly<Record<string, number>> = { mimir_recall: 10, mimir_recall_when: 10, mimir_timeline: 50 };
 const MADE_JSON: ReadonlySet<string> = new Set(['evaluated_json', 'acted_json', 'forward_json']);
 const COUNTS = /^\/(total_entities|by_category|by_type|by_layer|total_journal_events|total_state_entries)/;
 
@@ -140,7 +142,26 @@ class Comparison {
       return;
     }
     if ('total_entities' in ours) this.#noMoreThanToldOf(ours, around);
+    this.#ourOwn(ours, around);
     this.#object('', theirs, ours, around);
+  }
+
+  /** What our answer must say whatever the original said: no more than was asked for, and what we were told before. */
+  #ourOwn(ours: JsonObject, around: Around): void {
+    const { args, tool, ledger, nowMs } = this.#place;
+    const items = listOf(ours['items']);
+    const limit = (isObject(args) ? args['limit'] : undefined) ?? LIMITS[tool];
+    if (limit !== undefined && items.length > Math.max(0, Number(limit)))
+      this.#add('broken', '/items', limit, items.length, around);
+    for (const item of 'body_json' in ours ? [ours] : items) {
+      const row = ledger.rows.get(textAt(item, 'id') ?? '');
+      // What a tool did that is not followed in the ledger cannot be foretold.
+      if (row?.changed === undefined) continue;
+      for (const field of Object.keys(item).filter((name) => name in DEFAULTS)) {
+        if (!ledger.foretells(row, field, item, nowMs))
+          this.#add('broken', `/items/[]/${field}`, row.fields[field], item[field], { ...around, row });
+      }
+    }
   }
 
   /** Counts by name: a name that only we have is a difference too. */

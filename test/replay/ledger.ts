@@ -247,6 +247,8 @@ export class Ledger {
     const row = this.at(args) ?? rows[0];
     if (row === undefined) return;
     row.archived = true;
+    const reason = textAt(args, 'reason') ?? '';
+    row.fields = { ...row.fields, archive_reason: reason === '' ? 'manual' : reason };
     row.changed = this.#changes;
   }
 

@@ -70,10 +70,10 @@ function grouped(findings: readonly Finding[]): [string, Finding[]][] {
   return [...groups].toSorted(([, one], [, other]) => other.length - one.length);
 }
 
-function shown({ session, step, args, theirs, ours }: Finding): string[] {
+function shown({ session, step, args, kind, theirs, ours }: Finding): string[] {
   return [
     `  ${session}, step ${step}: ${brief(args)}`,
-    `      the original: ${brief(theirs)}`,
+    `      ${kind === 'broken' ? 'it must be:  ' : 'the original:'} ${brief(theirs)}`,
     `      ours:         ${brief(ours)}`,
   ];
 }
