@@ -1,6 +1,8 @@
 import { withNotes } from '../memory/retention.ts';
 import type { Noted, Usage, UseNote } from '../memory/types.ts';
 
+export type { UseNote };
+
 /**
  * What recalls strengthen, kept in memory until the writer takes it along: reads write nothing. A reply overlays the
  * notes of its own process; nothing is ordered by them.

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 
-import type { UseNote } from '../memory/types.ts';
+import type { UseNote } from '../engine/usage.ts';
 import { errorFromData, MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import type { Answer, Call, FromThread, ThreadSettings, ToThread } from './messages.ts';

@@ -1,5 +1,5 @@
 import type { ErrorData } from '../errors.ts';
-import type { UseNote } from '../memory/types.ts';
+import type { UseNote } from '../engine/usage.ts';
 import type { Scope } from '../memory/types.ts';
 
 /** What a thread is for. */
