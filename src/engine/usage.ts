@@ -1,6 +1,7 @@
 import { withNotes } from '../memory/retention.ts';
 import type { Noted, Usage, UseNote } from '../memory/types.ts';
 
+/** What the pool carries to the writer. */
 export type { UseNote };
 
 /**
