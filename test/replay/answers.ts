@@ -72,7 +72,9 @@ export function isUnknownTool(outcome: Outcome, tool: string): boolean {
 /** The error codes that fit a message of the original. */
 export function codesFor(message: string): readonly string[] {
   if (/^(Unknown tool|Missing params|Missing tool name)/.test(message)) return ['-32602'];
-  if (/^Invalid |is not valid JSON|^Missing 'id'|exceeds 64KB|requires at least one token/.test(message))
+  if (
+    /^Invalid |is not valid JSON|^Missing 'id'|exceeds 64KB|requires at least one token|^prune requires/.test(message)
+  )
     return ['invalid_argument'];
   if (/not found/.test(message)) return ['not_found'];
   return [];

@@ -70,6 +70,7 @@ export function compareOutcomes(place: Place, theirs: Outcome, ours: Outcome): F
   return found.findings;
 }
 
+/** Strengths fade while a session runs; a briefing shows two digits, and programs round halves in different ways. */
 const NEAR = 1e-4;
 const TIMES = /_unix_ms$/;
 const SIZES: ReadonlySet<string> = new Set([
@@ -80,8 +81,11 @@ const SIZES: ReadonlySet<string> = new Set([
 ]);
 /** How many items there are where a call does not say. */
 const LIMITS: Readonly<Record<string, number>> = { mimir_recall: 10, mimir_recall_when: 10, mimir_timeline: 50 };
+/** Members that count the only list of their answer. */
+const COUNTERS: ReadonlySet<string> = new Set(['total', 'conflicts_found']);
 const MADE_JSON: ReadonlySet<string> = new Set(['evaluated_json', 'acted_json', 'forward_json']);
-const COUNTS = /^\/(total_entities|by_category|by_type|by_layer|total_journal_events|total_state_entries)/;
+const COUNTS =
+  /^\/(total_entities|entities_compared|by_category|by_type|by_layer|total_journal_events|total_state_entries)/;
 
 const EXTREMES: ReadonlySet<string> = new Set(['/oldest_unix_ms', '/newest_unix_ms']);
 
@@ -143,7 +147,7 @@ class Comparison {
     }
     if ('total_entities' in ours) this.#noMoreThanToldOf(ours, around);
     this.#ourOwn(ours, around);
-    this.#object('', theirs, ours, around);
+    this.#object('', inOrder(theirs), inOrder(ours), around);
   }
 
   /** What our answer must say whatever the original said: no more than was asked for, and what we were told before. */
@@ -179,9 +183,11 @@ class Comparison {
       if (!(name in ours)) {
         if (COUNTS.test(path) && at !== '') this.#add('changed', path, value, 0, around);
         else this.#add('missing', path, value, undefined, around);
-      } else if (name === 'total' && lengthOf(theirs) === value) {
+      } else if (COUNTERS.has(name) && listOnly(theirs)?.length === value) {
         // What is counted is compared one by one.
-        if (lengthOf(ours) !== ours[name]) this.#add('broken', path, value, ours[name], around);
+        const list = ours[listOnly(theirs)?.name ?? ''];
+        if (!Array.isArray(list) || list.length !== ours[name])
+          this.#add('broken', path, Array.isArray(list) ? list.length : null, ours[name], around);
       } else this.#any(path, name, value, ours[name] ?? null, around);
     }
   }
@@ -198,7 +204,9 @@ class Comparison {
   #alike(name: string, theirs: Json, ours: Json): boolean {
     if (typeof theirs === 'number' && typeof ours === 'number') {
       if (TIMES.test(name) || SIZES.has(name)) return true;
-      return Math.abs(theirs - ours) <= (name === 'decay_score' ? NEAR : 1e-9 * Math.abs(theirs));
+      if (name === 'decay_score')
+        return Math.abs(theirs - ours) <= (this.#place.tool === 'mimir_context' ? 0.0101 : NEAR);
+      return Math.abs(theirs - ours) <= 1e-9 * Math.abs(theirs);
     }
     if (typeof theirs !== 'string' || typeof ours !== 'string') return theirs === ours;
     // Texts that we made of JSON ourselves: 1.0 and 1 are the same.
@@ -251,7 +259,11 @@ class Comparison {
   #named(): Row | undefined {
     const { args, ledger } = this.#place;
     if (!isObject(args)) return undefined;
-    return ledger.at(args) ?? ledger.named(args['category'], args['key'])[0];
+    const named = ledger.at(args) ?? ledger.named(args['category'], args['key'])[0];
+    if (named !== undefined) return named;
+    // Of two that a call names, the one that the original has not.
+    const both = ['from', 'to'].flatMap((end) => ledger.named(args[`${end}_category`], args[`${end}_key`]));
+    return both.find(({ only }) => only !== undefined) ?? both[0];
   }
 
   #rowOf(ours: Json): Row | undefined {
@@ -267,17 +279,9 @@ class Comparison {
   }
 
   #add(kind: Kind, at: string, theirs: Json | undefined, ours: Json | undefined, around: Around): void {
-    const { ledger, session, step, tool, args, nowMs } = this.#place;
+    const { session, step, tool, args } = this.#place;
     const { row } = around;
     const field = at.slice(at.lastIndexOf('/') + 1);
-    const counted = COUNTS.exec(at);
-    const foretold = EXTREMES.has(at)
-      ? (ours === null) === (ledger.rows.size === 0)
-      : kind === 'order'
-        ? ledger.areNewestFirst(listOf(ours))
-        : counted !== null
-          ? ours === this.#counted(at)
-          : row !== undefined && kind === 'changed' && ledger.foretells(row, field, around.ours, nowMs);
     this.findings.push({
       session,
       step,
@@ -290,9 +294,26 @@ class Comparison {
       around: { theirs: around.theirs, ours: around.ours },
       answers: this.#answers,
       row,
-      foretold,
+      foretold: this.#isForetold(kind, at, theirs, ours, around),
       cause: this.#cause(kind, field, theirs, ours, row),
     });
+  }
+
+  /** Whether our answer must be so, by what was told and answered before. */
+  #isForetold(kind: Kind, at: string, theirs: Json | undefined, ours: Json | undefined, around: Around): boolean {
+    const { ledger, nowMs } = this.#place;
+    // A link to what is gone for good is gone as well.
+    if (kind === 'lacking') return !ledger.rows.has(ledger.oursOf(textAt(theirs, 'target_id') ?? '') ?? '');
+    if (EXTREMES.has(at)) return (ours === null) === (ledger.rows.size === 0);
+    if (kind === 'order') return ledger.areNewestFirst(listOf(ours));
+    if (at.startsWith('/by_layer/') && [...ledger.rows.values()].some(({ layer }) => layer === undefined)) {
+      // Somebody may have promoted some: then only the sum is known.
+      const layers = Object.values(objectAt(this.#answers.ours, 'by_layer'));
+      return layers.reduce((sum: number, count) => sum + Number(count), 0) === ledger.rows.size;
+    }
+    if (COUNTS.test(at)) return ours === this.#counted(at);
+    if (around.row === undefined || kind !== 'changed') return false;
+    return ledger.foretells(around.row, at.slice(at.lastIndexOf('/') + 1), around.ours, nowMs);
   }
 
   /** What our counts must be, by what was stored. */
@@ -303,6 +324,11 @@ class Comparison {
     if (part === 'total_journal_events') return ledger.events;
     if (part === 'total_state_entries') return ledger.stateEntries(this.#place.nowMs);
     if (part === 'total_entities') return rows.length;
+    if (part === 'entities_compared') {
+      const { category, offset } = isObject(this.#place.args) ? this.#place.args : {};
+      const live = rows.filter((row) => !row.archived && row.fields['category'] === category);
+      return Math.min(200, Math.max(0, live.length - Math.max(0, Number(offset ?? 0))));
+    }
     const field = part.slice('by_'.length);
     return rows.filter((row) => ledger.valueOf(row, field) === name.join('/')).length;
   }
@@ -313,7 +339,12 @@ class Comparison {
     const name = (value: Json | undefined): string =>
       typeof value === 'string' ? value : (textAt(value, 'id') ?? textAt(value, 'target_id') ?? '');
     if (kind === 'lacking') return ledger.onlyTheirs.get(name(theirs));
-    if (kind === 'extra') return row?.only ?? ledger.onlyOurs.get(name(ours));
+    if (kind === 'extra') {
+      const sides = isObject(ours)
+        ? [ours['entity_a'], ours['entity_b'], ours].map((one) => ledger.rows.get(name(one)))
+        : [];
+      return [row, ...sides].find((one) => one?.only !== undefined)?.only ?? ledger.onlyOurs.get(name(ours));
+    }
     if (row?.only !== undefined) return row.only;
     const key = isObject(args) ? textAt(args, 'key') : undefined;
     return row?.differs.get(field) ?? ledger.onlyTheirs.get(key ?? '') ?? ledger.onlyOurs.get(key ?? '');
@@ -337,6 +368,17 @@ function inList(around: Around, theirs: Json, ours: Json, row: Row | undefined):
   };
 }
 
+/** Both sides of a conflict in the order of their keys: which comes first says nothing. */
+function inOrder(answer: JsonObject): JsonObject {
+  const { conflicts } = answer;
+  if (!Array.isArray(conflicts)) return answer;
+  const sorted = listOf(conflicts as readonly Json[]).map((one) => {
+    const [a, b] = [objectAt(one, 'entity_a'), objectAt(one, 'entity_b')];
+    return asText(a['key']) <= asText(b['key']) ? one : { ...one, entity_a: b, entity_b: a };
+  });
+  return { ...answer, conflicts: sorted };
+}
+
 function factsOf(outcome: Outcome): JsonObject {
   if (outcome.kind === 'value') return outcome.value;
   return outcome.kind === 'failure' ? { error: outcome.message, ...outcome.facts } : {};
@@ -356,16 +398,20 @@ function messageOf(outcome: Outcome): string {
 }
 
 function namesOf(value: JsonObject): string {
-  const { category, key, name } = value;
+  const { category, key, name, entity_a: a, entity_b: b } = value;
+  if (isObject(a) && isObject(b)) return JSON.stringify([a['key'], b['key']]);
   if (typeof name === 'string') return name;
   if (category === undefined && key === undefined) return '';
   // A briefing of ours has no line breaks in names.
   return JSON.stringify([category, key]).replace(/\\[nr]/g, ' ');
 }
 
-function lengthOf(value: JsonObject): number | undefined {
-  const lists = Object.values(value).filter((one) => Array.isArray(one));
-  return lists.length === 1 ? lists[0]?.length : undefined;
+/** The only list of an answer. */
+function listOnly(value: JsonObject): { readonly name: string; readonly length: number } | undefined {
+  const lists = Object.entries(value).flatMap(([name, one]) =>
+    Array.isArray(one) ? [{ name, length: one.length as number }] : [],
+  );
+  return lists.length === 1 ? lists[0] : undefined;
 }
 
 function objectAt(value: JsonObject, name: string): JsonObject {

@@ -25,6 +25,10 @@ export interface Row {
   /** Columns as an item shows them. */
   fields: JsonObject;
   importance: number | undefined;
+  /** The layer that it was given; undefined when a tool that is not followed here may have promoted it. */
+  layer: string | undefined;
+  /** The tool that made it. */
+  readonly madeBy: string;
   uses: number | undefined;
   /** Counts changes of the store; undefined when a tool that is not known here may have changed it. */
   changed: number | undefined;
@@ -113,7 +117,11 @@ export class Ledger {
   foretells(row: Row, field: string, item: JsonObject, nowMs: number): boolean {
     const value = item[field];
     if (field === 'retrieval_count') return value === row.uses;
-    if (field === 'layer') return row.uses !== undefined && value === layerOf('buffer', row.uses);
+    if (field === 'layer') {
+      const { uses } = row;
+      const given = row.layer === undefined ? ['buffer', 'working'] : [row.layer];
+      return uses !== undefined && given.some((layer) => value === layerOf(layer, uses));
+    }
     if (field === 'decay_score') {
       if (row.importance === undefined || row.uses === undefined || typeof value !== 'number') return false;
       const lasting = row.fields['always_on'] === true || row.fields['verified'] === true;
@@ -125,7 +133,7 @@ export class Ledger {
 
   /** A field of a row as counts see it. */
   valueOf(row: Row, field: string): Json | undefined {
-    return field === 'layer' ? layerOf('buffer', row.uses ?? 0) : row.fields[field];
+    return field === 'layer' ? layerOf(row.layer ?? 'buffer', row.uses ?? 0) : row.fields[field];
   }
 
   /** How many state entries of ours have not expired. */
@@ -144,15 +152,113 @@ export class Ledger {
     const ourValue = ours.kind === 'value' ? ours.value : undefined;
     this.#changes += 1;
     if (ourValue !== undefined && !KNOWN.has(tool)) this.#changedBySomeTool(args);
-    if (tool === 'mimir_remember') this.#remember(args, theirValue, ourValue, cause);
-    if (tool === 'mimir_forget' && ourValue?.['found'] === true) this.#archive(args);
-    if (tool === 'mimir_recall' && ourValue !== undefined) this.#recall(ourValue);
-    if (tool === 'mimir_journal') this.#single(textAt(theirValue, 'id'), textAt(ourValue, 'id'), cause);
-    if (tool === 'mimir_journal' && ourValue !== undefined) this.events += 1;
-    if (tool === 'mimir_state_set' && ourValue !== undefined)
-      this.#state.set(asText(ourValue['key']), ourValue['expires_at_unix_ms'] ?? null);
-    if (tool === 'mimir_state_delete' && ourValue?.['found'] === true) this.#state.delete(asText(ourValue['key']));
-    if (tool === 'mimir_state_set') this.#single(textAt(theirValue, 'key'), textAt(ourValue, 'key'), cause);
+    const follow = this.#followers[tool];
+    if (follow !== undefined) follow(args, theirValue, ourValue, cause);
+  }
+
+  /** What each tool does to our store. */
+  readonly #followers: Readonly<Record<string, Follower>> = {
+    mimir_remember: (args, theirs, ours, cause) => this.#remember(args, theirs, ours, cause),
+    mimir_forget: (args, _theirs, ours) => {
+      const reason = textAt(args, 'reason') ?? '';
+      if (ours?.['found'] !== true) return;
+      this.#change(this.#meant(args), { archive_reason: reason === '' ? 'manual' : reason }, { archived: true });
+    },
+    mimir_recall: (_args, _theirs, ours) => this.#recall(ours),
+    mimir_journal: (_args, theirs, ours, cause) => this.#event(textAt(theirs, 'id'), textAt(ours, 'id'), cause),
+    mimir_state_set: (_args, theirs, ours, cause) => {
+      if (ours !== undefined) this.#state.set(asText(ours['key']), ours['expires_at_unix_ms'] ?? null);
+      this.#single(textAt(theirs, 'key'), textAt(ours, 'key'), cause);
+    },
+    mimir_state_delete: (_args, _theirs, ours) => {
+      if (ours?.['found'] === true) this.#state.delete(asText(ours['key']));
+    },
+    mimir_purge: (_args, _theirs, ours) => {
+      if (ours?.['dry_run'] !== false) return;
+      for (const row of this.rows.values()) if (row.archived) this.rows.delete(row.id);
+    },
+    mimir_score: (args, _theirs, ours) => {
+      const importance = Math.min(1, Math.max(0, Number(args['score'])));
+      if (ours?.['found'] === true) this.#change(this.#meant(args), { verified: importance >= 0.7 }, { importance });
+    },
+    mimir_supersede: (args, _theirs, ours) => {
+      const from = this.rows.get(textAt(ours, 'from_entity_id') ?? '');
+      this.#change(from, { status: 'deprecated', archive_reason: textAt(args, 'reason') ?? '' }, {});
+    },
+    mimir_correct: (args, theirs, ours, cause) => {
+      const category = textAt(args, 'category') ?? '';
+      const fields = { type: 'correction', category: category === '' ? 'correction' : category, certainty: 1 };
+      const visibility = args['visibility'] === '' ? 'workspace' : (args['visibility'] ?? 'workspace');
+      this.#lesson('mimir_correct', { ...args, ...fields, visibility, importance: 1 }, theirs, ours, cause);
+      this.#event(textAt(theirs, 'journal_id'), textAt(ours, 'journal_id'), cause);
+    },
+    mimir_bench: (args, theirs, ours, cause) =>
+      this.#lesson(
+        'mimir_bench',
+        { tags: args['tags'] ?? [], type: 'benchmark', category: 'benchmark' },
+        theirs,
+        ours,
+        cause,
+      ),
+    mimir_share: (args, theirs, ours, cause) => this.#share(args, theirs, ours, cause),
+  };
+
+  /** Fields of a row that change; without a difference nothing changes. */
+  #change(row: Row | undefined, fields: JsonObject, more: { archived?: boolean; importance?: number }): void {
+    if (row === undefined) return;
+    const said = JSON.stringify([row.fields, row.importance, row.archived]);
+    row.fields = { ...row.fields, ...fields };
+    Object.assign(row, more);
+    if (JSON.stringify([row.fields, row.importance, row.archived]) !== said) row.changed = this.#changes;
+  }
+
+  /** The row that a call means: at home, or the only one. */
+  #meant(args: JsonObject): Row | undefined {
+    return this.at(args) ?? this.named(args['category'], args['key'])[0];
+  }
+
+  #event(theirs: string | undefined, ours: string | undefined, cause: string): void {
+    this.#single(theirs, ours, cause);
+    if (ours !== undefined) this.events += 1;
+  }
+
+  /** A memory whose key the server makes. Whether the original has kept it as well, its answer does not say. */
+  #lesson(
+    tool: string,
+    args: JsonObject,
+    theirs: JsonObject | undefined,
+    ours: JsonObject | undefined,
+    cause: string,
+  ): void {
+    const id = textAt(ours, 'entity_id');
+    if (id === undefined) return;
+    const row = this.#made(id, tool, { ...args, key: ours?.['key'] ?? '' }, 'working');
+    if (theirs === undefined) row.only = cause;
+  }
+
+  /** The original moves a memory where we copy it. */
+  #share(args: JsonObject, theirs: JsonObject | undefined, ours: JsonObject | undefined, cause: string): void {
+    const id = textAt(ours, 'shared_id');
+    if (id === undefined || ours === undefined) return;
+    const from = this.named(args['category'], args['key']).find(
+      ({ fields }) => fields['workspace_hash'] === ours['from_workspace'],
+    );
+    const copied = { ...from?.fields, workspace_hash: args['to_workspace'] ?? '', archive_reason: '' };
+    const importance = from?.importance ?? 0.5;
+    const row = this.rows.get(id) ?? this.#made(id, 'mimir_share', { ...copied, importance }, 'buffer');
+    this.#change(row, copied, { archived: false, importance });
+    const theirId = textAt(theirs, 'shared_id');
+    if (theirId === undefined) row.only = cause;
+    else this.#takePlace(theirId, row, cause);
+  }
+
+  /** From now on their id stands for this row; the one before is ours alone. */
+  #takePlace(theirId: string, row: Row, cause: string): void {
+    const former = this.rows.get(this.oursOf(theirId) ?? '');
+    // Without a cause of its own it follows from what made this row.
+    if (former !== undefined && former !== row) former.only = cause === '' ? (row.only ?? '') : cause;
+    row.only = undefined;
+    this.pair(theirId, row.id);
   }
 
   /** A tool whose doings are not followed here: what it names may have changed, or when it names nothing, anything. */
@@ -162,14 +268,20 @@ export class Ledger {
       ...this.named(args['from_category'], args['from_key']),
       ...this.named(args['to_category'], args['to_key']),
     ];
-    for (const row of named.length > 0 ? named : this.rows.values()) row.changed = undefined;
+    for (const row of named.length > 0 ? named : this.rows.values()) {
+      row.changed = undefined;
+      row.layer = undefined;
+    }
   }
 
   /** Whether items stand in the order of their last change, newest first, as far as that is known. */
   areNewestFirst(items: readonly JsonObject[]): boolean {
     const changes = items
-      .map((item) => this.rows.get(textAt(item, 'id') ?? '') ?? this.named(item['category'], item['key'])[0])
-      .map((row) => row?.changed)
+      .map((item) => {
+        const row = this.rows.get(textAt(item, 'id') ?? '');
+        const named = row === undefined ? this.named(item['category'], item['key']) : [row];
+        return named.length === 1 ? named[0]?.changed : undefined;
+      })
       .filter((change) => change !== undefined);
     return changes.every((change, i) => i === 0 || change <= (changes[i - 1] ?? 0));
   }
@@ -197,11 +309,7 @@ export class Ledger {
       this.alias(theirId, ourId);
       return;
     }
-    const former = this.rows.get(this.oursOf(theirId) ?? '');
-    // What had its place before is ours alone now; without a cause of its own it follows from what made this row.
-    if (former !== undefined && former !== row) former.only = cause === '' ? (row.only ?? '') : cause;
-    row.only = undefined;
-    this.pair(theirId, ourId);
+    this.#takePlace(theirId, row, cause);
     if (action === 'created') row.omitted.clear();
     for (const field of [...Object.keys(DEFAULTS), 'links', 'importance', 'body_json']) {
       if (args[field] === undefined && action === 'updated') row.omitted.add(field);
@@ -211,49 +319,40 @@ export class Ledger {
   }
 
   #stored(id: string, args: JsonObject, before: Row | undefined): Row {
-    const given = Object.fromEntries(
-      Object.entries(args)
-        .filter(([name, value]) => value !== null && (name in DEFAULTS || IDENTITY.has(name)))
-        .map(([name, value]) => [name, asRead(value, DEFAULTS[name])]),
-    );
-    if (before === undefined) {
-      const row: Row = {
-        id,
-        fields: { ...DEFAULTS, ...given },
-        importance: Number(args['importance'] ?? 0.5),
-        uses: 0,
-        changed: this.#changes,
-        archived: false,
-        only: undefined,
-        omitted: new Set(),
-        differs: new Map(),
-      };
-      this.rows.set(id, row);
-      return row;
-    }
-    const said = JSON.stringify([before.fields, before.importance, before.archived]);
-    before.fields = { ...before.fields, ...given, archive_reason: '' };
+    // Under another id it is a new row: the one that was there has been purged.
+    if (before !== undefined && before.id !== id) this.rows.delete(before.id);
+    if (before?.id !== id) return this.#made(id, 'mimir_remember', args, 'buffer');
     const { importance } = args;
-    if (importance !== undefined && importance !== null) before.importance = Number(importance);
-    // What changes nothing is no change.
-    if (JSON.stringify([before.fields, before.importance, false]) !== said) before.changed = this.#changes;
+    const isGiven = importance !== undefined && importance !== null;
+    this.#change(
+      before,
+      { ...givenOf(args), archive_reason: '' },
+      { archived: false, ...(isGiven && { importance: Number(importance) }) },
+    );
     if (before.uses !== undefined) before.uses += 1;
-    before.archived = false;
     return before;
   }
 
-  #archive(args: JsonObject): void {
-    const rows = this.named(args['category'], args['key']);
-    const row = this.at(args) ?? rows[0];
-    if (row === undefined) return;
-    row.archived = true;
-    const reason = textAt(args, 'reason') ?? '';
-    row.fields = { ...row.fields, archive_reason: reason === '' ? 'manual' : reason };
-    row.changed = this.#changes;
+  #made(id: string, madeBy: string, args: JsonObject, layer: string): Row {
+    const row: Row = {
+      id,
+      fields: { ...DEFAULTS, ...givenOf(args) },
+      importance: Number(args['importance'] ?? 0.5),
+      layer,
+      madeBy,
+      uses: 0,
+      changed: this.#changes,
+      archived: false,
+      only: undefined,
+      omitted: new Set(),
+      differs: new Map(),
+    };
+    this.rows.set(id, row);
+    return row;
   }
 
-  #recall(ours: JsonObject): void {
-    for (const item of listOf(ours['items'])) {
+  #recall(ours: JsonObject | undefined): void {
+    for (const item of listOf(ours?.['items'])) {
       const row = this.seen(item);
       if (item['archived'] !== true && row.uses !== undefined) row.uses += 1;
     }
@@ -268,6 +367,8 @@ export class Ledger {
         id,
         fields: { ...item, type: item['type'] ?? item['entity_type'] ?? '' },
         importance: undefined,
+        layer: undefined,
+        madeBy: '',
         uses: undefined,
         changed: undefined,
         archived: item['archived'] === true,
@@ -290,6 +391,17 @@ export class Ledger {
   }
 }
 
+type Follower = (args: JsonObject, theirs: JsonObject | undefined, ours: JsonObject | undefined, cause: string) => void;
+
+/** What the arguments say about columns, as we read it. */
+function givenOf(args: JsonObject): JsonObject {
+  return Object.fromEntries(
+    Object.entries(args)
+      .filter(([name, value]) => value !== null && (name in DEFAULTS || IDENTITY.has(name)))
+      .map(([name, value]) => [name, asRead(value, DEFAULTS[name])]),
+  );
+}
+
 /** A value as we read it where such a one is due: numbers and booleans may come as text. */
 function asRead(value: Json, like: Json | undefined): Json {
   if (typeof value !== 'string' || typeof like === 'string' || like === undefined) return value;
@@ -300,13 +412,13 @@ function asRead(value: Json, like: Json | undefined): Json {
 const KNOWN: ReadonlySet<string> = new Set(
   (
     'remember recall get_entity forget link unlink journal timeline state_set state_get state_delete state_list health ' +
-    'stats context traverse conflicts workspace_list recall_when ask'
+    'stats context traverse conflicts workspace_list recall_when ask score supersede correct bench share purge'
   )
     .split(' ')
     .map((name) => `mimir_${name}`),
 );
 
-const IDENTITY: ReadonlySet<string> = new Set(['category', 'key', 'body_json']);
+const IDENTITY: ReadonlySet<string> = new Set(['category', 'key', 'body_json', 'recall_when']);
 
 /** The objects of a list. */
 export function listOf(value: Json | undefined): readonly JsonObject[] {

@@ -9,6 +9,7 @@ import { Ledger } from './ledger.ts';
 import {
   isObject,
   LINES,
+  readJson,
   textAt,
   type Json,
   type JsonObject,
@@ -118,12 +119,7 @@ function theirReply(request: Json | undefined, waiting: LinesRecording['replies'
 /** A line as JSON; as text when it is none. */
 function readRequest(line: SentLine): Json {
   const text = bytesOf(line).toString('utf8').trim();
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    // Many lines are wrong on purpose.
-    return text;
-  }
+  return readJson(text) ?? text;
 }
 
 function bytesOf(line: SentLine): Buffer {

@@ -135,6 +135,16 @@ export function textAt(value: Json | undefined, name: string): string | undefine
   return typeof found === 'string' ? found : undefined;
 }
 
+/** A text as JSON, or undefined when it is none. */
+export function readJson(text: string): Json | undefined {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    // Bodies, lines and printed texts of recordings are what they are; those that read them have a way for this.
+    return undefined;
+  }
+}
+
 /** A text as it is; of anything else its JSON, and of nothing an empty text. */
 export function asText(value: Json | undefined): string {
   return typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value);

@@ -10,6 +10,7 @@ import { Ledger } from './ledger.ts';
 import {
   atPointer,
   isObject,
+  readJson,
   textAt,
   withPointer,
   type Json,
@@ -60,7 +61,7 @@ function summary(sessions: readonly SessionReport[], table: readonly Difference[
   const needed = new Map<string, number>();
   for (const { line } of judged) if (line !== undefined) needed.set(line, (needed.get(line) ?? 0) + 1);
   const missing = new Set(sessions.flatMap(({ leftOut }) => (leftOut === undefined ? [] : [leftOut.missing])));
-  const waits = ({ tools }: Difference): boolean => tools !== undefined && tools.every((tool) => missing.has(tool));
+  const waits = ({ tools }: Difference): boolean => tools?.some((tool) => missing.has(tool)) ?? false;
   return {
     sessions,
     undecided: judged.filter(({ line }) => line === undefined).map(({ finding }) => finding),
@@ -168,8 +169,8 @@ class Session {
     if (exit !== 0 && stderr.includes('not there yet')) return name;
     this.#besides(
       { ...step, name },
-      { exit: step.exit ?? 0, stdout: printed(step.stdout ?? '') },
-      { exit, stdout: printed(stdout) },
+      { exit: step.exit ?? 0, stdout: readJson(step.stdout ?? '') ?? step.stdout ?? '' },
+      { exit, stdout: readJson(stdout) ?? stdout },
     );
     return undefined;
   }
@@ -197,15 +198,5 @@ class Session {
     const { judged, cause } = judge(findings, this.#table);
     this.#judged.push(...judged);
     return cause;
-  }
-}
-
-/** What a command printed: JSON as such, so that its layout does not matter. */
-function printed(text: string): Json {
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    // Most commands print sentences.
-    return text;
   }
 }

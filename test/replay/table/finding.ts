@@ -2,7 +2,7 @@
 import type { Finding } from '../compare.ts';
 import type { Difference } from '../difference.ts';
 import { listOf } from '../ledger.ts';
-import { asText, isObject, textAt, type Json, type JsonObject } from '../recording.ts';
+import { asText, isObject, readJson, textAt, type Json, type JsonObject } from '../recording.ts';
 
 /** What a recall was asked, as far as rules look at it. */
 interface Asked {
@@ -42,7 +42,8 @@ const WORD = /[\p{L}\p{M}\p{N}]+/gu;
 /** Words that say nothing beside others. */
 const FUNCTION_WORDS: ReadonlySet<string> = new Set('a an and are at in is not of on or one that the to'.split(' '));
 
-function wordsOf(text: string): string[] {
+/** The words of a text in small letters. */
+export function wordsOf(text: string): string[] {
   return text.toLowerCase().match(WORD) ?? [];
 }
 
@@ -56,7 +57,7 @@ function saidBy(body: Json): string {
 /** Whether a telling word of the query stands in an item as a whole word: then a search has to find it. */
 function holdsAWord({ query }: Asked, item: JsonObject): boolean {
   const body = textAt(item, 'body_json') ?? '';
-  const words = new Set(wordsOf(isCut(body) ? body : saidBy(JSON.parse(body) as Json)));
+  const words = new Set(wordsOf(saidBy(readJson(body) ?? body)));
   return wordsOf(query).some((word) => words.has(word) && !FUNCTION_WORDS.has(word));
 }
 
@@ -65,7 +66,7 @@ const STEM_CHARS = 3;
 /** Whether an item says anything that the query asks for: a word of it, or one that begins alike, as forms and slips do. */
 function isAbout({ query }: Asked, item: JsonObject): boolean {
   const body = textAt(item, 'body_json') ?? '';
-  const said = isCut(body) ? body : saidBy(JSON.parse(body) as Json);
+  const said = saidBy(readJson(body) ?? body);
   const others = ['category', 'key', 'topic_path', 'tags'].map((name) => saidBy(item[name] ?? ''));
   const words = wordsOf([said, ...others].join(' '));
   return wordsOf(query).some((asked) =>
@@ -211,9 +212,8 @@ export const FINDING: readonly Difference[] = [
     reason: 'Who writes a text must not decide how far it is trusted.',
     explains: ({ kind, at, theirs, around }) => {
       const field = at.slice(at.lastIndexOf('/') + 1);
-      const body = textAt(around.theirs, 'body_json') ?? '';
-      if (!at.startsWith('/items/[]/') || isCut(body) || (kind !== 'changed' && kind !== 'missing')) return false;
-      const said = JSON.parse(body) as Json;
+      const said = readJson(textAt(around.theirs, 'body_json') ?? '');
+      if (!at.startsWith('/items/[]/') || (kind !== 'changed' && kind !== 'missing')) return false;
       return isObject(said) && field in said && JSON.stringify(said[field]) === JSON.stringify(theirs);
     },
   },
@@ -233,20 +233,28 @@ export const FINDING: readonly Difference[] = [
     ours: 'Below them stand the newest, each memory once and on one line.',
     reason: 'A briefing is for what is new, and a prompt has no room for the same line twice.',
     explains: ({ kind, at, answers, theirs, ours, args, foretold }) => {
-      if (at === '/recalled' && kind === 'order') return foretold;
+      const { categories } = isObject(args) ? args : {};
+      // With several categories each has its own order.
+      if (at === '/recalled' && kind === 'order')
+        return foretold || (Array.isArray(categories) && categories.length > 1);
       if (at === '/said')
         return ours === listOf(answers.ours['pinned']).length + listOf(answers.ours['recalled']).length;
       if (/\/(body|key|category)$/.test(at)) return asText(theirs).replace(/[\n\r]/g, ' ') === ours;
       const limit = Number((isObject(args) ? args['limit'] : undefined) ?? 10);
       if (at !== '/recalled/[]') return false;
-      const isPinned = listOf(answers.theirs['pinned']).some(
-        (line) => isObject(theirs) && line['key'] === theirs['key'] && line['category'] === theirs['category'],
-      );
+      const isPinned = listOf(answers.theirs['pinned']).some((line) => isObject(theirs) && sameName(line, theirs));
       if (kind === 'lacking' && isPinned) return true;
+      const isTwice =
+        listOf(answers.theirs['recalled']).filter((line) => isObject(theirs) && sameName(line, theirs)).length > 1;
+      if (kind === 'lacking' && isTwice) return true;
       return listOf(answers[kind === 'lacking' ? 'ours' : 'theirs']['recalled']).length >= limit;
     },
   },
 ];
+
+function sameName(one: JsonObject, other: JsonObject): boolean {
+  return one['key'] === other['key'] && one['category'] === other['category'];
+}
 
 function sameBeginning(theirs: string, ours: string): boolean {
   const [one = '', other = ''] = [theirs, ours].map((text) => text.split('\n--truncated (')[0] ?? '');

@@ -119,7 +119,7 @@ export const STORING: readonly Difference[] = [
   },
   {
     name: 'counts-of-what-is-stored',
-    tools: ['mimir_stats'],
+    tools: ['mimir_stats', 'mimir_conflicts'],
     original: 'The counts are those of what its merging and moving left over.',
     ours: 'They count every memory that was acknowledged.',
     reason: 'See nothing-is-merged and workspace-is-identity.',
