@@ -76,6 +76,14 @@ export function codesFor(message: string): readonly string[] {
     /^Invalid |is not valid JSON|^Missing 'id'|exceeds 64KB|requires at least one token|^prune requires/.test(message)
   )
     return ['invalid_argument'];
+  if (message.endsWith(' is required')) return ['invalid_argument'];
+  if (/No embedding backend|LLM is not enabled/.test(message)) return ['no_model'];
+  if (
+    /^(Embed|Ask|Synthesize) failed: (Embed|LLM) API call|Failed to (read|parse)|Invalid embed response|No embeddings/.test(
+      message,
+    )
+  )
+    return ['provider_down', 'provider_refused'];
   if (/not found/.test(message)) return ['not_found'];
   return [];
 }

@@ -84,8 +84,9 @@ const LIMITS: Readonly<Record<string, number>> = { mimir_recall: 10, mimir_recal
 /** Members that count the only list of their answer. */
 const COUNTERS: ReadonlySet<string> = new Set(['total', 'conflicts_found']);
 const MADE_JSON: ReadonlySet<string> = new Set(['evaluated_json', 'acted_json', 'forward_json']);
+/** In an answer, or in what a command printed. */
 const COUNTS =
-  /^\/(total_entities|entities_compared|by_category|by_type|by_layer|total_journal_events|total_state_entries)/;
+  /^(?:\/stdout)?\/(total_entities|entities_compared|by_category|by_type|by_layer|total_journal_events|total_state_entries)/;
 
 const EXTREMES: ReadonlySet<string> = new Set(['/oldest_unix_ms', '/newest_unix_ms']);
 
@@ -161,7 +162,9 @@ class Comparison {
       const row = ledger.rows.get(textAt(item, 'id') ?? '');
       // What a tool did that is not followed in the ledger cannot be foretold.
       if (row?.changed === undefined) continue;
-      for (const field of Object.keys(item).filter((name) => name in DEFAULTS)) {
+      const isWhole = row.fields['recall_when'] === undefined && !(isObject(args) && 'preview_cap' in args);
+      const told = Object.keys(item).filter((name) => name in DEFAULTS || (name === 'body_json' && isWhole));
+      for (const field of told) {
         if (!ledger.foretells(row, field, item, nowMs))
           this.#add('broken', `/items/[]/${field}`, row.fields[field], item[field], { ...around, row });
       }
@@ -239,7 +242,7 @@ class Comparison {
   #isLike(theirs: Json, ours: Json, samePlace: boolean): boolean {
     if (!isObject(theirs) || !isObject(ours)) {
       return typeof theirs === 'string' && typeof ours === 'string'
-        ? this.#place.ledger.sameText(theirs, ours)
+        ? this.#place.ledger.sameText(theirs, ours) || this.#sameSubject(theirs, ours)
         : samePlace;
     }
     const { ledger } = this.#place;
@@ -254,6 +257,12 @@ class Comparison {
     const target = textAt(theirs, 'target_id');
     if (target !== undefined) return ledger.same(target, textAt(ours, 'target_id') ?? '');
     return namesOf(theirs) === '' ? samePlace : namesOf(theirs) === namesOf(ours);
+  }
+
+  /** Texts of the form `ID: what was wrong` about the same memory. */
+  #sameSubject(theirs: string, ours: string): boolean {
+    const [one, other] = [theirs, ours].map((text) => /^([a-z]+-[0-9a-f]{12}): /.exec(text)?.[1]);
+    return one !== undefined && other !== undefined && this.#place.ledger.oursOf(one) === other;
   }
 
   #named(): Row | undefined {
@@ -306,9 +315,10 @@ class Comparison {
     if (kind === 'lacking') return !ledger.rows.has(ledger.oursOf(textAt(theirs, 'target_id') ?? '') ?? '');
     if (EXTREMES.has(at)) return (ours === null) === (ledger.rows.size === 0);
     if (kind === 'order') return ledger.areNewestFirst(listOf(ours));
-    if (at.startsWith('/by_layer/') && [...ledger.rows.values()].some(({ layer }) => layer === undefined)) {
+    if (/^(\/stdout)?\/by_layer\//.test(at) && [...ledger.rows.values()].some(({ layer }) => layer === undefined)) {
       // Somebody may have promoted some: then only the sum is known.
-      const layers = Object.values(objectAt(this.#answers.ours, 'by_layer'));
+      const { ours: all } = this.#answers;
+      const layers = Object.values(objectAt(at.startsWith('/stdout') ? objectAt(all, 'stdout') : all, 'by_layer'));
       return layers.reduce((sum: number, count) => sum + Number(count), 0) === ledger.rows.size;
     }
     if (COUNTS.test(at)) return ours === this.#counted(at);
@@ -320,7 +330,7 @@ class Comparison {
   #counted(at: string): number {
     const { ledger } = this.#place;
     const rows = [...ledger.rows.values()];
-    const [, part = '', ...name] = at.split('/');
+    const [, part = '', ...name] = at.replace(/^\/stdout/, '').split('/');
     if (part === 'total_journal_events') return ledger.events;
     if (part === 'total_state_entries') return ledger.stateEntries(this.#place.nowMs);
     if (part === 'total_entities') return rows.length;

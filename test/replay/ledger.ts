@@ -164,6 +164,8 @@ export class Ledger {
       if (ours?.['found'] !== true) return;
       this.#change(this.#meant(args), { archive_reason: reason === '' ? 'manual' : reason }, { archived: true });
     },
+    'mimir write': (args, theirs, ours, cause) =>
+      this.#remember(args, objectAt(theirs, 'stdout'), objectAt(ours, 'stdout'), cause),
     mimir_recall: (_args, _theirs, ours) => this.#recall(ours),
     mimir_journal: (_args, theirs, ours, cause) => this.#event(textAt(theirs, 'id'), textAt(ours, 'id'), cause),
     mimir_state_set: (_args, theirs, ours, cause) => {
@@ -391,6 +393,11 @@ export class Ledger {
   }
 }
 
+function objectAt(value: JsonObject | undefined, name: string): JsonObject | undefined {
+  const found = value?.[name];
+  return isObject(found) ? found : undefined;
+}
+
 type Follower = (args: JsonObject, theirs: JsonObject | undefined, ours: JsonObject | undefined, cause: string) => void;
 
 /** What the arguments say about columns, as we read it. */
@@ -415,7 +422,8 @@ const KNOWN: ReadonlySet<string> = new Set(
     'stats context traverse conflicts workspace_list recall_when ask score supersede correct bench share purge'
   )
     .split(' ')
-    .map((name) => `mimir_${name}`),
+    .map((name) => `mimir_${name}`)
+    .concat(['mimir write', 'mimir stats', 'mimir vault-export', 'mimir reindex']),
 );
 
 const IDENTITY: ReadonlySet<string> = new Set(['category', 'key', 'body_json', 'recall_when']);

@@ -14,6 +14,7 @@ import {
   textAt,
   withPointer,
   type Json,
+  type JsonObject,
   type LinesRecording,
   type Recording,
   type Step,
@@ -129,7 +130,13 @@ class Session {
         await this.#stage.age(step.category ?? null, step.key ?? null, step.ms ?? 0);
         return undefined;
       case '$files':
-        this.#besides(step, { files: step.files ?? {} }, { files: this.#stage.files(step.path ?? '') ?? {} });
+        this.#judge(
+          step,
+          '$files',
+          undefined,
+          beside(filesOf(step.files ?? {})),
+          beside(filesOf(this.#stage.files(step.path ?? '') ?? {})),
+        );
         return undefined;
       case '$cli':
         return await this.#command(step);
@@ -167,18 +174,12 @@ class Session {
     const name = `mimir ${argv[0] ?? ''}`;
     const { exit, stdout, stderr } = await this.#stage.command(argv);
     if (exit !== 0 && stderr.includes('not there yet')) return name;
-    this.#besides(
-      { ...step, name },
-      { exit: step.exit ?? 0, stdout: readJson(step.stdout ?? '') ?? step.stdout ?? '' },
-      { exit, stdout: readJson(stdout) ?? stdout },
-    );
+    const args = flagsOf(argv);
+    const theirs = beside({ exit: step.exit ?? 0, stdout: readJson(step.stdout ?? '') ?? step.stdout ?? '' });
+    const ours = beside({ exit, stdout: readJson(stdout) ?? stdout });
+    const cause = this.#judge(step, name, args, theirs, ours);
+    this.#ledger.note(name, args, theirs, ours, cause);
     return undefined;
-  }
-
-  /** Compares what was seen beside the server. */
-  #besides(step: Step, theirs: Record<string, Json>, ours: Record<string, Json>): void {
-    const tool = step.name ?? step.method ?? '';
-    this.#judge(step, tool, undefined, { kind: 'value', value: theirs }, { kind: 'value', value: ours });
   }
 
   /** Compares and explains; answers the cause of what follows from it. */
@@ -199,4 +200,34 @@ class Session {
     this.#judged.push(...judged);
     return cause;
   }
+}
+
+/** What was seen beside the server. */
+function beside(value: JsonObject): Outcome {
+  return { kind: 'value', value };
+}
+
+/** Files by the id or the name that they have; times in them are those of the run. */
+function filesOf(files: Readonly<Record<string, string>>): JsonObject {
+  const listed = Object.entries(files).map(([file, text]) => {
+    const name = file.replace(/\.md$/, '');
+    const told = text.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, '$TIME');
+    return /^[a-z]+-[0-9a-f]{12}$/.test(name) ? { id: name, text: told } : { name, text: told };
+  });
+  return { files: listed };
+}
+
+const FLAGS: Readonly<Record<string, string>> = { '--body': 'body_json' };
+
+/** The flags of a command as arguments of the tool behind it. */
+function flagsOf(argv: readonly string[]): JsonObject {
+  const args: Record<string, Json> = {};
+  for (const [i, word] of argv.entries()) {
+    if (!word.startsWith('--')) continue;
+    const value = argv[i + 1];
+    const name = FLAGS[word] ?? word.slice(2).replaceAll('-', '_');
+    if (value === undefined || value.startsWith('--')) args[name] = true;
+    else args[name] = name === 'tags' ? value.split(',').flatMap((tag) => tag.trim() || []) : value;
+  }
+  return args;
 }

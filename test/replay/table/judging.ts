@@ -35,14 +35,16 @@ export const JUDGING: readonly Difference[] = [
   {
     name: 'bodies-stay-as-written',
     tools: ['mimir_recall_when', 'mimir_recall', 'mimir_get_entity', 'mimir_traverse', 'mimir_context'],
-    original: '`recall_when` makes a new text of the whole body: members sorted, blanks gone, numbers in another form.',
-    ours: 'It is put into the body, of which everything else stays byte for byte.',
+    original:
+      '`recall_when`, and `mimir write`, make a new text of the whole body: members sorted, blanks gone, numbers in another form.',
+    ours: 'Bodies stay byte for byte; `recall_when` is put in at the end.',
     reason: 'What was stored must come back as it was.',
     explains: ({ kind, at, theirs, ours, row }) => {
-      if (kind !== 'changed' || !/\/body(_json)?$/.test(at) || row?.fields['recall_when'] === undefined) return false;
+      if (kind !== 'changed' || !/\/body(_json)?$/.test(at)) return false;
       const [one, other] = [asText(theirs), asText(ours)];
-      const isWhole = !one.includes('...') && !one.includes('\n--truncated (');
-      return !isWhole || isDeepStrictEqual(readJson(one), readJson(other));
+      const isCut = one.includes('...') || one.includes('\n--truncated (');
+      if (isCut) return row?.fields['recall_when'] !== undefined;
+      return readJson(one) !== undefined && isDeepStrictEqual(readJson(one), readJson(other));
     },
   },
   {
@@ -191,5 +193,21 @@ export const JUDGING: readonly Difference[] = [
     explains: ({ kind, at, theirs, ours, foretold }) =>
       (kind === 'changed' && at === '/orphan_links_found' && Number(ours) < Number(theirs)) ||
       (kind === 'lacking' && at.endsWith('/links/[]') && foretold),
+  },
+  {
+    name: 'vectors-are-checked',
+    tools: ['mimir_embed'],
+    original: 'Members of a vector that are no numbers are dropped, and an empty vector is stored.',
+    ours: 'Such an answer of a model is refused, and nothing is stored.',
+    reason: 'A vector of another length is never found again.',
+    explains: ({ kind, answers }) => kind === 'refused' && (textAt(answers.ours, 'code') ?? '').startsWith('provider_'),
+  },
+  {
+    name: 'batches-have-their-order',
+    tools: ['mimir_embed'],
+    original: 'A batch goes through the memories that were found most often first.',
+    ours: 'It goes through them as they were stored.',
+    reason: 'How often something was found says nothing about when its turn is.',
+    explains: ({ kind, at }) => kind === 'order' && at === '/errors',
   },
 ];

@@ -29,22 +29,18 @@ export const PROTOCOL: readonly Difference[] = [
     explains: ({ at, ours }) => at === '/serverInfo/version' && /^\d+\.\d+\.\d+$/.test(asText(ours)),
   },
   {
-    name: 'list-shows-a-profile',
+    name: 'list-of-tools',
     tools: ['tools/list'],
-    original: '`tools/list` shows all tools.',
-    ours: 'It shows those that most agents need. All others can be called all the same.',
+    original: '`tools/list` shows all forty tools with all their arguments.',
+    ours:
+      'It shows those tools that most agents need, and leaves out arguments that have no effect. All others can be called and given ' +
+      'all the same. There are some tools more, such as `mimir_remember_many`.',
     reason: 'Forty tools take 11,000 tokens of every prompt, and some clients cut longer lists.',
     switch: '`--tools all`, or `MIMIR_TOOLS=all`',
-    explains: ({ kind, at }) => kind === 'lacking' && at === '/tools/[]',
-  },
-  {
-    name: 'more-tools',
-    tools: ['tools/list'],
-    original: 'There are forty tools.',
-    ours: 'There are some more: `mimir_remember_many`, `mimir_recall_many`.',
-    reason: 'They are one transaction and one request where an agent would need many.',
     explains: ({ kind, at, ours }) =>
-      kind === 'extra' && at === '/tools/[]' && (textAt(ours, 'name') ?? '').startsWith('mimir_'),
+      at === '/tools/[]'
+        ? kind === 'lacking' || (kind === 'extra' && (textAt(ours, 'name') ?? '').startsWith('mimir_'))
+        : kind === 'missing' && /^\/tools\/\[\]\/arguments\/(expansion|content_weight|diversity_halving)$/.test(at),
   },
   {
     name: 'ping-is-answered',

@@ -1,6 +1,7 @@
 // How requests are read and refused.
+import type { Finding } from '../compare.ts';
 import type { Difference } from '../difference.ts';
-import { asText, isObject, type Json } from '../recording.ts';
+import { asText, isObject, textAt, type Json } from '../recording.ts';
 
 /** What our refusal says when a bound or a form is broken that the original does not have. */
 const BOUND = /is too long|has too many members|is nested too deep|NUL character|half of a surrogate pair/;
@@ -10,6 +11,11 @@ function holds(value: Json | undefined, wanted: (one: Json) => boolean): boolean
   if (value === undefined) return false;
   if (wanted(value)) return true;
   return isObject(value) && Object.values(value).some((one) => holds(one, wanted));
+}
+
+/** Whether we have read arguments that the original refuses, whatever came of it. */
+function isTaken({ kind, answers }: Finding): boolean {
+  return kind === 'accepted' || (kind === 'reason' && textAt(answers.ours, 'code') !== 'invalid_argument');
 }
 
 /** Lines about requests. */
@@ -32,25 +38,27 @@ export const REQUESTS: readonly Difference[] = [
       'Every failure has `isError: true`, a readable text with the mend in it, and `structuredContent` with `error`, `code`, ' +
       '`kind` and mostly `hint`. Sentences are our own; codes are stable.',
     reason: 'A client that looks at `isError` never takes a failure for a result, and a program can act on the code.',
-    explains: ({ kind }) => kind === 'wording',
+    explains: ({ kind, at }) => kind === 'wording' || (kind === 'changed' && at === '/errors/[]'),
   },
   {
     name: 'null-is-absent',
     original: '`null` for an argument, or for all of them, is mostly a type error.',
     ours: '`null` is the same as leaving the argument out.',
     reason: 'Many clients send every optional argument as null.',
-    explains: ({ kind, theirs, args }) =>
-      kind === 'accepted' && /invalid type: null/.test(asText(theirs)) && holds(args, (one) => one === null),
+    explains: (finding) =>
+      isTaken(finding) &&
+      /invalid type: null/.test(asText(finding.theirs)) &&
+      holds(finding.args, (one) => one === null),
   },
   {
     name: 'numbers-and-booleans-as-text',
     original: 'A number or a boolean that comes as text is a type error.',
     ours: 'Text that is nothing but a number, `true` or `false` is read as that.',
     reason: 'Language models often quote them.',
-    explains: ({ kind, theirs, args }) =>
-      kind === 'accepted' &&
-      /invalid type: string .*expected (a boolean|[fiu]\d\d|usize)/.test(asText(theirs)) &&
-      holds(args, (one) => typeof one === 'string' && (NUMBER.test(one) || one === 'true' || one === 'false')),
+    explains: (finding) =>
+      isTaken(finding) &&
+      /invalid type: string .*expected (a boolean|[fiu]\d\d|usize)/.test(asText(finding.theirs)) &&
+      holds(finding.args, (one) => typeof one === 'string' && (NUMBER.test(one) || one === 'true' || one === 'false')),
   },
   {
     name: 'whole-numbers',
@@ -58,10 +66,10 @@ export const REQUESTS: readonly Difference[] = [
       'Where an integer is due, `10.0` and numbers beyond 64 bits are type errors, and -1 is one where it counts something.',
     ours: 'Numbers are read by their value: `10.0` is 10. What is outside of the range moves to its nearer end.',
     reason: 'JSON has one kind of number, and serialisers of other languages write 10 as 10.0.',
-    explains: ({ kind, theirs, args }) =>
-      kind === 'accepted' &&
-      /invalid (type: floating point|value: integer).*expected ([iu]\d\d|usize)/.test(asText(theirs)) &&
-      holds(args, (one) => typeof one === 'number'),
+    explains: (finding) =>
+      isTaken(finding) &&
+      /invalid (type: floating point|value: integer).*expected ([iu]\d\d|usize)/.test(asText(finding.theirs)) &&
+      holds(finding.args, (one) => typeof one === 'number'),
   },
   {
     name: 'arguments-are-an-object',

@@ -78,14 +78,14 @@ export const STORING: readonly Difference[] = [
   },
   {
     name: 'layers-follow-uses',
-    tools: [...SHOWS_ITEMS, 'mimir_stats'],
+    tools: [...SHOWS_ITEMS, 'mimir_stats', 'mimir stats'],
     original: 'The layer is set by the count at the last touch, and can fall again.',
     ours: 'It follows from the count whenever it is read (5 uses: working, 20: core), and never falls.',
     reason: 'The counts differ, see above; a layer that was given stays.',
     explains: (finding) =>
       finding.kind === 'changed' &&
       finding.foretold &&
-      (fieldOf(finding) === 'layer' || finding.at.startsWith('/by_layer/')),
+      (fieldOf(finding) === 'layer' || finding.at.includes('/by_layer/')),
   },
   {
     name: 'strength-is-computed',
@@ -119,12 +119,12 @@ export const STORING: readonly Difference[] = [
   },
   {
     name: 'counts-of-what-is-stored',
-    tools: ['mimir_stats', 'mimir_conflicts'],
+    tools: ['mimir_stats', 'mimir stats', 'mimir_conflicts'],
     original: 'The counts are those of what its merging and moving left over.',
     ours: 'They count every memory that was acknowledged.',
     reason: 'See nothing-is-merged and workspace-is-identity.',
     explains: ({ kind, at, foretold }) =>
-      (kind === 'changed' || kind === 'type') && foretold && !at.startsWith('/by_layer/'),
+      (kind === 'changed' || kind === 'type') && foretold && !at.includes('/by_layer/'),
   },
   {
     name: 'link-says-what-is-there',
