@@ -353,7 +353,8 @@ class Comparison {
       const sides = isObject(ours)
         ? [ours['entity_a'], ours['entity_b'], ours].map((one) => ledger.rows.get(name(one)))
         : [];
-      return [row, ...sides].find((one) => one?.only !== undefined)?.only ?? ledger.onlyOurs.get(name(ours));
+      const only = [row, ...sides].find((one) => one?.only !== undefined)?.only;
+      return only ?? row?.differs.get('archived') ?? ledger.onlyOurs.get(name(ours));
     }
     if (row?.only !== undefined) return row.only;
     const key = isObject(args) ? textAt(args, 'key') : undefined;

@@ -12,6 +12,8 @@ export interface Judged {
 export interface SessionReport {
   readonly name: string;
   readonly compared: number;
+  /** Steps that take something from an earlier answer which we have not given. */
+  readonly skipped: number;
   readonly judged: readonly Judged[];
   /** Set when a tool or command of the session is not there yet: the rest would compare two different stores. */
   readonly leftOut: { readonly steps: number; readonly missing: string } | undefined;

@@ -159,10 +159,15 @@ export class Ledger {
   /** What each tool does to our store. */
   readonly #followers: Readonly<Record<string, Follower>> = {
     mimir_remember: (args, theirs, ours, cause) => this.#remember(args, theirs, ours, cause),
-    mimir_forget: (args, _theirs, ours) => {
+    mimir_forget: (args, theirs, ours, cause) => {
       const reason = textAt(args, 'reason') ?? '';
-      if (ours?.['found'] !== true) return;
-      this.#change(this.#meant(args), { archive_reason: reason === '' ? 'manual' : reason }, { archived: true });
+      const meant = ours?.['found'] === true ? this.#meant(args) : undefined;
+      this.#change(meant, { archive_reason: reason === '' ? 'manual' : reason }, { archived: true });
+      // The original knows one memory of this name, in whatever workspace it is by now.
+      const other = this.named(args['category'], args['key']).find(({ only }) => only === undefined);
+      if (theirs?.['found'] !== true || other === undefined || other === meant) return;
+      const why = cause === '' ? (meant?.only ?? '') : cause;
+      for (const field of ['archived', 'archive_reason']) other.differs.set(field, why);
     },
     'mimir write': (args, theirs, ours, cause) =>
       this.#remember(args, objectAt(theirs, 'stdout'), objectAt(ours, 'stdout'), cause),

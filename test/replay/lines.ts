@@ -36,7 +36,7 @@ export async function replayLines(recording: LinesRecording, table: readonly Dif
   const settings = { argv: recording.argv, env: recording.env ?? {} };
   compare({ step: recording.sent.length, tool: 'the process', args: settings }, ended(recording.exit), ended(exit));
   // One that did not start has nothing else to say.
-  if (exit !== 0) return { name, compared: 1, judged, leftOut: undefined };
+  if (exit !== 0) return { name, compared: 1, skipped: 0, judged, leftOut: undefined };
 
   const waiting = [...recording.replies];
   for (const [step, line] of recording.sent.entries()) {
@@ -50,14 +50,20 @@ export async function replayLines(recording: LinesRecording, table: readonly Dif
       ours === undefined ? SILENT : ourOutcome(listed(ours) as unknown as Reply),
     ];
     if (isUnknownTool(answer, tool) && !isUnknownTool(said, tool)) {
-      return { name, compared: step + 1, judged, leftOut: { steps: recording.sent.length - step, missing: tool } };
+      return {
+        name,
+        compared: step + 1,
+        skipped: 0,
+        judged,
+        leftOut: { steps: recording.sent.length - step, missing: tool },
+      };
     }
     // Where the line is no call that waits for an answer, the rules look at all of it.
     const isCall = isObject(request) && request['method'] === 'tools/call' && request['id'] !== undefined;
     const args = isCall && isObject(params) ? params['arguments'] : request;
     compare({ step, tool, args }, said, answer);
   }
-  return { name, compared: recording.sent.length + 1, judged, leftOut: undefined };
+  return { name, compared: recording.sent.length + 1, skipped: 0, judged, leftOut: undefined };
 }
 
 /** Sends one line after the other, each when the one before is dealt with; answers the reply to each and the exit code. */

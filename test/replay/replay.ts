@@ -92,6 +92,7 @@ class Session {
   /** Our own result of each step, for later steps that take something from it. */
   readonly #results = new Map<number, Json>();
   #compared = 0;
+  #skipped = 0;
 
   constructor(recording: Recording, stage: Stage, table: readonly Difference[]) {
     this.#recording = recording;
@@ -110,7 +111,7 @@ class Session {
   }
 
   #report(name: string, leftOut: SessionReport['leftOut']): SessionReport {
-    return { name, compared: this.#compared, judged: this.#judged, leftOut };
+    return { name, compared: this.#compared, skipped: this.#skipped, judged: this.#judged, leftOut };
   }
 
   /** Does one step; answers the name of what it needs and is not there. */
@@ -151,8 +152,10 @@ class Session {
     let args = step.arguments;
     for (const [pointer, [from, to]] of Object.entries(step.refs ?? {})) {
       const value = atPointer(this.#results.get(from), to);
-      if (value === undefined)
-        throw new Error(`${this.#recording.name}: step ${step.n} needs what step ${from} has not`);
+      if (value === undefined) {
+        this.#skipped += 1;
+        return undefined;
+      }
       args = withPointer(args ?? {}, pointer, value);
     }
     const params = isCall ? { name: step.name ?? '', ...(args !== undefined && { arguments: args }) } : step.params;

@@ -15,7 +15,7 @@ export function printedReport(report: Report): string {
   const decided = [...needed.values()].reduce((all, one) => all + one, 0);
   const lines = [
     `${sessions.length} sessions, ${sum(({ compared }) => compared)} steps compared, ` +
-      `${sum(({ leftOut }) => leftOut?.steps ?? 0)} left out.`,
+      `${sum(({ leftOut, skipped }) => (leftOut?.steps ?? 0) + skipped)} left out.`,
     notThereYet(report),
     `${decided} differences are decided, by ${needed.size} lines of the table.`,
   ];
@@ -52,9 +52,10 @@ export function jsonReport({ sessions, undecided, unneeded, needed }: Report): s
     theirs,
     ours,
   }));
-  const counted = sessions.map(({ name, compared, leftOut, judged }) => ({
+  const counted = sessions.map(({ name, compared, skipped, leftOut, judged }) => ({
     name,
     compared,
+    skipped,
     ...(leftOut !== undefined && { leftOut }),
     differences: judged.length,
   }));

@@ -160,10 +160,13 @@ function openServer(argv: readonly string[], env: Readonly<Record<string, string
       waiting.get(message.id)?.(message);
     }
   });
+  let over: Reply | undefined;
   void running.ended.then((exit) => {
-    for (const answer of waiting.values()) answer({ died: exit });
+    over = { died: exit };
+    for (const answer of waiting.values()) answer(over);
   });
   const ask = async (method: string, params: Json | undefined): Promise<Reply> => {
+    if (over !== undefined) return over;
     id += 1;
     const mine = id;
     const answered = new Promise<Reply>((resolve) => waiting.set(mine, resolve));

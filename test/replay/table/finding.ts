@@ -1,4 +1,5 @@
 // What is found and how it is shown.
+import { STOP_TOKENS, tokenise } from '../../../src/memory/text.ts';
 import type { Finding } from '../compare.ts';
 import type { Difference } from '../difference.ts';
 import { listOf } from '../ledger.ts';
@@ -39,9 +40,6 @@ function isInside({ args }: Asked, item: JsonObject): boolean {
 }
 
 const WORD = /[\p{L}\p{M}\p{N}]+/gu;
-/** Words that say nothing beside others. */
-const FUNCTION_WORDS: ReadonlySet<string> = new Set('a an and are at in is not of on or one that the to'.split(' '));
-
 /** The words of a text in small letters. */
 export function wordsOf(text: string): string[] {
   return text.toLowerCase().match(WORD) ?? [];
@@ -58,7 +56,7 @@ function saidBy(body: Json): string {
 function holdsAWord({ query }: Asked, item: JsonObject): boolean {
   const body = textAt(item, 'body_json') ?? '';
   const words = new Set(wordsOf(saidBy(readJson(body) ?? body)));
-  return wordsOf(query).some((word) => words.has(word) && !FUNCTION_WORDS.has(word));
+  return wordsOf(query).some((word) => words.has(word) && !tokenise(word).every((token) => STOP_TOKENS.has(token)));
 }
 
 const STEM_CHARS = 3;

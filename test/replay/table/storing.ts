@@ -51,6 +51,16 @@ export const STORING: readonly Difference[] = [
       row.fields['workspace_hash'] !== (args['workspace_hash'] ?? ''),
   },
   {
+    name: 'several-of-one-name',
+    original: 'A category and a key name one memory, in whatever workspace it is.',
+    ours:
+      'Without `workspace_hash` they name the one in the workspace "", or the only one that there is; when several workspaces have ' +
+      'one, the call is refused (`ambiguous`) and names them.',
+    reason: 'Guessing would change the wrong memory.',
+    shownBy: 'test/unit/tools-call.test.ts',
+    explains: ({ kind, answers }) => kind === 'refused' && textAt(answers.ours, 'code') === 'ambiguous',
+  },
+  {
     name: 'omitted-fields-stay',
     tools: SHOWS_ITEMS,
     original:
