@@ -162,7 +162,8 @@ class Comparison {
       const row = ledger.rows.get(textAt(item, 'id') ?? '');
       // What a tool did that is not followed in the ledger cannot be foretold.
       if (row?.changed === undefined) continue;
-      const isWhole = row.fields['recall_when'] === undefined && !(isObject(args) && 'preview_cap' in args);
+      const { body_json: body, recall_when: triggers } = row.fields;
+      const isWhole = body !== undefined && triggers === undefined && !(isObject(args) && 'preview_cap' in args);
       const told = Object.keys(item).filter((name) => name in DEFAULTS || (name === 'body_json' && isWhole));
       for (const field of told) {
         if (!ledger.foretells(row, field, item, nowMs))
