@@ -1,7 +1,7 @@
 import { LIMITS } from '../limits.ts';
 import { previewItem } from '../memory/item.ts';
-import { strengthNow } from '../memory/retention.ts';
-import type { Scope } from '../memory/types.ts';
+import { NO_NOTES, strengthNow, withNotes } from '../memory/retention.ts';
+import type { Noted, Scope } from '../memory/types.ts';
 import type { Awaitable, Item, Reader } from '../storage/store.ts';
 import { hitOf, packHits, type Hit, type PackedHits } from './hits.ts';
 import { widened } from './lookup.ts';
@@ -12,6 +12,8 @@ import { search, type Asked, type Found } from './search.ts';
 export interface RecallInput extends Asked {
   /** Rows weaker than this are left out; 0 leaves out none. */
   readonly minDecay: number;
+  /** Uses that the store may not know yet, for {@link minDecay}. */
+  readonly noted?: Noted;
   /** Bytes shown of each body; absent: all. */
   readonly previewCap?: number;
   /** Says of each hit why it came. */
@@ -135,7 +137,10 @@ interface Shown {
 }
 
 /** What a page is made by. */
-export type PageInput = Pick<RecallInput, 'minDecay' | 'offset' | 'limit' | 'previewCap' | 'filters' | 'maxChars'>;
+export type PageInput = Pick<
+  RecallInput,
+  'minDecay' | 'noted' | 'offset' | 'limit' | 'previewCap' | 'filters' | 'maxChars'
+>;
 
 /** Collects one page of different rows: twins are shown once, and the others are named beside it. */
 export class Page {
@@ -157,8 +162,9 @@ export class Page {
   }
 
   offer(item: Item): void {
-    const { minDecay, offset, limit, previewCap, filters } = this.#input;
-    if (minDecay > 0 && strengthNow(item, this.#nowMs) < minDecay) return;
+    const { minDecay, noted = NO_NOTES, offset, limit, previewCap, filters } = this.#input;
+    const usage = minDecay > 0 ? withNotes(item.row, item.usage, noted) : item.usage;
+    if (minDecay > 0 && strengthNow({ ...item, usage }, this.#nowMs) < minDecay) return;
     if (this.#seen.has(item.twin)) {
       const also = this.#seen.get(item.twin)?.also;
       if (also !== undefined && also.length < LIMITS.alsoMax) also.push({ id: item.id, key: item.key });

@@ -1,6 +1,6 @@
 import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
-import type { StoreCounts } from '../memory/types.ts';
+import type { Noted, StoreCounts } from '../memory/types.ts';
 import type { Examination } from '../storage/store.ts';
 import { reads, writes } from './operation.ts';
 
@@ -19,9 +19,14 @@ export interface StatsOutput extends StoreCounts {
   readonly left?: Readonly<Record<'categories' | 'types', number>>;
 }
 
+/** What the store may not know yet. */
+export interface StatsInput {
+  readonly noted?: Noted;
+}
+
 /** Counts what the scope may see. */
-export const stats = reads<NoInput, StatsOutput>('scan', async (tx, scope) => {
-  const counts = await tx.counts(scope);
+export const stats = reads<StatsInput, StatsOutput>('scan', async (tx, scope, { noted }) => {
+  const counts = await tx.counts(scope, noted);
   const [byCategory, byType] = [largest(counts.byCategory), largest(counts.byType)];
   const left = {
     categories: Object.keys(counts.byCategory).length - Object.keys(byCategory).length,

@@ -1,20 +1,18 @@
-import type { Usage } from '../memory/types.ts';
+import { withNotes } from '../memory/retention.ts';
+import type { Noted, Usage, UseNote } from '../memory/types.ts';
 
-/** One coalesced note: this row was used so many times, last at this moment. */
-export interface UseNote {
-  readonly row: number;
-  readonly times: number;
-  readonly atMs: number;
-}
+/** What the pool carries to the writer. */
+export type { UseNote };
 
 /**
  * What recalls strengthen, kept in memory until the writer takes it along: reads write nothing. A reply overlays the
- * notes of its own process. Between a flush's commit and a snapshot that was taken before it, a count can be behind by
- * that flush; nothing is ordered by it.
+ * notes of its own process; nothing is ordered by them.
  */
 export class UsageNotes {
   #pending = new Map<number, UseNote>();
   #flushing = new Map<number, UseNote>();
+  /** On disk, but not yet in a snapshot that was taken before. */
+  #flushed = new Map<number, UseNote>();
 
   /** Notes one use of each row. */
   note(rows: Iterable<number>, atMs: number): void {
@@ -26,14 +24,19 @@ export class UsageNotes {
 
   /** The usage as this process knows it: what is stored and what is on its way. */
   overlay(row: number, stored: Usage): Usage {
-    let { count, lastAtMs } = stored;
-    for (const notes of [this.#flushing, this.#pending]) {
+    const about = (notes: ReadonlyMap<number, UseNote>): UseNote[] => {
       const note = notes.get(row);
-      if (note === undefined) continue;
-      count += note.times;
-      lastAtMs = Math.max(lastAtMs, note.atMs);
-    }
-    return { count, lastAtMs };
+      return note === undefined ? [] : [note];
+    };
+    return withNotes(row, stored, {
+      sent: [...about(this.#flushed), ...about(this.#flushing)],
+      kept: about(this.#pending),
+    });
+  }
+
+  /** All notes, for an operation that needs the numbers where it runs. */
+  noted(): Noted {
+    return { sent: [...this.#flushed.values(), ...this.#flushing.values()], kept: [...this.#pending.values()] };
   }
 
   /** All notes that are not known to be on disk. */
@@ -49,6 +52,7 @@ export class UsageNotes {
   take(): UseNote[] {
     if (this.#flushing.size > 0) return [];
     this.#flushing = this.#pending;
+    this.#flushed = new Map();
     this.#pending = new Map();
     return [...this.#flushing.values()];
   }
@@ -57,7 +61,10 @@ export class UsageNotes {
   flushed(stored: boolean): void {
     const notes = this.#flushing;
     this.#flushing = new Map();
-    if (stored) return;
+    if (stored) {
+      this.#flushed = notes;
+      return;
+    }
     for (const note of notes.values()) {
       const newer = this.#pending.get(note.row);
       this.#pending.set(note.row, newer === undefined ? note : { ...newer, times: newer.times + note.times });

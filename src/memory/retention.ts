@@ -1,4 +1,4 @@
-import type { Layer, Usage } from './types.ts';
+import type { Layer, Noted, Usage } from './types.ts';
 
 /** The layers in the order of promotion; an index into this table is how a layer crosses a thread. */
 export const LAYERS = ['buffer', 'working', 'core'] as const satisfies readonly Layer[];
@@ -52,4 +52,23 @@ export function isDue(
 ): boolean {
   if (belowStrength !== undefined && (row.lasting || strengthNow(row, nowMs) >= belowStrength)) return false;
   return createdUpToMs === undefined || row.createdAtMs <= createdUpToMs;
+}
+
+/** No notes at all. */
+export const NO_NOTES: Noted = { sent: [], kept: [] };
+
+/** The usage of a row with the notes about it. Those that were sent count unless what is stored is as new. */
+export function withNotes(row: number, stored: Usage, { sent, kept }: Noted): Usage {
+  let { count, lastAtMs } = stored;
+  for (const note of sent) {
+    if (note.row !== row || lastAtMs >= note.atMs) continue;
+    count += note.times;
+    lastAtMs = note.atMs;
+  }
+  for (const note of kept) {
+    if (note.row !== row) continue;
+    count += note.times;
+    lastAtMs = Math.max(lastAtMs, note.atMs);
+  }
+  return { count, lastAtMs };
 }

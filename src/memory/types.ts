@@ -84,6 +84,21 @@ export interface Usage {
   readonly lastAtMs: number;
 }
 
+/** One coalesced note: this row was used so many times, last at this moment. */
+export interface UseNote {
+  readonly row: number;
+  readonly times: number;
+  readonly atMs: number;
+}
+
+/** What a process knows about uses that a snapshot of the store may lack, as plain data. */
+export interface Noted {
+  /** On their way to the disk, oldest first: a snapshot may have them or not. */
+  readonly sent: readonly UseNote[];
+  /** Not sent yet. */
+  readonly kept: readonly UseNote[];
+}
+
 /** What makes a new entity. */
 export interface NewEntity extends EntityFields {
   readonly id: string;

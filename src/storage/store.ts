@@ -12,6 +12,7 @@ import type {
   NearTo,
   NewEntity,
   Retainable,
+  Noted,
   Scope,
   SimilarEntity,
   Space,
@@ -156,7 +157,8 @@ export interface Reader {
   stateGet(scope: Scope, workspace: string, key: string): Awaitable<StateEntry | undefined>;
   /** Keys that begin with the prefix and have not expired, sorted by code point. */
   stateKeys(scope: Scope, prefix: string): Awaitable<readonly string[]>;
-  counts(scope: Scope): Awaitable<StoreCounts>;
+  /** With the uses that the store may not know yet: they make layers. */
+  counts(scope: Scope, noted?: Noted): Awaitable<StoreCounts>;
   /** Reads the whole store and computes it again; of all workspaces, so for the owner only. */
   examine(): Awaitable<Examination>;
   /** The space of the model that was used last. */

@@ -194,6 +194,7 @@ export const recall = defineTool({
         limit,
         offset,
         minDecay: args.min_decay,
+        ...(args.min_decay > 0 && { noted: usage.noted() }),
         ...(args.trust_weight !== undefined && { trustWeight: args.trust_weight }),
         ...(args.now !== undefined && { nowMs: momentOf('recall', args.now) }),
         ...(args.min_confidence !== undefined && { minConfidence: args.min_confidence }),

@@ -49,9 +49,9 @@ export const stats = defineTool({
   annotations: READS,
   profile: 'core',
   operation: 'stats',
-  run: async (_args, caller, { execute, facts, meaning }) => {
+  run: async (_args, caller, { execute, usage, facts, meaning }) => {
     const scope = scopeOf(caller, undefined);
-    const counts = await execute('stats', scope, {}, optionsOf(caller));
+    const counts = await execute('stats', scope, { noted: usage.noted() }, optionsOf(caller));
     const vectors = meaning === undefined ? null : await execute('embedding_status', scope, {}, optionsOf(caller));
     return JSON.stringify({
       total_entities: counts.entities,

@@ -407,3 +407,31 @@ test('a private turn is no context for what another agent says next', async (t) 
   assert.equal(await found('plumber'), 2, "the agent's own words are context for it");
   writer.close();
 });
+
+test('a store counts layers with the uses that are noted, and state entries until they expire', async (t) => {
+  const clock = testClock();
+  const { writer } = open(temporaryFolder(t), clock);
+  const scope = scopeOf('');
+  const input = { category: 'c', key: 'k', bodyJson: '{}', recallWhen: [] };
+  await write(writer, scope, (tx) => OPERATIONS.remember.run(tx, scope, input));
+  for (const [key, ttlSeconds] of [
+    ['short', 1],
+    ['long', 100],
+  ] as const)
+    await write(writer, scope, (tx) => OPERATIONS.state_set.run(tx, scope, { key, valueJson: '1', ttlSeconds }));
+  const counted = async (times: number, sent: boolean): Promise<[object, number]> => {
+    const note = { row: 1, times, atMs: clock.now + 1 };
+    const noted = { sent: sent ? [note] : [], kept: sent ? [] : [note] };
+    const { byLayer, state } = await writer.snapshot((tx) => OPERATIONS.stats.run(tx, scope, { noted }));
+    return [byLayer, state];
+  };
+  assert.deepEqual(await counted(4, false), [{ buffer: 1 }, 2]);
+  assert.deepEqual(await counted(5, true), [{ working: 1 }, 2]);
+  clock.now += 1_001;
+  assert.deepEqual(await counted(20, false), [{ core: 1 }, 1]);
+  const elsewhere = scopeOf('other');
+  const note = { row: 1, times: 20, atMs: clock.now };
+  const { byLayer } = await writer.snapshot(async (tx) => tx.counts(elsewhere, { sent: [], kept: [note] }));
+  assert.deepEqual(byLayer, {}, 'a row of another workspace is not counted');
+  writer.close();
+});

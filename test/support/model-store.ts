@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { itemJson } from '../../src/memory/item.ts';
 import { canonicalJson } from '../../src/memory/canonical.ts';
-import { layerOf } from '../../src/memory/retention.ts';
+import { layerOf, NO_NOTES, withNotes } from '../../src/memory/retention.ts';
 import { jaccard, trigrams } from '../../src/memory/similarity.ts';
 import { mayRead } from '../../src/memory/scope.ts';
 import { LIMITS } from '../../src/limits.ts';
@@ -19,6 +19,7 @@ import type {
   Link,
   NewEntity,
   Retainable,
+  Noted,
   Scope,
   SimilarEntity,
   Space,
@@ -336,7 +337,7 @@ export class ModelStore implements Writer, Exclusive {
   examine(): Examination {
     return { problems: [], operations: this.#version, newestMs: null, indexIsCurrent: true };
   }
-  counts(scope: Scope) {
+  counts(scope: Scope, noted: Noted = NO_NOTES) {
     const seen = this.entities.filter((e) => mayRead(scope, e));
     const group = (name: (e: Entity) => string): Record<string, number> => {
       const groups: Record<string, number> = {};
@@ -349,9 +350,9 @@ export class ModelStore implements Writer, Exclusive {
       entities: seen.length,
       byCategory: group((e) => e.category),
       byType: group((e) => e.type),
-      byLayer: group((e) => layerOf(e.layer, e.usage.count)),
+      byLayer: group((e) => layerOf(e.layer, withNotes(e.row, e.usage, noted).count)),
       journal: this.journal.filter((e) => inScope(e.workspace)).length,
-      state: [...this.state.values()].filter((e) => inScope(e.workspace)).length,
+      state: [...this.state.values()].filter((e) => !this.#expired(e) && inScope(e.workspace)).length,
       bytes: this.bytes(),
       oldestMs: times.length === 0 ? null : Math.min(...times),
       newestMs: times.length === 0 ? null : Math.max(...times),

@@ -4,7 +4,8 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const LAUNCHER = new URL('../../bin/mimir.js', import.meta.url).pathname;
+/** The command as users have it. */
+export const LAUNCHER = new URL('../../bin/mimir.js', import.meta.url).pathname;
 
 /** An empty folder that goes away with the test. */
 export function temporaryFolder(t: { after(run: () => void): void }): string {
@@ -20,14 +21,14 @@ export interface Running {
   readonly ended: Promise<number | null>;
 }
 
-/** Starts the real command with nothing of this environment but what is given. */
+/** Starts the real command with nothing of this environment but what is given; it is ended when it takes too long. */
 export function startMimir(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  as: { readonly cwd?: string; readonly uid?: number } = {},
+  { lateMs = 30_000, ...who }: { readonly cwd?: string; readonly uid?: number; readonly lateMs?: number } = {},
 ): Running {
   const child = spawn(process.execPath, [LAUNCHER, ...args], {
-    ...as,
+    ...who,
     env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...env },
   });
   const printed = { stdout: '', stderr: '' };
@@ -35,7 +36,7 @@ export function startMimir(
   child.stderr.on('data', (chunk: Buffer) => (printed.stderr += chunk.toString('utf8')));
   child.stdin.on('error', () => undefined);
   // A hang must end as a red test, not as a hanging suite.
-  const late = setTimeout(() => child.kill('SIGKILL'), 30_000);
+  const late = setTimeout(() => child.kill('SIGKILL'), lateMs);
   const ended = new Promise<number | null>((resolve) =>
     child.on('close', (code) => {
       clearTimeout(late);

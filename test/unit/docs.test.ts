@@ -9,6 +9,7 @@ import { commandsPage, helpOf } from '../../src/cli/help.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { toolsPage } from '../../scripts/tools-page.ts';
 import { createTable, TOOLS, type TableDeps } from '../../src/tools/table.ts';
+import { compatibilityDocument } from '../replay/document.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
@@ -18,6 +19,10 @@ const readme = read('README.md');
 function found(text: string, pattern: RegExp): string[] {
   return [...new Set([...text.matchAll(pattern)].map(([whole]) => whole))].toSorted();
 }
+
+test('docs/compatibility.md says what the table of differences says', () => {
+  assert.equal(read('docs/compatibility.md'), compatibilityDocument(), 'stale: npm run docs:compatibility');
+});
 
 test('the README lists exactly the tools that there are', () => {
   const tools = createTable({ show: 'all' } as unknown as TableDeps).list.map(({ name }) => name);

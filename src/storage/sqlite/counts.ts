@@ -1,5 +1,5 @@
-import { layerOf } from '../../memory/retention.ts';
-import type { Retainable, Scope, StoreCounts, StoreNames } from '../../memory/types.ts';
+import { layerOf, NO_NOTES, withNotes } from '../../memory/retention.ts';
+import type { Noted, Retainable, Scope, StoreCounts, StoreNames } from '../../memory/types.ts';
 import { entityConditions } from './conditions.ts';
 import type { Session } from './session.ts';
 
@@ -60,15 +60,16 @@ interface RetainableRow extends Pick<Retainable, 'row' | 'id' | 'importance' | '
   readonly last_ms: number;
 }
 
-/** See `Reader.counts`. Archived rows count; so do expired state entries, as in the original. */
-export function counts(s: Session, scope: Scope): StoreCounts {
+/** See `Reader.counts`. Archived rows count, as in the original. */
+export function counts(s: Session, scope: Scope, noted: Noted = NO_NOTES): StoreCounts {
   const { conditions, values } = visible(scope);
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
   // Journal and state have no public rows: a bound principal sees those of its own workspace and nothing else.
   const own = scope.principal.kind === 'bound' ? scope.principal.workspace : null;
-  const inWorkspace = (table: string, open: string): number =>
+  const inWorkspace = (table: string, open: string, ...bound: number[]): number =>
     s.sql.get<{ n: number }>(
       `SELECT count(*) AS n FROM ${table} WHERE ${open} AND workspace = coalesce(?, workspace) AND workspace = coalesce(?, workspace)`,
+      ...bound,
       scope.workspace,
       own,
     )?.n ?? 0;
@@ -88,6 +89,21 @@ export function counts(s: Session, scope: Scope): StoreCounts {
     const layer = layerOf(row.layer, row.count);
     byLayer[layer] = (byLayer[layer] ?? 0) + row.n;
   }
+  for (const row of new Set([...noted.sent, ...noted.kept].map((note) => note.row))) {
+    const stored = s.sql.get<{ layer: string; count: number; last: number }>(
+      `SELECT v.layer, coalesce(u.count, 0) AS count, coalesce(u.last_ms, e.created_at_ms) AS last
+       FROM entity e JOIN version v ON v.id = e.version LEFT JOIN usage u ON u.entity = e.row
+       WHERE ${['e.row = ?', ...conditions].join(' AND ')}`,
+      row,
+      ...values,
+    );
+    if (stored === undefined) continue;
+    const { count } = withNotes(row, { count: stored.count, lastAtMs: stored.last }, noted);
+    const [before, now] = [layerOf(stored.layer, stored.count), layerOf(stored.layer, count)];
+    byLayer[before] = (byLayer[before] ?? 0) - 1;
+    byLayer[now] = (byLayer[now] ?? 0) + 1;
+    if (byLayer[before] === 0) delete byLayer[before];
+  }
   const total = s.sql.get<{ n: number; oldest: number | null; newest: number | null }>(
     `SELECT count(*) AS n, min(created_at_ms) AS oldest, max(created_at_ms) AS newest FROM entity e ${where}`,
     ...values,
@@ -98,7 +114,7 @@ export function counts(s: Session, scope: Scope): StoreCounts {
     byType: groups('e.type'),
     byLayer,
     journal: inWorkspace('journal', '1'),
-    state: inWorkspace('state', 'seq_to IS NULL'),
+    state: inWorkspace('state', 'seq_to IS NULL AND (expires_at_unix_ms IS NULL OR expires_at_unix_ms >= ?)', s.nowMs),
     bytes: fileBytes(s),
     oldestMs: total?.oldest ?? null,
     newestMs: total?.newest ?? null,

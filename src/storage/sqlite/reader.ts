@@ -34,7 +34,7 @@ export function sqliteReader(s: Session): Reader {
     timeline: (scope, filter, count, offset) => timeline(s, scope, filter, count, offset),
     stateGet: (scope, workspace, key) => stateGet(s, scope, workspace, key),
     stateKeys: (scope, prefix) => stateKeys(s, scope, prefix),
-    counts: (scope) => counts(s, scope),
+    counts: (scope, noted) => counts(s, scope, noted),
     examine: () => examine(s),
     space: () => space(s),
     unembedded: (scope, filters, spaceId, after, count) => unembedded(s, scope, filters, spaceId, after, count),

@@ -1,0 +1,38 @@
+// docs/compatibility.md, made of the table of differences. As a command it writes the file: npm run docs:compatibility
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { PARTS } from './differences.ts';
+import type { Difference } from './difference.ts';
+
+/** Where the document lies. */
+export const DOCUMENT = join(import.meta.dirname, '../../docs/compatibility.md');
+
+const HEAD = `# What differs from the original
+
+A client of the original Mimir (2.1.0) keeps working: tools, arguments, result fields, action words and id prefixes are the same.
+Answers may have more members. This page lists what differs on purpose. It is made of the table in \`test/replay/table/\`
+(\`npm run docs:compatibility\`), and the same table judges the replay: recorded sessions with the original are played against this
+program, and any other difference fails (\`npm run replay\`).
+`;
+
+/** The text of the document. */
+export function compatibilityDocument(): string {
+  return [HEAD, ...PARTS.map(({ heading, lines }) => `## ${heading}\n\n${lines.map(section).join('\n')}`)].join('\n');
+}
+
+function section({ name, tools, original, ours, reason, switch: way }: Difference): string {
+  const title = name.charAt(0).toUpperCase() + name.slice(1).replaceAll('-', ' ');
+  const where = tools === undefined ? '' : ` (${tools.map((tool) => `\`${tool}\``).join(', ')})`;
+  return [
+    `### ${title}`,
+    '',
+    `- **The original**${where}: ${original}`,
+    `- **Here**: ${ours}`,
+    `- **Why**: ${reason}`,
+    ...(way === undefined ? [] : [`- **The original's way**: ${way}`]),
+    '',
+  ].join('\n');
+}
+
+if (import.meta.main) writeFileSync(DOCUMENT, compatibilityDocument());

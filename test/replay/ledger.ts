@@ -1,0 +1,439 @@
+// What is known about both stores while a session runs: which of their ids is which of ours, and what our own answers say
+// that our store holds. It tells a difference that follows from an earlier one from a new one.
+import { layerOf, strengthNow } from '../../src/memory/retention.ts';
+import type { Outcome } from './answers.ts';
+import { asText, isObject, textAt, type Json, type JsonObject } from './recording.ts';
+
+/** What a memory has when nobody says otherwise. */
+export const DEFAULTS: JsonObject = {
+  status: 'active',
+  type: 'insight',
+  tags: [],
+  topic_path: '',
+  archive_reason: '',
+  verified: false,
+  always_on: false,
+  certainty: 0.5,
+  workspace_hash: '',
+  agent_id: '',
+  visibility: 'workspace',
+};
+
+/** A memory of our store, as our answers and the arguments say. */
+export interface Row {
+  readonly id: string;
+  /** Columns as an item shows them. */
+  fields: JsonObject;
+  importance: number | undefined;
+  /** The layer that it was given; undefined when a tool that is not followed here may have promoted it. */
+  layer: string | undefined;
+  /** The tool that made it. */
+  readonly madeBy: string;
+  uses: number | undefined;
+  /** Counts changes of the store; undefined when a tool that is not known here may have changed it. */
+  changed: number | undefined;
+  archived: boolean;
+  /** Set when the original has no such row: the difference that made it. */
+  only: string | undefined;
+  /** Fields that an update left out: the original gives them their defaults, we keep them. */
+  readonly omitted: Set<string>;
+  /** Fields that were set on one side only, each with the difference that did it. */
+  readonly differs: Map<string, string>;
+}
+
+const ID = /\b(?:mem|jrn|cor|syn|bch|ingest|cli)-[0-9a-f]{12}\b/g;
+const MADE_KEY = /\b[a-z_]+-[0-9a-f]{12}\b/g;
+
+/** See the head of this file. */
+export class Ledger {
+  /** Their id to all of ours that stood in its place in an answer, the current one last. */
+  readonly #pairs = new Map<string, string[]>();
+  readonly #theirs = new Map<string, string>();
+  readonly rows = new Map<string, Row>();
+  /** What only the original has, by its id (rows, journal entries) or name (state): the difference that did it. */
+  readonly onlyTheirs = new Map<string, string>();
+  /** The same for journal entries and state keys of ours. */
+  readonly onlyOurs = new Map<string, string>();
+  events = 0;
+  #changes = 0;
+  /** By key, when each state entry of ours expires. */
+  readonly #state = new Map<string, Json>();
+
+  /** Whether an id of theirs and one of ours may stand for the same thing; two that nobody has seen do from now on. */
+  same(theirs: string, ours: string): boolean {
+    const known = this.#pairs.get(theirs);
+    if (known !== undefined) return known.includes(ours);
+    if (this.#theirs.has(ours)) return false;
+    this.pair(theirs, ours);
+    return true;
+  }
+
+  /** From now on their id is this one of ours. */
+  pair(theirs: string, ours: string): void {
+    const known = (this.#pairs.get(theirs) ?? []).filter((id) => id !== ours);
+    this.#pairs.set(theirs, [...known, ours]);
+    this.#theirs.set(ours, theirs);
+  }
+
+  /** Another id of ours that stood where theirs stood, without being the same thing. */
+  alias(theirs: string, ours: string): void {
+    this.#pairs.set(theirs, [ours, ...(this.#pairs.get(theirs) ?? [])]);
+  }
+
+  /** Ours for one of theirs. */
+  oursOf(theirs: string): string | undefined {
+    return this.#pairs.get(theirs)?.at(-1);
+  }
+
+  /** Theirs for one of ours. */
+  theirsOf(ours: string): string | undefined {
+    return this.#theirs.get(ours);
+  }
+
+  /** Whether two texts are equal, ids and what is made of ids aside. */
+  sameText(theirs: string, ours: string): boolean {
+    if (theirs === ours) return true;
+    for (const pattern of [ID, MADE_KEY]) {
+      const [one, other] = [theirs.match(pattern) ?? [], ours.match(pattern) ?? []];
+      if (one.length === 0 || one.length !== other.length) continue;
+      if (theirs.replaceAll(pattern, '') !== ours.replaceAll(pattern, '')) continue;
+      if (one.every((id, i) => this.same(id, other[i] ?? ''))) return true;
+    }
+    return false;
+  }
+
+  /** Rows of ours with this category and key, of all workspaces. */
+  named(category: Json | undefined, key: Json | undefined): Row[] {
+    return [...this.rows.values()].filter(({ fields }) => fields['category'] === category && fields['key'] === key);
+  }
+
+  /** The row that a call names by category, key and perhaps workspace, as `remember` looks for it. */
+  at(args: JsonObject): Row | undefined {
+    const workspace = args['workspace_hash'] ?? '';
+    return this.named(args['category'], args['key']).find(({ fields }) => fields['workspace_hash'] === workspace);
+  }
+
+  /** Whether a field of an item of ours is what our store must answer, by what it was told. */
+  foretells(row: Row, field: string, item: JsonObject, nowMs: number): boolean {
+    const value = item[field];
+    if (field === 'retrieval_count') return value === row.uses;
+    if (field === 'layer') {
+      const { uses } = row;
+      const given = row.layer === undefined ? ['buffer', 'working'] : [row.layer];
+      return uses !== undefined && given.some((layer) => value === layerOf(layer, uses));
+    }
+    if (field === 'decay_score') {
+      if (row.importance === undefined || row.uses === undefined || typeof value !== 'number') return false;
+      const lasting = row.fields['always_on'] === true || row.fields['verified'] === true;
+      const usage = { count: row.uses, lastAtMs: Number(item['last_accessed_unix_ms'] ?? nowMs) };
+      return Math.abs(value - strengthNow({ importance: row.importance, lasting, usage }, nowMs)) < 1e-3;
+    }
+    return JSON.stringify(value) === JSON.stringify(row.fields[field === 'entity_type' ? 'type' : field]);
+  }
+
+  /** A field of a row as counts see it. */
+  valueOf(row: Row, field: string): Json | undefined {
+    return field === 'layer' ? layerOf(row.layer ?? 'buffer', row.uses ?? 0) : row.fields[field];
+  }
+
+  /** How many state entries of ours have not expired. */
+  stateEntries(nowMs: number): number {
+    return [...this.#state.values()].filter((at) => at === null || Number(at) >= nowMs).length;
+  }
+
+  /** After a kill, uses that were noted and not yet stored are lost: what is seen next counts. */
+  forgetUses(): void {
+    for (const row of this.rows.values()) row.uses = undefined;
+  }
+
+  /** Takes in what a step did. `cause` is the difference that explained it, when there was one. */
+  note(tool: string, args: JsonObject, theirs: Outcome, ours: Outcome, cause: string): void {
+    const theirValue = theirs.kind === 'value' ? theirs.value : undefined;
+    const ourValue = ours.kind === 'value' ? ours.value : undefined;
+    this.#changes += 1;
+    if (ourValue !== undefined && !KNOWN.has(tool)) this.#changedBySomeTool(args);
+    const follow = this.#followers[tool];
+    if (follow !== undefined) follow(args, theirValue, ourValue, cause);
+  }
+
+  /** What each tool does to our store. */
+  readonly #followers: Readonly<Record<string, Follower>> = {
+    mimir_remember: (args, theirs, ours, cause) => this.#remember(args, theirs, ours, cause),
+    mimir_forget: (args, theirs, ours, cause) => {
+      const reason = textAt(args, 'reason') ?? '';
+      const meant = ours?.['found'] === true ? this.#meant(args) : undefined;
+      this.#change(meant, { archive_reason: reason === '' ? 'manual' : reason }, { archived: true });
+      // The original knows one memory of this name, in whatever workspace it is by now.
+      const other = this.named(args['category'], args['key']).find(({ only }) => only === undefined);
+      if (theirs?.['found'] !== true || other === undefined || other === meant) return;
+      const why = cause === '' ? (meant?.only ?? '') : cause;
+      for (const field of ['archived', 'archive_reason']) other.differs.set(field, why);
+    },
+    'mimir write': (args, theirs, ours, cause) =>
+      this.#remember(args, objectAt(theirs, 'stdout'), objectAt(ours, 'stdout'), cause),
+    mimir_recall: (_args, _theirs, ours) => this.#recall(ours),
+    mimir_journal: (_args, theirs, ours, cause) => this.#event(textAt(theirs, 'id'), textAt(ours, 'id'), cause),
+    mimir_state_set: (_args, theirs, ours, cause) => {
+      if (ours !== undefined) this.#state.set(asText(ours['key']), ours['expires_at_unix_ms'] ?? null);
+      this.#single(textAt(theirs, 'key'), textAt(ours, 'key'), cause);
+    },
+    mimir_state_delete: (_args, _theirs, ours) => {
+      if (ours?.['found'] === true) this.#state.delete(asText(ours['key']));
+    },
+    mimir_purge: (_args, _theirs, ours) => {
+      if (ours?.['dry_run'] !== false) return;
+      for (const row of this.rows.values()) if (row.archived) this.rows.delete(row.id);
+    },
+    mimir_score: (args, _theirs, ours) => {
+      const importance = Math.min(1, Math.max(0, Number(args['score'])));
+      if (ours?.['found'] === true) this.#change(this.#meant(args), { verified: importance >= 0.7 }, { importance });
+    },
+    mimir_supersede: (args, _theirs, ours) => {
+      const from = this.rows.get(textAt(ours, 'from_entity_id') ?? '');
+      this.#change(from, { status: 'deprecated', archive_reason: textAt(args, 'reason') ?? '' }, {});
+    },
+    mimir_correct: (args, theirs, ours, cause) => {
+      const category = textAt(args, 'category') ?? '';
+      const fields = { type: 'correction', category: category === '' ? 'correction' : category, certainty: 1 };
+      const visibility = args['visibility'] === '' ? 'workspace' : (args['visibility'] ?? 'workspace');
+      this.#lesson('mimir_correct', { ...args, ...fields, visibility, importance: 1 }, theirs, ours, cause);
+      this.#event(textAt(theirs, 'journal_id'), textAt(ours, 'journal_id'), cause);
+    },
+    mimir_bench: (args, theirs, ours, cause) =>
+      this.#lesson(
+        'mimir_bench',
+        { tags: args['tags'] ?? [], type: 'benchmark', category: 'benchmark' },
+        theirs,
+        ours,
+        cause,
+      ),
+    mimir_share: (args, theirs, ours, cause) => this.#share(args, theirs, ours, cause),
+  };
+
+  /** Fields of a row that change; without a difference nothing changes. */
+  #change(row: Row | undefined, fields: JsonObject, more: { archived?: boolean; importance?: number }): void {
+    if (row === undefined) return;
+    const said = JSON.stringify([row.fields, row.importance, row.archived]);
+    row.fields = { ...row.fields, ...fields };
+    Object.assign(row, more);
+    if (JSON.stringify([row.fields, row.importance, row.archived]) !== said) row.changed = this.#changes;
+  }
+
+  /** The row that a call means: at home, or the only one. */
+  #meant(args: JsonObject): Row | undefined {
+    return this.at(args) ?? this.named(args['category'], args['key'])[0];
+  }
+
+  #event(theirs: string | undefined, ours: string | undefined, cause: string): void {
+    this.#single(theirs, ours, cause);
+    if (ours !== undefined) this.events += 1;
+  }
+
+  /** A memory whose key the server makes. Whether the original has kept it as well, its answer does not say. */
+  #lesson(
+    tool: string,
+    args: JsonObject,
+    theirs: JsonObject | undefined,
+    ours: JsonObject | undefined,
+    cause: string,
+  ): void {
+    const id = textAt(ours, 'entity_id');
+    if (id === undefined) return;
+    const row = this.#made(id, tool, { ...args, key: ours?.['key'] ?? '' }, 'working');
+    if (theirs === undefined) row.only = cause;
+  }
+
+  /** The original moves a memory where we copy it. */
+  #share(args: JsonObject, theirs: JsonObject | undefined, ours: JsonObject | undefined, cause: string): void {
+    const id = textAt(ours, 'shared_id');
+    if (id === undefined || ours === undefined) return;
+    const from = this.named(args['category'], args['key']).find(
+      ({ fields }) => fields['workspace_hash'] === ours['from_workspace'],
+    );
+    const copied = { ...from?.fields, workspace_hash: args['to_workspace'] ?? '', archive_reason: '' };
+    const importance = from?.importance ?? 0.5;
+    const row = this.rows.get(id) ?? this.#made(id, 'mimir_share', { ...copied, importance }, 'buffer');
+    this.#change(row, copied, { archived: false, importance });
+    const theirId = textAt(theirs, 'shared_id');
+    if (theirId === undefined) row.only = cause;
+    else this.#takePlace(theirId, row, cause);
+  }
+
+  /** From now on their id stands for this row; the one before is ours alone. */
+  #takePlace(theirId: string, row: Row, cause: string): void {
+    const former = this.rows.get(this.oursOf(theirId) ?? '');
+    // Without a cause of its own it follows from what made this row.
+    if (former !== undefined && former !== row) former.only = cause === '' ? (row.only ?? '') : cause;
+    row.only = undefined;
+    this.pair(theirId, row.id);
+  }
+
+  /** A tool whose doings are not followed here: what it names may have changed, or when it names nothing, anything. */
+  #changedBySomeTool(args: JsonObject): void {
+    const named = [
+      ...this.named(args['category'], args['key']),
+      ...this.named(args['from_category'], args['from_key']),
+      ...this.named(args['to_category'], args['to_key']),
+    ];
+    for (const row of named.length > 0 ? named : this.rows.values()) {
+      row.changed = undefined;
+      row.layer = undefined;
+    }
+  }
+
+  /** Whether items stand in the order of their last change, newest first, as far as that is known. */
+  areNewestFirst(items: readonly JsonObject[]): boolean {
+    const changes = items
+      .map((item) => {
+        const row = this.rows.get(textAt(item, 'id') ?? '');
+        const named = row === undefined ? this.named(item['category'], item['key']) : [row];
+        return named.length === 1 ? named[0]?.changed : undefined;
+      })
+      .filter((change) => change !== undefined);
+    return changes.every((change, i) => i === 0 || change <= (changes[i - 1] ?? 0));
+  }
+
+  #remember(args: JsonObject, theirs: JsonObject | undefined, ours: JsonObject | undefined, cause: string): void {
+    const theirId = textAt(theirs, 'id');
+    const ourId = textAt(ours, 'id');
+    const action = textAt(theirs, 'action') ?? '';
+    const merged = action.startsWith('deduped');
+    const before = this.at(args);
+    if (ourId === undefined) {
+      if (theirId === undefined || merged) return;
+      if (action === 'created') this.onlyTheirs.set(theirId, cause);
+      else for (const field of Object.keys(DEFAULTS)) before?.differs.set(field, cause);
+      return;
+    }
+    const row = this.#stored(ourId, args, before);
+    if (theirId === undefined) {
+      if (before === undefined) row.only = cause;
+      else for (const field of Object.keys(args)) row.differs.set(field, cause);
+      return;
+    }
+    if (merged) {
+      if (before === undefined) row.only = cause;
+      this.alias(theirId, ourId);
+      return;
+    }
+    this.#takePlace(theirId, row, cause);
+    if (action === 'created') row.omitted.clear();
+    for (const field of [...Object.keys(DEFAULTS), 'links', 'importance', 'body_json']) {
+      if (args[field] === undefined && action === 'updated') row.omitted.add(field);
+      if (args[field] !== undefined) row.omitted.delete(field);
+      row.differs.delete(field);
+    }
+  }
+
+  #stored(id: string, args: JsonObject, before: Row | undefined): Row {
+    // Under another id it is a new row: the one that was there has been purged.
+    if (before !== undefined && before.id !== id) this.rows.delete(before.id);
+    if (before?.id !== id) return this.#made(id, 'mimir_remember', args, 'buffer');
+    const { importance } = args;
+    const isGiven = importance !== undefined && importance !== null;
+    this.#change(
+      before,
+      { ...givenOf(args), archive_reason: '' },
+      { archived: false, ...(isGiven && { importance: Number(importance) }) },
+    );
+    if (before.uses !== undefined) before.uses += 1;
+    return before;
+  }
+
+  #made(id: string, madeBy: string, args: JsonObject, layer: string): Row {
+    const row: Row = {
+      id,
+      fields: { ...DEFAULTS, ...givenOf(args) },
+      importance: Number(args['importance'] ?? 0.5),
+      layer,
+      madeBy,
+      uses: 0,
+      changed: this.#changes,
+      archived: false,
+      only: undefined,
+      omitted: new Set(),
+      differs: new Map(),
+    };
+    this.rows.set(id, row);
+    return row;
+  }
+
+  #recall(ours: JsonObject | undefined): void {
+    for (const item of listOf(ours?.['items'])) {
+      const row = this.seen(item);
+      if (item['archived'] !== true && row.uses !== undefined) row.uses += 1;
+    }
+  }
+
+  /** The row of an item; one that nobody has told of is taken over as it is shown. */
+  seen(item: JsonObject): Row {
+    const id = textAt(item, 'id') ?? '';
+    let row = this.rows.get(id);
+    if (row === undefined) {
+      row = {
+        id,
+        fields: { ...item, type: item['type'] ?? item['entity_type'] ?? '' },
+        importance: undefined,
+        layer: undefined,
+        madeBy: '',
+        uses: undefined,
+        changed: undefined,
+        archived: item['archived'] === true,
+        only: undefined,
+        omitted: new Set(),
+        differs: new Map(),
+      };
+      this.rows.set(id, row);
+    }
+    row.uses ??= Number(item['retrieval_count'] ?? 0);
+    return row;
+  }
+
+  #single(theirs: string | undefined, ours: string | undefined, cause: string): void {
+    if (theirs !== undefined && ours !== undefined) {
+      this.onlyTheirs.delete(theirs);
+      this.onlyOurs.delete(ours);
+    } else if (theirs !== undefined) this.onlyTheirs.set(theirs, cause);
+    else if (ours !== undefined) this.onlyOurs.set(ours, cause);
+  }
+}
+
+function objectAt(value: JsonObject | undefined, name: string): JsonObject | undefined {
+  const found = value?.[name];
+  return isObject(found) ? found : undefined;
+}
+
+type Follower = (args: JsonObject, theirs: JsonObject | undefined, ours: JsonObject | undefined, cause: string) => void;
+
+/** What the arguments say about columns, as we read it. */
+function givenOf(args: JsonObject): JsonObject {
+  return Object.fromEntries(
+    Object.entries(args)
+      .filter(([name, value]) => value !== null && (name in DEFAULTS || IDENTITY.has(name)))
+      .map(([name, value]) => [name, asRead(value, DEFAULTS[name])]),
+  );
+}
+
+/** A value as we read it where such a one is due: numbers and booleans may come as text. */
+function asRead(value: Json, like: Json | undefined): Json {
+  if (typeof value !== 'string' || typeof like === 'string' || like === undefined) return value;
+  return typeof like === 'boolean' ? value === 'true' : Number(value);
+}
+
+/** Tools whose doings are followed here, or that change no memory. */
+const KNOWN: ReadonlySet<string> = new Set(
+  (
+    'remember recall get_entity forget link unlink journal timeline state_set state_get state_delete state_list health ' +
+    'stats context traverse conflicts workspace_list recall_when ask score supersede correct bench share purge'
+  )
+    .split(' ')
+    .map((name) => `mimir_${name}`)
+    .concat(['mimir write', 'mimir stats', 'mimir vault-export', 'mimir reindex']),
+);
+
+const IDENTITY: ReadonlySet<string> = new Set(['category', 'key', 'body_json', 'recall_when']);
+
+/** The objects of a list. */
+export function listOf(value: Json | undefined): readonly JsonObject[] {
+  return Array.isArray(value) ? (value as readonly Json[]).filter((one) => isObject(one)) : [];
+}

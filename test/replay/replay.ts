@@ -1,0 +1,236 @@
+// Replays recorded sessions against our server and judges every difference by the table.
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { brokenForm, isUnknownTool, ourOutcome, theirOutcome, type Outcome } from './answers.ts';
+import { compareOutcomes, type Finding } from './compare.ts';
+import type { Difference } from './difference.ts';
+import { judge, type Judged, type SessionReport } from './judge.ts';
+import { replayLines } from './lines.ts';
+import { Ledger } from './ledger.ts';
+import {
+  atPointer,
+  isObject,
+  readJson,
+  textAt,
+  withPointer,
+  type Json,
+  type JsonObject,
+  type LinesRecording,
+  type Recording,
+  type Step,
+} from './recording.ts';
+import { openStage, type Reply, type Stage } from './stage.ts';
+
+/** What all sessions came to. */
+export interface Report {
+  readonly sessions: readonly SessionReport[];
+  readonly undecided: readonly Finding[];
+  /** Names of lines of the table that no session needed, though their tools are there. */
+  readonly unneeded: readonly string[];
+  /** How often each line was needed. */
+  readonly needed: ReadonlyMap<string, number>;
+}
+
+/** Sessions that run at once. They mostly wait. */
+const AT_ONCE = 4;
+/** The pause between calls, as the recording had it: rows of one millisecond have no order in the original. */
+const PAUSE_MS = 3;
+
+/** Replays all sessions, some at once, each against a server of its own. */
+export async function replay(
+  recordings: readonly Recording[],
+  table: readonly Difference[],
+  lines: readonly LinesRecording[] = [],
+): Promise<Report> {
+  const reports: SessionReport[] = [];
+  const queue = [
+    ...recordings.map((one) => async () => await replaySession(one, table)),
+    ...lines.map((one) => async () => await replayLines(one, table)),
+  ];
+  const work = async (): Promise<void> => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) reports.push(await next());
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return summary(
+    reports.toSorted((one, other) => (one.name < other.name ? -1 : 1)),
+    table,
+  );
+}
+
+function summary(sessions: readonly SessionReport[], table: readonly Difference[]): Report {
+  const judged = sessions.flatMap((session) => session.judged);
+  const needed = new Map<string, number>();
+  for (const { line } of judged) if (line !== undefined) needed.set(line, (needed.get(line) ?? 0) + 1);
+  const missing = new Set(sessions.flatMap(({ leftOut }) => (leftOut === undefined ? [] : [leftOut.missing])));
+  const waits = ({ tools }: Difference): boolean => tools?.some((tool) => missing.has(tool)) ?? false;
+  return {
+    sessions,
+    undecided: judged.filter(({ line }) => line === undefined).map(({ finding }) => finding),
+    unneeded: table
+      .filter((line) => line.shownBy === undefined && !needed.has(line.name) && !waits(line))
+      .map(({ name }) => name),
+    needed,
+  };
+}
+
+async function replaySession(recording: Recording, table: readonly Difference[]): Promise<SessionReport> {
+  const stage = await openStage(recording);
+  const session = new Session(recording, stage, table);
+  try {
+    return await session.run();
+  } finally {
+    await stage.close();
+  }
+}
+
+class Session {
+  readonly #recording: Recording;
+  readonly #stage: Stage;
+  readonly #table: readonly Difference[];
+  readonly #ledger = new Ledger();
+  readonly #judged: Judged[] = [];
+  /** Our own result of each step, for later steps that take something from it. */
+  readonly #results = new Map<number, Json>();
+  #compared = 0;
+  #skipped = 0;
+
+  constructor(recording: Recording, stage: Stage, table: readonly Difference[]) {
+    this.#recording = recording;
+    this.#stage = stage;
+    this.#table = table;
+  }
+
+  async run(): Promise<SessionReport> {
+    const { name, steps } = this.#recording;
+    for (const [i, step] of steps.entries()) {
+      const missing = await this.#step(step);
+      if (missing !== undefined) return this.#report(name, { steps: steps.length - i, missing });
+      await sleep(PAUSE_MS);
+    }
+    return this.#report(name, undefined);
+  }
+
+  #report(name: string, leftOut: SessionReport['leftOut']): SessionReport {
+    return { name, compared: this.#compared, skipped: this.#skipped, judged: this.#judged, leftOut };
+  }
+
+  /** Does one step; answers the name of what it needs and is not there. */
+  async #step(step: Step): Promise<string | undefined> {
+    switch (step.method) {
+      case '$wait':
+        await sleep(step.ms ?? 0);
+        return undefined;
+      case '$write':
+        this.#stage.write(step.path ?? '', step.text ?? '');
+        return undefined;
+      case '$restart':
+        if (step.how === 'SIGKILL') this.#ledger.forgetUses();
+        await this.#stage.restart(step.how, step.argv);
+        return undefined;
+      case '$age':
+        await this.#stage.age(step.category ?? null, step.key ?? null, step.ms ?? 0);
+        return undefined;
+      case '$files':
+        this.#judge(
+          step,
+          '$files',
+          undefined,
+          beside(filesOf(step.files ?? {})),
+          beside(filesOf(this.#stage.files(step.path ?? '') ?? {})),
+        );
+        return undefined;
+      case '$cli':
+        return await this.#command(step);
+      case undefined:
+      default:
+        return await this.#request(step);
+    }
+  }
+
+  async #request(step: Step): Promise<string | undefined> {
+    const isCall = step.method === undefined;
+    let args = step.arguments;
+    for (const [pointer, [from, to]] of Object.entries(step.refs ?? {})) {
+      const value = atPointer(this.#results.get(from), to);
+      if (value === undefined) {
+        this.#skipped += 1;
+        return undefined;
+      }
+      args = withPointer(args ?? {}, pointer, value);
+    }
+    const params = isCall ? { name: step.name ?? '', ...(args !== undefined && { arguments: args }) } : step.params;
+    const reply = await this.#stage.ask(isCall ? 'tools/call' : (step.method ?? ''), params);
+    const theirs = theirOutcome(step);
+    const ours = ourOutcome(reply);
+    const tool =
+      isCall || step.method === 'tools/call' ? (textAt(params, 'name') ?? 'tools/call') : (step.method ?? '');
+    if (isUnknownTool(ours, tool) && !isUnknownTool(theirs, tool)) return tool;
+    if ('result' in reply) this.#results.set(step.n, reply.result);
+    const given = isCall ? args : isObject(params) ? params['arguments'] : undefined;
+    const cause = this.#judge(step, tool, given, theirs, ours, reply);
+    this.#ledger.note(tool, isObject(given) ? given : {}, theirs, ours, cause);
+    return undefined;
+  }
+
+  async #command(step: Step): Promise<string | undefined> {
+    const argv = step.argv ?? [];
+    const name = `mimir ${argv[0] ?? ''}`;
+    const { exit, stdout, stderr } = await this.#stage.command(argv);
+    if (exit !== 0 && stderr.includes('not there yet')) return name;
+    const args = flagsOf(argv);
+    const theirs = beside({ exit: step.exit ?? 0, stdout: readJson(step.stdout ?? '') ?? step.stdout ?? '' });
+    const ours = beside({ exit, stdout: readJson(stdout) ?? stdout });
+    const cause = this.#judge(step, name, args, theirs, ours);
+    this.#ledger.note(name, args, theirs, ours, cause);
+    return undefined;
+  }
+
+  /** Compares and explains; answers the cause of what follows from it. */
+  #judge(step: Step, tool: string, args: Json | undefined, theirs: Outcome, ours: Outcome, reply?: Reply): string {
+    this.#compared += 1;
+    const place = {
+      session: this.#recording.name,
+      step: step.n,
+      tool,
+      args,
+      ledger: this.#ledger,
+      nowMs: Date.now(),
+    };
+    const findings = compareOutcomes(place, theirs, ours);
+    const broken = reply === undefined ? undefined : brokenForm(reply);
+    if (broken !== undefined) findings.push(...compareOutcomes(place, theirs, { kind: 'broken', why: broken }));
+    const { judged, cause } = judge(findings, this.#table);
+    this.#judged.push(...judged);
+    return cause;
+  }
+}
+
+/** What was seen beside the server. */
+function beside(value: JsonObject): Outcome {
+  return { kind: 'value', value };
+}
+
+/** Files by the id or the name that they have; times in them are those of the run. */
+function filesOf(files: Readonly<Record<string, string>>): JsonObject {
+  const listed = Object.entries(files).map(([file, text]) => {
+    const name = file.replace(/\.md$/, '');
+    const told = text.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, '$TIME');
+    return /^[a-z]+-[0-9a-f]{12}$/.test(name) ? { id: name, text: told } : { name, text: told };
+  });
+  return { files: listed };
+}
+
+const FLAGS: Readonly<Record<string, string>> = { '--body': 'body_json' };
+
+/** The flags of a command as arguments of the tool behind it. */
+function flagsOf(argv: readonly string[]): JsonObject {
+  const args: Record<string, Json> = {};
+  for (const [i, word] of argv.entries()) {
+    if (!word.startsWith('--')) continue;
+    const value = argv[i + 1];
+    const name = FLAGS[word] ?? word.slice(2).replaceAll('-', '_');
+    if (value === undefined || value.startsWith('--')) args[name] = true;
+    else args[name] = name === 'tags' ? value.split(',').flatMap((tag) => tag.trim() || []) : value;
+  }
+  return args;
+}
