@@ -39,6 +39,8 @@ export interface EmbeddingConfig {
     | { readonly kind: 'server'; readonly endpoint: string; readonly model: string; readonly apiKey: string | null };
   /** Memories are embedded as they come, and recall uses it; otherwise only `mimir_embed` does. */
   readonly background: boolean;
+  /** A server for embedding was named, and not only one for answering. */
+  readonly named: boolean;
 }
 
 /** The variables of a process. */
@@ -209,7 +211,11 @@ export function readEmbedding(values: FlagValues, environment: Environment = pro
   const server = endpoint ?? (named === undefined ? textOf(values, 'llm-endpoint') : undefined);
   if (server === undefined) {
     if (named === undefined) return null;
-    return { source: { kind: 'folder', folder: resolve(expandHome(named, environment)) }, background: true };
+    return {
+      source: { kind: 'folder', folder: resolve(expandHome(named, environment)) },
+      background: true,
+      named: true,
+    };
   }
   if (!URL.canParse(server) || !/^https?:$/.test(new URL(server).protocol)) {
     throw usage(
@@ -217,14 +223,22 @@ export function readEmbedding(values: FlagValues, environment: Environment = pro
       'Such as http://127.0.0.1:11434 or https://host/v1.',
     );
   }
+  if (new URL(server).username !== '' || new URL(server).password !== '') {
+    throw usage('--embedding-endpoint must not hold a password.', 'Put the key into MIMIR_EMBEDDING_API_KEY.');
+  }
   const apiKey =
     textOf(values, 'embedding-api-key') ??
     variable(environment, 'MIMIR_EMBEDDING_API_KEY') ??
     textOf(values, 'llm-api-key') ??
-    variable(environment, 'MIMIR_LLM_API_KEY') ??
+    // A variable for one server is not sent to another.
+    (server === textOf(values, 'llm-endpoint') ? variable(environment, 'MIMIR_LLM_API_KEY') : undefined) ??
     null;
   const model = named ?? textOf(values, 'llm-model') ?? 'llama3';
-  return { source: { kind: 'server', endpoint: server, model, apiKey }, background: named !== undefined };
+  return {
+    source: { kind: 'server', endpoint: server, model, apiKey },
+    background: named !== undefined,
+    named: endpoint !== undefined,
+  };
 }
 
 function allowList(flag: string, given: readonly string[], allowed: RegExp, shape: string): readonly string[] {

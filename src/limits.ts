@@ -62,7 +62,9 @@ export const LIMITS = {
   ramIndexMaxBytes: 128 * MIB,
   /** Rows nearest in meaning that are ranked beside those that share a word; 50 and 200 find as much (docs/retrieval.md). */
   nearestMax: 100,
-  /** Vectors in a reader's memory, a byte a dimension: 330,000 of 384; with more, meaning only reorders what words find. */
+  /** Rows looked at for those nearest in meaning when a filter leaves most of them out: about 2 us each. */
+  nearestLookedAt: 4_000,
+  /** Vectors in a connection's memory, a byte a dimension: 330,000 of 384; with more, meaning only reorders what words find. */
   vectorIndexMaxBytes: 128 * MIB,
   /** Of a text that is embedded: about 500 word pieces; small models read 256 or 512. */
   embedTextMaxChars: 2_000,
@@ -81,6 +83,8 @@ export const LIMITS = {
   /** A model server that failed is left alone so long, twice as long after each further failure. */
   providerPauseMs: 1_000,
   providerPauseMostMs: 60_000,
+  /** Requests for vectors of questions that are out at a time; what comes meanwhile goes together with the next. */
+  questionRequestsMax: 4,
   /** Vectors of questions that are kept. */
   questionsKept: 256,
   /** How often is looked for memories without a vector that other processes wrote. */

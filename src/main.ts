@@ -104,6 +104,11 @@ async function assemble(config: OpenConfig, log: Log): Promise<Assembled> {
     await pool.close();
   };
   meaning?.nudge();
+  if (config.embedding?.background === false && config.embedding.named) {
+    log.warn('recall_goes_by_words', {
+      note: 'only mimir_embed uses the model server; --embedding-model turns the rest on',
+    });
+  }
   return { pool, deps, table, onBug, close };
 }
 
@@ -118,7 +123,8 @@ async function meaningOf({ source, background }: EmbeddingConfig, execute: Execu
   const embedder = source.kind === 'folder' ? localEmbedder(source.folder) : remoteEmbedder(source);
   const scope: Scope = { principal: OWNER, workspace: null, actor: 'owner', client: 'embedding' };
   const shelf: VectorShelf = {
-    open: (model, dimensions, prefix) => execute('embedding_open', scope, { model, dimensions, prefix }),
+    open: (model, dimensions, prefix, mayTakeOver) =>
+      execute('embedding_open', scope, { model, dimensions, prefix, mayTakeOver }),
     next: (space, count) => execute('embedding_next', scope, { space, count }),
     put: (space, upTo, vectors) => execute('embedding_put', scope, { space, upTo, vectors }),
   };

@@ -153,7 +153,8 @@ export function openMimir(options: MimirOptions): Mimir {
   const embedder = embedderOf(options);
   const scope: Scope = { principal: OWNER, workspace: null, actor: 'owner', client: 'bench' };
   const shelf: VectorShelf = {
-    open: (model, dimensions, prefix) => execute('embedding_open', scope, { model, dimensions, prefix }),
+    open: (model, dimensions, prefix, mayTakeOver) =>
+      execute('embedding_open', scope, { model, dimensions, prefix, mayTakeOver }),
     next: (space, count) => execute('embedding_next', scope, { space, count }),
     put: (space, upTo, vectors) => execute('embedding_put', scope, { space, upTo, vectors }),
   };

@@ -9,12 +9,22 @@ export interface EmbeddingOpenInput {
   readonly model: string;
   readonly dimensions: number;
   readonly prefix: string;
+  /** False: another model's space stays, and this is refused. */
+  readonly mayTakeOver: boolean;
 }
 
 /** Makes the space of a model the current one. */
-export const embeddingOpen = writes<EmbeddingOpenInput, Space>(async (tx, _scope, { model, dimensions, prefix }) =>
-  tx.openSpace(model, dimensions, prefix),
-);
+export const embeddingOpen = writes<EmbeddingOpenInput, Space>(async (tx, _scope, input) => {
+  const { model, dimensions, prefix, mayTakeOver } = input;
+  const current = await tx.space();
+  const same = current?.model === model && current.dimensions === dimensions && current.prefix === prefix;
+  if (current !== undefined && !same && !mayTakeOver) {
+    throw new MimirError('exists', 'The vectors of this store are of another embedding model.', {
+      hint: 'Start the server with --embedding-model to begin anew with this one.',
+    });
+  }
+  return tx.openSpace(model, dimensions, prefix);
+});
 
 /** Which part of the backlog. */
 export interface EmbeddingNextInput {
@@ -51,8 +61,8 @@ export interface EmbeddingPutInput {
   readonly vectors: readonly EmbeddedBody[];
 }
 
-/** Keeps vectors; false when another model is current now. */
-export const embeddingPut = writes<EmbeddingPutInput, boolean>(async (tx, _scope, { space, upTo, vectors }) =>
+/** Keeps vectors; answers how many, or null when another model is current now. */
+export const embeddingPut = writes<EmbeddingPutInput, number | null>(async (tx, _scope, { space, upTo, vectors }) =>
   tx.putVectors(space, upTo, vectors),
 );
 

@@ -83,7 +83,9 @@ async function whyNothing(tx: Reader, scope: Scope, input: RecallInput): Promise
   const empty = await emptiness(tx, scope);
   if (empty === 'no_match' && !(await tx.indexIsCurrent())) return 'index_behind';
   if (empty === 'store_empty' || input.offset > 0 || Object.keys(input.filters).length === 0) return empty;
-  const unfiltered = { ...input, filters: {}, minConfidence: 0, limit: 1, trustWeight: 0 };
+  // By words: something is always near in meaning.
+  const { meaning: _, ...byWords } = input;
+  const unfiltered = { ...byWords, filters: {}, minConfidence: 0, limit: 1, trustWeight: 0 };
   if (input.query.trim() === '') return (await tx.recent(scope, {}, 1, 0)).length > 0 ? 'filtered_out' : 'no_match';
   return (await search(tx, scope, unfiltered)).total > 0 ? 'filtered_out' : 'no_match';
 }

@@ -31,6 +31,8 @@ export interface Meant {
   readonly weight: number;
   /** True: words do not count. */
   readonly only?: boolean;
+  /** Cosines of the question with texts about something else. */
+  readonly unrelated: Float64Array;
 }
 
 /** Words that one query may have looked up by their spelling. */
@@ -122,10 +124,10 @@ export async function search(tx: Reader, scope: Scope, input: Asked): Promise<Fo
 }
 
 /** What is known of how near the candidates are; undefined when none has a vector: then words alone decide. */
-function nearnessOf(candidates: readonly Candidate[], { weight, only }: Meant): Nearness | undefined {
+function nearnessOf(candidates: readonly Candidate[], { weight, only, unrelated }: Meant): Nearness | undefined {
   if (candidates.every(({ cosine }) => cosine === undefined)) return undefined;
   const cosines = Float64Array.from(candidates, ({ cosine }) => cosine ?? Number.NaN);
-  return { cosines, weight, ...(only !== undefined && { only }) };
+  return { cosines, weight, unrelated, ...(only !== undefined && { only }) };
 }
 
 interface Scored {

@@ -25,7 +25,7 @@ export function explain({ words, offset, keyIsQuery, cosine }: Candidate, query:
     query.firstPerson && (traits & TRAITS.user) !== 0 && 'said by the user',
     query.asksWhen && (traits & TRAITS.time) !== 0 && 'tells a time',
     query.asksHowMany && (traits & TRAITS.number) !== 0 && 'tells a number',
-    cosine !== undefined && `near in meaning (${cosine.toFixed(2)})`,
+    cosine !== undefined && `meaning ${cosine.toFixed(2)}`,
   ].filter((one) => one !== false);
   return [...found, ...also].join('; ');
 }

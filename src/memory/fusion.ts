@@ -6,6 +6,8 @@ export interface Nearness {
   readonly weight: number;
   /** True: words do not count. */
   readonly only?: boolean;
+  /** Cosines of the query with texts about something else: what nearness means nothing. */
+  readonly unrelated: Float64Array;
 }
 
 /** Candidates after words and meaning were added up. */
@@ -39,19 +41,51 @@ function standardised(values: Float64Array, { mean, deviation }: Spread): Float6
   return values.map((value) => (Number.isNaN(value) ? value : 0));
 }
 
+/**
+ * What nearness alone counts beyond what it is by chance, and what is asked on top of chance: without, a question of unknown
+ * words finds something in a small store (of 25 paraphrases it costs one, docs/retrieval.md).
+ */
+const BEYOND_CHANCE = 2;
+const MEANING_ALONE = 0.5;
+/** Keeps the order of rows that are not near, for who wants to see them all. */
+const FAINT = 1e-3;
+
 /** Among fewer candidates it says nothing how near the best one by words is. */
 const AGREEMENT_CANDIDATES = 20;
 
 /**
- * Adds to scores by words what a row is nearer than the others, both in standard deviations over the candidates (measured
- * against ranks and ranges, docs/retrieval.md). Nearness only adds: that a row is far in meaning is no reason against its
- * words, and a bad model does the less harm. A row without a vector gets the nearness that its words let expect: counted as
- * far, half a store without vectors would be worse than a store without any. `plain` is the unit where words tell no row
- * from another.
+ * Bounds how near a row is that shares no word with the query by what it is beyond chance, in standard deviations: something
+ * is always nearest, among N unrelated rows about sqrt(2 ln N) deviations (the expected maximum of N normal values). What
+ * unrelated texts are like to this question and this model, {@link Nearness.unrelated} says.
  */
-export function fuse(words: Float64Array, { cosines, weight, only = false }: Nearness, plain: number): Fused {
+function beyondChance(
+  near: Float64Array,
+  words: Float64Array,
+  { cosines, unrelated }: Nearness,
+  rows: number,
+): Float64Array {
+  if (unrelated.length === 0) return near;
+  const chance = MEANING_ALONE + Math.sqrt(2 * Math.log(Math.max(1, rows)));
+  const usual = spreadOf(unrelated);
+  return near.map((value, i) => {
+    if ((words[i] ?? 0) > 0) return value;
+    const beyond = usual.deviation === 0 ? 0 : ((cosines[i] ?? Number.NaN) - usual.mean) / usual.deviation - chance;
+    return Math.min(value, BEYOND_CHANCE * Math.max(0, beyond));
+  });
+}
+
+/**
+ * Adds to scores by words what a row is nearer than others, both in standard deviations (measured against ranks and ranges,
+ * docs/retrieval.md). Nearness only adds: that a row is far in meaning is no reason against its words, and a bad model does
+ * the less harm. A row without a vector gets the nearness that its words let expect: counted as far, half a store without
+ * vectors would be worse than a store without any. `plain` is the unit where words tell no row from another; `rows` is the
+ * size of the store.
+ */
+export function fuse(words: Float64Array, nearness: Nearness, plain: number, rows: number): Fused {
+  const { weight, only = false } = nearness;
   const spread = spreadOf(words);
-  const near = standardised(cosines, spreadOf(cosines));
+  const among = standardised(nearness.cosines, spreadOf(Float64Array.of(...nearness.cosines, ...nearness.unrelated)));
+  const near = beyondChance(among, words, nearness, rows);
   const byWords = standardised(words, spread);
   let [both, squares, best] = [0, 0, 0];
   for (let i = 0; i < words.length; i++) {
@@ -64,16 +98,15 @@ export function fuse(words: Float64Array, { cosines, weight, only = false }: Nea
   const slope = squares === 0 ? 0 : both / squares;
   const expected = (i: number): number => {
     const meaning = near[i] ?? Number.NaN;
-    return Number.isNaN(meaning) ? slope * (byWords[i] ?? 0) : meaning;
+    return Math.max(0, Number.isNaN(meaning) ? slope * (byWords[i] ?? 0) : meaning);
   };
-  const unit = spread.deviation === 0 ? plain : spread.deviation;
-  const farthest = near.reduce((a, b) => (b < a ? b : a), 0);
+  const unit = only || spread.deviation === 0 ? Math.max(plain, 1) : spread.deviation;
   const isKnown = words.length >= AGREEMENT_CANDIDATES && (words[best] ?? 0) > 0;
   return {
     scores: words.map((word, i) =>
-      only ? unit * (expected(i) - farthest) : word + weight * unit * Math.max(0, expected(i)),
+      only ? unit * (expected(i) + FAINT * (1 + (nearness.cosines[i] ?? 0) || 0)) : word + weight * unit * expected(i),
     ),
-    agreement: isKnown ? (near[best] ?? Number.NaN) : Number.NaN,
+    agreement: isKnown ? (among[best] ?? Number.NaN) : Number.NaN,
   };
 }
 

@@ -293,7 +293,7 @@ export function rank(
   const fused =
     nearness === undefined
       ? { scores: words, agreement: Number.NaN }
-      : fuse(words, nearness, plainScore(query, statistics));
+      : fuse(words, nearness, plainScore(query, statistics), statistics.rows);
   const most = nearness === undefined ? best : fused.scores.reduce((a, b) => Math.max(a, b), 0);
   i = -1;
   for (const { keyIsQuery } of candidates) {

@@ -92,6 +92,7 @@ export function openPool(config: PoolConfig): Pool {
   let drained: (() => void) | null = null;
   let flushTimer: NodeJS.Timeout | null = null;
   let releasing = false;
+  let warming: NodeJS.Timeout | null = null;
 
   const open = (): OpenOptions => {
     if (options !== null) return options;
@@ -239,7 +240,23 @@ export function openPool(config: PoolConfig): Pool {
     };
     const result = mainBusy.then(attempt);
     mainBusy = result.catch(() => undefined);
+    if (warming === null && store.cold) warmMain(store);
     return result;
+  };
+
+  /** Fills what the main connection keeps in memory, a step at a time between requests. */
+  const warmMain = (store: StoreReader): void => {
+    warming = setTimeout(() => {
+      warming = null;
+      mainBusy = mainBusy.then(() => {
+        if (closing || !store.cold) return;
+        try {
+          if (store.warmUp()) warmMain(store);
+        } catch {
+          // The next request begins it again; until then what is not in memory costs time.
+        }
+      });
+    }, 0).unref();
   };
 
   const dispatch = (name: OperationName, scope: Scope, input: unknown, callOptions: CallOptions): Promise<unknown> => {

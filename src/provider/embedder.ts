@@ -26,7 +26,10 @@ export interface Prefixes {
 
 /** By the family's name in the name of a model; each as its model card asks for. */
 const PREFIXES: readonly (readonly [RegExp, Prefixes])[] = [
-  [/multilingual-e5.*instruct|e5-mistral/i, { question: 'Query: ', stored: '' }],
+  [/e5.*instruct|e5-mistral/i, { question: 'Query: ', stored: '' }],
+  [/qwen3-embedding/i, { question: 'Instruct: Find what answers the question\nQuery:', stored: '' }],
+  [/embedding-?gemma/i, { question: 'task: search result | query: ', stored: 'title: none | text: ' }],
+  [/arctic-embed.*(v2|2(\b|:))|arctic-embed2/i, { question: 'query: ', stored: '' }],
   [/(^|[/_-])e5([/_-]|$)/i, { question: 'query: ', stored: 'passage: ' }],
   [/nomic-embed/i, { question: 'search_query: ', stored: 'search_document: ' }],
   [

@@ -12,7 +12,7 @@ export interface ModelRequest {
 }
 
 /** Answers that mean: later. */
-const LATER = new Set([408, 425, 429, 500, 502, 503, 504, 529]);
+const LATER = new Set([408, 425, 429, 502, 503, 504, 529]);
 
 function retryAfterMs(header: string | null): number {
   const seconds = Number(header ?? Number.NaN);

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
 import { errorFromData, MimirError, type ErrorData } from '../errors.ts';
@@ -75,7 +76,8 @@ class ModelThread {
 
 /** A model in a folder, by transformers.js where that is installed. It is loaded when first needed, and never fetched. */
 export function localEmbedder(folder: string): Embedder {
-  const prefixes = prefixesOf(folder);
+  // The name only: folders above it may be called anything.
+  const prefixes = prefixesOf(basename(folder));
   let thread: ModelThread | null = null;
   const running = (): ModelThread => {
     const started = thread ?? new ModelThread(folder, () => (thread = null));

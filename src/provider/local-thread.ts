@@ -57,7 +57,7 @@ function fileOf(folder: string): { readonly path: string; readonly dtype: string
   }
   return refuse(
     `There is no ONNX model in ${folder}.`,
-    'Name a folder with tokenizer.json, config.json and onnx/model.onnx or onnx/model_quantized.onnx.',
+    'Name a folder with tokenizer.json, config.json and onnx/model.onnx or onnx/model_quantized.onnx; for a model of a server, --embedding-endpoint too.',
   );
 }
 

@@ -4,16 +4,19 @@ import { LIMITS } from '../limits.ts';
 import type { Log } from '../log.ts';
 import { Agreement } from '../memory/fusion.ts';
 import type { EmbeddedBody, NearTo, Space, Unembedded } from '../memory/types.ts';
+import { dot } from '../memory/vector.ts';
 import { Breaker } from './breaker.ts';
 import type { Embedder } from './embedder.ts';
+import { Questions } from './questions.ts';
+import { UNRELATED } from './unrelated.ts';
 
 /** Where vectors are kept. */
 export interface VectorShelf {
-  /** Makes the space of a model the current one. */
-  open(model: string, dimensions: number, prefix: string): Promise<Space>;
+  /** Makes the space of a model the current one; unless it may take over, another model's space is an error. */
+  open(model: string, dimensions: number, prefix: string, mayTakeOver: boolean): Promise<Space>;
   next(space: number, count: number): Promise<Backlog>;
-  /** False: another model is the current one now. */
-  put(space: number, upTo: number, vectors: readonly EmbeddedBody[]): Promise<boolean>;
+  /** How many were kept; null: another model is the current one now. */
+  put(space: number, upTo: number, vectors: readonly EmbeddedBody[]): Promise<number | null>;
 }
 
 /** What is to be embedded next. */
@@ -40,10 +43,18 @@ export interface Embedded {
   readonly vector: Float32Array;
 }
 
-/** A question as recall needs it: how near rows are to it, and what that counts. */
+/** A question as recall needs it: how near rows are to it, what that counts, and what nearness means nothing. */
 export interface MeantQuestion {
   readonly near: NearTo;
   readonly weight: number;
+  /** Cosines of the question with {@link UNRELATED}. */
+  readonly unrelated: Float64Array;
+}
+
+/** An open space, and the vectors of {@link UNRELATED} in it. */
+interface OpenSpace {
+  readonly space: Space;
+  readonly unrelated: readonly Float32Array[];
 }
 
 /**
@@ -55,17 +66,21 @@ export class Meaning {
   readonly #parts: MeaningParts;
   readonly #breaker = new Breaker();
   readonly #agreement = new Agreement();
-  readonly #questions = new Map<string, Float32Array>();
   readonly #ended = new AbortController();
-  #space: Space | null = null;
+  readonly #questions: Questions;
+  #open: OpenSpace | null = null;
   #replaced = false;
   #working = false;
   #nudged = false;
   #timer: NodeJS.Timeout | null = null;
   #caughtUp = false;
+  /** Texts sent at a time: fewer after a request that failed, because it may have been too much at once. */
+  #batch: number;
 
   constructor(parts: MeaningParts) {
     this.#parts = parts;
+    this.#batch = parts.embedder.batch;
+    this.#questions = new Questions({ ...parts, breaker: this.#breaker, ended: this.#ended.signal });
   }
 
   /** True when recall searches by meaning unless it is asked not to. */
@@ -102,75 +117,106 @@ export class Meaning {
         await this.#workThrough();
       } while (this.#nudged);
     } catch (thrown) {
-      const error = thrown instanceof MimirError ? thrown : null;
-      pauseMs = this.#breaker.failed(monotonicMs(), error?.retryAfterMs);
-      if (!this.#ended.signal.aborted) {
-        const mend = error?.hint === undefined ? {} : { hint: error.hint };
-        this.#parts.log.warn('embedding_failed', { error: error?.message ?? 'bug', ...mend, again_in_ms: pauseMs });
-      }
+      pauseMs = this.#pauseAfter(thrown);
     }
     this.#working = false;
     if (!this.#replaced) this.#wake(pauseMs);
   }
 
+  /** What failed decides who is left alone: a store that is locked or full is no reason against the model. */
+  #pauseAfter(thrown: unknown): number {
+    const error = thrown instanceof MimirError ? thrown : null;
+    const ofModel = error?.code === 'provider_down' || error?.code === 'provider_refused';
+    const pauseMs = ofModel ? this.#breaker.failed(monotonicMs(), error?.retryAfterMs) : LIMITS.providerPauseMs;
+    if (error?.code === 'provider_down') this.#batch = Math.max(1, this.#batch >> 1);
+    if (!this.#ended.signal.aborted) {
+      this.#parts.log.warn('embedding_failed', {
+        error: error === null || error.code === 'bug' ? 'bug' : error.message,
+        ...(error?.hint !== undefined && { hint: error.hint }),
+        again_in_ms: Math.round(pauseMs),
+      });
+    }
+    return pauseMs;
+  }
+
   async #workThrough(): Promise<void> {
-    const { embedder, shelf, log } = this.#parts;
-    const { signal } = this.#ended;
-    const space = this.#space ?? (await this.#openSpace((await embedder.embed(['size'], 'stored', signal))[0]));
-    for (let more = true; more && !signal.aborted;) {
-      const backlog = await shelf.next(space.id, embedder.batch);
-      const vectors = await this.#embedAll(backlog.items, space);
-      const kept = backlog.current && (await shelf.put(space.id, backlog.upTo, vectors));
-      if (!kept) {
-        this.#replaced = true;
-        log.warn('embedding_replaced', { note: 'another server of this store uses another model' });
-        return;
-      }
+    const { shelf, log } = this.#parts;
+    const { space } = await this.#opened();
+    for (let more = true; more && !this.#ended.signal.aborted;) {
+      const backlog = await shelf.next(space.id, this.#batch);
       more = backlog.more;
+      if (backlog.current && backlog.items.length === 0) break;
+      const vectors = backlog.current ? await this.#embedAll(backlog.items, space) : [];
+      if (backlog.current && (await shelf.put(space.id, backlog.upTo, vectors)) !== null) {
+        this.#batch = Math.min(this.#parts.embedder.batch, this.#batch * 2);
+        continue;
+      }
+      this.#replaced = true;
+      log.warn('embedding_replaced', { note: 'another server of this store uses another model' });
+      return;
     }
     this.#caughtUp = true;
   }
 
   /** Vectors of all texts that the model takes. When it refuses several at once, it may be for one of them: that one is left out. */
   async #embedAll(items: readonly Unembedded[], space: Space): Promise<EmbeddedBody[]> {
-    if (items.length === 0) return [];
     const { embedder, log } = this.#parts;
+    const { signal } = this.#ended;
     try {
-      const vectors = await embedder.embed(
-        items.map(({ text }) => text),
-        'stored',
-        this.#ended.signal,
-      );
+      const texts = items.map(({ text }) => text);
+      const vectors = await embedder.embed(texts, 'stored', signal);
+      const embedded = items.map(({ body }, i) => ({ body, vector: fitting(vectors[i], space) }));
       this.#breaker.succeeded();
-      return items.map(({ body }, i) => ({ body, vector: fitting(vectors[i], space) }));
+      return embedded;
     } catch (thrown) {
-      const refused = thrown instanceof MimirError && thrown.code === 'provider_refused';
-      if (!refused) throw thrown;
+      if (!(thrown instanceof MimirError) || thrown.code !== 'provider_refused') throw thrown;
       if (items.length > 1) {
         const one: EmbeddedBody[] = [];
         for (const item of items) one.push(...(await this.#embedAll([item], space)));
-        // A model that refuses every text has no quarrel with one of them.
-        if (one.length === 0) throw thrown;
         return one;
       }
+      // A model that refuses everything has no quarrel with this text, which would be left out for good.
+      fitting((await embedder.embed(UNRELATED.slice(0, 1), 'stored', signal))[0], space);
       log.warn('not_embedded', { id: items[0]?.id ?? '', error: thrown.message });
       return [];
     }
   }
 
-  async #openSpace(vector: Float32Array | undefined): Promise<Space> {
-    const { embedder, shelf } = this.#parts;
+  /** The space of this model; opens it with the first vectors. */
+  async #opened(): Promise<OpenSpace> {
+    if (this.#open !== null) return this.#open;
+    const { embedder, shelf, background } = this.#parts;
+    const unrelated = await embedder.embed(UNRELATED, 'stored', this.#ended.signal);
     const model = await embedder.identity();
-    this.#space = await shelf.open(model, vector?.length ?? 0, embedder.storedPrefix);
-    return this.#space;
+    const space = await shelf.open(model, unrelated[0]?.length ?? 0, embedder.storedPrefix, background);
+    this.#open = { space, unrelated };
+    return this.#open;
   }
 
   /** Embeds a text to be stored, now. Rejects with what is wrong with the model. */
   async embed(text: string, signal?: AbortSignal): Promise<Embedded> {
+    const { embedder, shelf, background } = this.#parts;
     const signals = signal === undefined ? this.#ended.signal : AbortSignal.any([this.#ended.signal, signal]);
-    const [vector] = await this.#parts.embedder.embed([text], 'stored', signals);
-    const space = this.#space ?? (await this.#openSpace(vector));
+    if (background) {
+      const { space } = await this.#opened();
+      return { space, vector: fitting((await embedder.embed([text], 'stored', signals))[0], space) };
+    }
+    // Nothing is asked of the model but this: it was not named for searching.
+    const [vector] = await embedder.embed([text], 'stored', signals);
+    const model = await embedder.identity();
+    const space =
+      this.#open?.space ?? (await shelf.open(model, vector?.length ?? 0, embedder.storedPrefix, background));
+    this.#open ??= { space, unrelated: [] };
     return { space, vector: fitting(vector, space) };
+  }
+
+  /** Keeps the vector of a memory; how many were kept, 0 when the memory was changed meanwhile. */
+  async keep({ space, vector }: Embedded, body: number): Promise<number> {
+    const kept = await this.#parts.shelf.put(space.id, 0, [{ body, vector }]);
+    if (kept !== null) return kept;
+    throw new MimirError('provider_refused', 'Another server of this store uses another embedding model now.', {
+      hint: 'Start all servers of a store with the same --embedding-model.',
+    });
   }
 
   /**
@@ -178,38 +224,18 @@ export class Meaning {
    * to go by words.
    */
   async questions(texts: readonly string[]): Promise<readonly MeantQuestion[] | null> {
-    const space = this.#space;
-    if (space === null || this.#replaced) return null;
-    const asked = texts.map((text) => text.slice(0, LIMITS.embedTextMaxChars));
-    const unknown = [...new Set(asked)].filter((text) => !this.#questions.has(text));
-    if (unknown.length > 0 && !(await this.#learn(unknown, space))) return null;
+    if (this.#open === null || this.#replaced) return null;
+    const { space, unrelated } = this.#open;
+    const vectors = await this.#questions.vectors(
+      texts.map((text) => text.slice(0, LIMITS.embedTextMaxChars).toWellFormed()),
+    );
+    if (vectors === null || vectors.some(({ length }) => length !== space.dimensions)) return null;
     const weight = this.#agreement.weight();
-    const found = asked.map((text) => this.#questions.get(text));
-    for (const text of this.#questions.keys()) {
-      if (this.#questions.size <= LIMITS.questionsKept) break;
-      this.#questions.delete(text);
-    }
-    return found.map((vector) => ({ near: { space: space.id, vector: fitting(vector, space) }, weight }));
-  }
-
-  async #learn(texts: readonly string[], space: Space): Promise<boolean> {
-    if (this.#breaker.pauseMs(monotonicMs()) > 0) return false;
-    const deadline = AbortSignal.timeout(LIMITS.questionEmbedMs);
-    const late = new Promise<never>((_, reject) => {
-      deadline.addEventListener('abort', () => reject(new MimirError('provider_down', 'The embedding model is slow.')));
-    });
-    try {
-      const embedding = this.#parts.embedder.embed(texts, 'question', AbortSignal.any([deadline, this.#ended.signal]));
-      const vectors = await Promise.race([embedding, late]);
-      this.#breaker.succeeded();
-      for (const [i, text] of texts.entries()) this.#questions.set(text, fitting(vectors[i], space));
-      return true;
-    } catch (thrown) {
-      const error = thrown instanceof MimirError ? thrown : null;
-      const pauseMs = this.#breaker.failed(monotonicMs(), error?.retryAfterMs);
-      this.#parts.log.warn('question_not_embedded', { error: error?.message ?? 'bug', again_in_ms: pauseMs });
-      return false;
-    }
+    return vectors.map((vector) => ({
+      near: { space: space.id, vector },
+      weight,
+      unrelated: Float64Array.from(unrelated, (one) => dot(one, vector)),
+    }));
   }
 
   /** Tells how near in meaning the best row by words was; a model that never agrees with the words loses its say. */

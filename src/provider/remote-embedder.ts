@@ -19,13 +19,13 @@ export interface EmbeddingUrl {
 
 /**
  * An address with `/v1` in it is OpenAI's form, anything else Ollama's, as in the original. What people leave out is added:
- * `http://host/v1` means `/v1/embeddings`, `http://host` Ollama's `/api/embed`, and its `/api/generate` as well.
+ * `http://host/v1` (or a path that ends in `/openai`) means `/v1/embeddings`, `http://host` Ollama's `/api/embed`, and its `/api/generate` as well.
  */
 export function embeddingUrl(endpoint: string): EmbeddingUrl {
   const url = new URL(endpoint);
   const path = url.pathname.replace(/\/+$/, '');
-  const form = /\/v1(\/|$)/.test(path) ? 'openai' : 'ollama';
-  if (form === 'openai') url.pathname = path.endsWith('/v1') ? `${path}/embeddings` : path;
+  const form = /\/v1(\/|$)|\/openai$/.test(path) ? 'openai' : 'ollama';
+  if (form === 'openai') url.pathname = /\/(v1|openai)$/.test(path) ? `${path}/embeddings` : path;
   else url.pathname = path === '' || path === '/api' ? '/api/embed' : path.replace(/\/api\/generate$/, '/api/embed');
   return { url: url.href, form };
 }

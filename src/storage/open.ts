@@ -292,6 +292,11 @@ export function openWriter(options: OpenOptions): StoreWriter {
     othersWrote: false,
   };
   let rebuild = indexIsCurrent(session.sql) ? null : new Rebuild();
+  const goOnWithVectors = (): boolean => {
+    if (!session.vectors.behind) return false;
+    session.vectors.goOn(session.sql);
+    return true;
+  };
   const rebuildStep = (): boolean => {
     if (rebuild === null) return false;
     try {
@@ -326,11 +331,11 @@ export function openWriter(options: OpenOptions): StoreWriter {
       return context.othersWrote;
     },
     get cold() {
-      return !context.rows.warm || rebuild !== null;
+      return !context.rows.warm || rebuild !== null || session.vectors.behind;
     },
     warmUp: () =>
       translated(() => {
-        if (context.rows.warm) return rebuildStep();
+        if (context.rows.warm) return rebuildStep() || goOnWithVectors();
         // One snapshot for the log and the rows: what comes after it arrives as changes.
         db.exec('BEGIN');
         try {

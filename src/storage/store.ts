@@ -208,13 +208,13 @@ export interface Writer extends Reader {
   appendJournal(scope: Scope, entry: JournalEntry): Awaitable<void>;
   stateSet(scope: Scope, entry: StateEntry): Awaitable<void>;
   stateDelete(scope: Scope, workspace: string, key: string): Awaitable<boolean>;
-  /** Makes the space of a model the current one; when it is already, answers it. */
+  /** Makes the space of a model the current one, with the vectors that are left of an earlier time; when it is already, answers it. */
   openSpace(model: string, dimensions: number, prefix: string): Awaitable<Space>;
   /**
-   * Keeps vectors of bodies that are still current, and notes that all bodies up to `done` had their turn. False: the space
-   * is not the current one any more, and nothing was kept.
+   * Keeps vectors of bodies that are still current, and notes that all bodies up to `done` had their turn. Answers how many
+   * were kept; null: the space is not the current one any more, and nothing was kept.
    */
-  putVectors(space: number, done: number, vectors: readonly EmbeddedBody[]): Awaitable<boolean>;
+  putVectors(space: number, done: number, vectors: readonly EmbeddedBody[]): Awaitable<number | null>;
   /**
    * Erases an archived entity: its versions, texts, words and the links from and to it. The log keeps that it was there, and
    * what was done to it; what it was cannot be told from that.

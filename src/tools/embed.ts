@@ -36,9 +36,10 @@ export const embed = defineTool({
     const scope = scopeOf(caller, workspace);
     const [found] = await deps.execute('embedding_texts', scope, { space: 0, category, key }, optionsOf(caller));
     if (found === undefined) throw new Error('a memory was found and is not there');
-    const { space, vector } = await modelOf(deps).embed(given ?? found.text, caller.signal);
-    await deps.execute('embedding_put', scope, { space: space.id, upTo: 0, vectors: [{ body: found.body, vector }] });
-    return JSON.stringify({ embedded: 1, id: found.id, dimensions: vector.length });
+    const model = modelOf(deps);
+    const made = await model.embed(given ?? found.text, caller.signal);
+    const embedded = await model.keep(made, found.body);
+    return JSON.stringify({ embedded, id: found.id, dimensions: made.vector.length });
   },
 });
 
@@ -64,9 +65,8 @@ async function embedCategory(
     try {
       // A server that does not answer for one memory will not for the next: a caller is not kept waiting for each.
       if (down !== null) throw down;
-      const { space, vector } = await modelOf(deps).embed(own, caller.signal);
-      await deps.execute('embedding_put', scope, { space: space.id, upTo: 0, vectors: [{ body, vector }] });
-      embedded += 1;
+      const model = modelOf(deps);
+      embedded += await model.keep(await model.embed(own, caller.signal), body);
     } catch (thrown) {
       if (!(thrown instanceof MimirError) || thrown.code === 'bug' || thrown.code === 'cancelled') throw thrown;
       if (thrown.code === 'provider_down') down = thrown;

@@ -61,6 +61,11 @@ test(
       assert.equal((items as { key: string }[])[0]?.key, key, query);
     }
 
+    for (const query of ['zzqx vvrt', 'quantum chromodynamics lattice', 'tariff schedule of the customs union']) {
+      const { items, total } = await call(port, 'mimir_recall', { query });
+      assert.equal(total, 0, `${query}: ${JSON.stringify(items)}`);
+    }
+
     const long = 'The committee met again and spoke about the plan for the new harbour and its costs. '.repeat(20);
     const memories = Array.from({ length: 96 }, (_, i) => ({
       category: 'l',

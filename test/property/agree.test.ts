@@ -111,6 +111,7 @@ const search = merged(
       near: fc.record({ space: fc.constantFrom(1, 1, 2), vector: fc.constantFrom(0, 1, 2).map(axis) }),
       weight: fc.constantFrom(0.5, 0.5, 0),
       only: fc.constantFrom(false, false, true),
+      unrelated: fc.constantFrom(Float64Array.of(), Float64Array.of(0, 0.1, -0.1)),
     }),
   ),
 );
@@ -168,6 +169,7 @@ const inputs: Record<
     model: fc.constantFrom('m', 'm', 'm', 'n'),
     dimensions: fc.constant(3),
     prefix: fc.constant(''),
+    mayTakeOver: fc.constantFrom(true, true, false),
   }),
   embedding_next: fc.record({ space: fc.constantFrom(1, 1, 2), count: fc.constantFrom(1, 3, 50) }),
   // What is put is what was next last, along axes that begin with this one.
@@ -303,7 +305,7 @@ const withId = (input: Record<string, unknown>, ids: readonly string[]): Record<
 function namedIn(value: unknown, ids: readonly string[]): unknown {
   if (typeof value === 'string' && /^#\d$/.test(value)) return ids[Number(value.slice(1))] ?? 'mem-ffffffffffff';
   if (Array.isArray(value)) return value.map((one) => namedIn(one, ids));
-  if (typeof value !== 'object' || value === null || value instanceof Float32Array) return value;
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
   return withId(value as Record<string, unknown>, ids);
 }
 

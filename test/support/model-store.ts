@@ -55,8 +55,8 @@ export class ModelStore implements Writer, Exclusive {
   journal: JournalEntry[] = [];
   state = new Map<string, StateEntry>();
   spaces: Space[] = [];
-  /** Of the last space, by body. */
-  vectors = new Map<number, Float32Array>();
+  /** By body, each of a space. */
+  vectors = new Map<number, { readonly space: number; readonly vector: Float32Array }>();
   done = 0;
   #ids = 0;
   #rows = 0;
@@ -212,8 +212,10 @@ export class ModelStore implements Writer, Exclusive {
     const near = new Map(
       live
         .flatMap((e): [number, number][] => {
-          const stored = nearTo?.space === this.spaces.length ? this.vectors.get(e.body) : undefined;
-          return stored === undefined || nearTo === undefined ? [] : [[e.body, dot(stored, nearTo.vector)]];
+          const stored = this.vectors.get(e.body);
+          return nearTo === undefined || stored?.space !== nearTo.space
+            ? []
+            : [[e.body, dot(stored.vector, nearTo.vector)]];
         })
         .toSorted((a, b) => b[1] - a[1]),
     );
@@ -238,7 +240,7 @@ export class ModelStore implements Writer, Exclusive {
   }
   unembedded(scope: Scope, filters: Filters, space: number, after: number, count: number): Unembedded[] {
     return this.#live(scope, filters)
-      .filter((e) => e.body > after && !(space === this.spaces.length && this.vectors.has(e.body)))
+      .filter((e) => e.body > after && this.vectors.get(e.body)?.space !== space)
       .toSorted((a, b) => a.body - b.body)
       .slice(0, count)
       .map((e) => ({ id: e.id, body: e.body, text: this.meaningText(e) }));
@@ -248,26 +250,34 @@ export class ModelStore implements Writer, Exclusive {
   }
   embedding() {
     const current = new Set(this.entities.map((e) => e.body));
-    const embedded = [...this.vectors.keys()].filter((body) => current.has(body)).length;
+    const ofSpace = [...this.vectors].filter(([, { space }]) => space === this.spaces.length);
+    const embedded = ofSpace.filter(([body]) => current.has(body)).length;
     return { done: this.done, last: this.#body, embedded };
   }
   openSpace(model: string, dimensions: number, prefix: string): Space {
     const current = this.space();
     if (current?.model === model && current.dimensions === dimensions && current.prefix === prefix) return current;
     const opened = { id: this.spaces.length + 1, model, dimensions, prefix };
+    const same = this.spaces.filter(
+      (one) => one.model === model && one.dimensions === dimensions && one.prefix === prefix,
+    );
+    this.vectors = new Map(
+      [...this.vectors].map(([body, one]) => [
+        body,
+        same.some(({ id }) => id === one.space) ? { ...one, space: opened.id } : one,
+      ]),
+    );
     this.spaces = [...this.spaces, opened];
-    this.vectors = new Map();
     this.done = 0;
     return opened;
   }
-  putVectors(space: number, done: number, vectors: readonly EmbeddedBody[]): boolean {
-    if (space !== this.spaces.length) return false;
+  putVectors(space: number, done: number, vectors: readonly EmbeddedBody[]): number | null {
+    if (space !== this.spaces.length) return null;
     this.vectors = new Map(this.vectors);
-    for (const { body, vector } of vectors) {
-      if (this.entities.some((e) => e.body === body)) this.vectors.set(body, vector);
-    }
+    const kept = vectors.filter(({ body }) => this.entities.some((e) => e.body === body));
+    for (const { body, vector } of kept) this.vectors.set(body, { space, vector });
     this.done = Math.max(this.done, done);
-    return true;
+    return kept.length;
   }
   triggered(scope: Scope, { words, beginnings }: TriggerQuery, count: number): number[] {
     const meant = (token: string): boolean =>

@@ -155,16 +155,25 @@ test('an embedding model is a folder, or a name at a server; that of the origina
   assert.deepEqual(sourceOf(['--embedding-model', '~/model']), {
     source: { kind: 'folder', folder: '/home/ada/model' },
     background: true,
+    named: true,
   });
   const server = { kind: 'server', endpoint: 'http://x', apiKey: null };
   assert.deepEqual(sourceOf(['--embedding-model', 'm'], { ...HOME, MIMIR_EMBEDDING_ENDPOINT: 'http://x' }), {
     source: { ...server, model: 'm' },
     background: true,
+    named: true,
   });
   assert.deepEqual(sourceOf(['--llm-endpoint', 'http://x', '--llm-api-key', 'k']), {
     source: { ...server, model: 'llama3', apiKey: 'k' },
     background: false,
+    named: false,
   });
+  // A variable for one server is not sent to another.
+  const keyed = { ...HOME, MIMIR_LLM_API_KEY: 'k' };
+  const keyOf = (args: readonly string[]): unknown => sourceOf(args, keyed)?.source;
+  assert.deepEqual(keyOf(['--embedding-endpoint', 'http://x', '--embedding-model', 'm']), { ...server, model: 'm' });
+  assert.deepEqual(keyOf(['--llm-endpoint', 'http://x']), { ...server, model: 'llama3', apiKey: 'k' });
+  assert.throws(() => sourceOf(['--embedding-endpoint', 'http://u:p@x']), /must not hold a password/);
   assert.throws(() => sourceOf(['--embedding-endpoint', 'file:///x']), /must be the address of a model server/);
 });
 

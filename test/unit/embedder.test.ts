@@ -24,6 +24,7 @@ test('an address is completed as people mean it', () => {
     ['https://h/v1/embeddings', 'https://h/v1/embeddings', 'openai'],
     ['https://h/openai/v1/embeddings?api-version=2', 'https://h/openai/v1/embeddings?api-version=2', 'openai'],
     ['https://h/v10', 'https://h/v10', 'ollama'],
+    ['https://h/v1beta/openai', 'https://h/v1beta/openai/embeddings', 'openai'],
   ] as const) {
     assert.deepEqual(embeddingUrl(given), { url, form }, given);
   }
@@ -34,6 +35,8 @@ test('models that want words before a text get them', () => {
     ['intfloat/multilingual-e5-small', 'query: ', 'passage: '],
     ['nomic-embed-text', 'search_query: ', 'search_document: '],
     ['BAAI/bge-small-en-v1.5', 'Represent this sentence for searching relevant passages: ', ''],
+    ['snowflake-arctic-embed2', 'query: ', ''],
+    ['embeddinggemma:300m', 'task: search result | query: ', 'title: none | text: '],
     ['all-minilm', '', ''],
     ['text-embedding-3-small', '', ''],
     ['the5th-model', '', ''],
@@ -77,7 +80,7 @@ test('what a model server may answer wrongly is told apart: what time mends, and
   const server = await startModelServer(t);
   const embedder = remoteEmbedder({ endpoint: server.url, model: 'm', apiKey: SECRET });
   const table: readonly (readonly [what: string, code: string, answer: ModelAnswer])[] = [
-    ['500', 'provider_down', say(500, 'x')],
+    ['500', 'provider_refused', say(500, 'x')],
     ['503 and nothing', 'provider_down', say(503, '')],
     ['429', 'provider_down', say(429, 'slow down', { 'retry-after': '7' })],
     ['401', 'provider_refused', say(401, SECRET)],
@@ -150,7 +153,11 @@ test('a server that fails is left alone twice as long each time, at least as lon
     [pauseMs, now] = [next, now + next];
     assert.equal(breaker.pauseMs(now), 0);
   }
+  assert.ok(!breaker.admits(now - 1), 'in the pause');
+  assert.ok(breaker.admits(now) && !breaker.admits(now), 'one tries after it');
+  breaker.failed(now);
+  assert.ok(breaker.admits(now + 2 * pauseMs), 'and one after the next');
   breaker.succeeded();
-  assert.equal(breaker.pauseMs(0), 0);
+  assert.ok(breaker.admits(0) && breaker.admits(0), 'all may when it works');
   assert.equal(breaker.failed(0, 7_000), 7_000);
 });

@@ -15,6 +15,10 @@ function random(seed: number): () => number {
   };
 }
 
+const NONE = Float64Array.of();
+/** What unrelated texts are like to a question: 0 on average, 0.1 apart. */
+const UNRELATED = Float64Array.from({ length: 16 }, (_, i) => (i % 2 === 0 ? 0.1 : -0.1));
+
 const scores = fc.array(fc.double({ min: 0, max: 50, noNaN: true }), { minLength: 1, maxLength: 60 });
 
 test('nearness never takes anything from what the words give, and without weight or vectors changes nothing', () => {
@@ -22,23 +26,53 @@ test('nearness never takes anything from what the words give, and without weight
     fc.property(scores, fc.infiniteStream(fc.double({ min: -1, max: 1, noNaN: true })), (list, stream) => {
       const words = Float64Array.from(list);
       const cosines = Float64Array.from(words, () => stream.next().value as number);
-      const fused = fuse(words, { cosines, weight: 0.6 }, 1).scores;
+      const fused = fuse(words, { cosines, weight: 0.6, unrelated: NONE }, 1, 100).scores;
       assert.ok(fused.every((score, i) => score >= (words[i] ?? 0)));
-      assert.deepEqual(fuse(words, { cosines, weight: 0 }, 1).scores, words);
-      const without = fuse(words, { cosines: cosines.map(() => Number.NaN), weight: 0.6 }, 1);
+      assert.deepEqual(fuse(words, { cosines, weight: 0, unrelated: NONE }, 1, 100).scores, words);
+      const without = fuse(words, { cosines: cosines.map(() => Number.NaN), weight: 0.6, unrelated: NONE }, 1, 100);
       assert.deepEqual([without.scores, without.agreement], [words, Number.NaN]);
     }),
   );
 });
 
 test('where words tell nothing apart, nearness alone orders, in the unit it is given', () => {
-  const fused = fuse(new Float64Array(3), { cosines: Float64Array.of(0.1, 0.7, 0.4), weight: 0.6 }, 9).scores;
+  const fused = fuse(
+    new Float64Array(3),
+    { cosines: Float64Array.of(0.1, 0.7, 0.4), weight: 0.6, unrelated: NONE },
+    9,
+    100,
+  ).scores;
   assert.ok((fused[1] ?? 0) > 9 * 0.6 && (fused[0] ?? 0) === 0, String(fused));
+});
+
+test('one row alone is near when it is nearer than unrelated texts, and nothing is near by chance', () => {
+  const near = (cosines: number[], rows = cosines.length): Float64Array =>
+    fuse(
+      new Float64Array(cosines.length),
+      { cosines: Float64Array.from(cosines), weight: 0.6, unrelated: UNRELATED },
+      1,
+      rows,
+    ).scores;
+  assert.ok((near([0.6])[0] ?? 0) > 1, 'the only memory of a store');
+  assert.ok(
+    near([0.6, 0.6]).every((score) => score > 1),
+    'two that say the same',
+  );
+  assert.equal(near([0.02])[0], 0, 'one about something else');
+  // The best of a thousand unrelated rows is three deviations off, which says nothing.
+  const noise = Array.from({ length: 1_000 }, (_, i) => 0.3 * Math.sin(i));
+  assert.ok(near(noise).every((score) => score === 0));
+  assert.ok((near([...noise, 0.6]).at(-1) ?? 0) > 1);
 });
 
 test('asked for meaning only, words do not count', () => {
   const words = Float64Array.of(50, 0, 1);
-  const { scores: only } = fuse(words, { cosines: Float64Array.of(-0.2, 0.9, 0.3), weight: 0.6, only: true }, 1);
+  const { scores: only } = fuse(
+    words,
+    { cosines: Float64Array.of(-0.2, 0.9, 0.3), weight: 0.6, only: true, unrelated: NONE },
+    1,
+    100,
+  );
   assert.ok((only[1] ?? 0) > (only[2] ?? 0) && (only[2] ?? 0) > (only[0] ?? 0) && only.every((score) => score >= 0));
 });
 
@@ -46,7 +80,7 @@ test('a row without a vector is not behind one with an average vector that has f
   const words = Float64Array.from({ length: 40 }, (_, i) => i);
   const cosines = Float64Array.from({ length: 40 }, (_, i) => i / 100);
   cosines[39] = Number.NaN;
-  const { scores: fused } = fuse(words, { cosines, weight: 0.6 }, 1);
+  const { scores: fused } = fuse(words, { cosines, weight: 0.6, unrelated: NONE }, 1, 100);
   assert.equal(
     fused.reduce((best, score, i) => (score > (fused[best] ?? 0) ? i : best), 0),
     39,
@@ -83,7 +117,7 @@ function simulate(q: number, kept: number): Measured {
     for (let i = 0; i < 200; i++) cosines[i] = (cosines[i] ?? 0) + q * 0.004 * (byWords[i] ?? 0);
     const least = cosines.toSorted()[200 - kept] ?? -1;
     const cut = cosines.map((cosine) => (cosine < least ? Number.NaN : cosine));
-    const both = fuse(byWords, { cosines: cut, weight: agreement.weight() }, 1);
+    const both = fuse(byWords, { cosines: cut, weight: agreement.weight(), unrelated: NONE }, 1, 200);
     agreement.seen(both.agreement);
     words += gain(byWords, gold) / 400;
     fused += gain(both.scores, gold) / 400;

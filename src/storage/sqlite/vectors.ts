@@ -15,11 +15,14 @@ export function space(s: Session): Space | undefined {
 export function openSpace(s: Session, model: string, dimensions: number, prefix: string): Space {
   const current = space(s);
   if (current?.model === model && current.dimensions === dimensions && current.prefix === prefix) return current;
-  const id = s.sql.run(
-    'INSERT INTO space(model, dimensions, prefix, done) VALUES (?, ?, ?, 0)',
-    model,
-    dimensions,
-    prefix,
+  const of = [model, dimensions, prefix];
+  const id = s.sql.run('INSERT INTO space(model, dimensions, prefix, done) VALUES (?, ?, ?, 0)', ...of);
+  s.sql.run(
+    `UPDATE vector SET space = ? WHERE space IN
+       (SELECT id FROM space WHERE model = ? AND dimensions = ? AND prefix = ? AND id <> ?)`,
+    id,
+    ...of,
+    id,
   );
   return { id, model, dimensions, prefix };
 }
@@ -52,7 +55,8 @@ export function unembedded(
 }
 
 function cut(text: string): string {
-  return text.slice(0, LIMITS.embedTextMaxChars);
+  // Half of a pair is no text, and some servers refuse it.
+  return text.slice(0, LIMITS.embedTextMaxChars).toWellFormed();
 }
 
 /** See `Reader.meaningText`. */
@@ -74,10 +78,11 @@ export function embedding(s: Session): EmbeddingProgress {
 }
 
 /** See `Writer.putVectors`. */
-export function putVectors(s: Session, spaceId: number, done: number, vectors: readonly EmbeddedBody[]): boolean {
-  if (space(s)?.id !== spaceId) return false;
+export function putVectors(s: Session, spaceId: number, done: number, vectors: readonly EmbeddedBody[]): number | null {
+  if (space(s)?.id !== spaceId) return null;
+  let kept = 0;
   for (const { body, vector } of vectors) {
-    s.sql.run(
+    kept += s.sql.change(
       `INSERT OR REPLACE INTO vector(body, space, data)
        SELECT b.id, ?, ? FROM body b CROSS JOIN entity e ON e.row = b.entity AND e.body = b.id WHERE b.id = ?`,
       spaceId,
@@ -86,7 +91,7 @@ export function putVectors(s: Session, spaceId: number, done: number, vectors: r
     );
   }
   s.sql.run('UPDATE space SET done = ? WHERE id = ? AND done < ?', done, spaceId, done);
-  return true;
+  return kept;
 }
 
 /** A body that is not current any more has no vector. */
@@ -128,8 +133,12 @@ export function nearestBodies(s: Session, scope: Scope, near: NearTo, filters: F
   const { conditions, values } = placeConditions(scope, filters);
   const where = conditions.map((condition) => ` AND ${condition}`).join('');
   const found: { body: number; cosine: number }[] = [];
-  for (let look = LOOK_LEAST; ordered.left > 0 && found.length < 2 * LIMITS.nearestMax; look *= 2) {
-    const bodies = ordered.take(look).map(({ body }) => body);
+  let looked = 0;
+  for (let look = LOOK_LEAST; found.length < 2 * LIMITS.nearestMax; look *= 2) {
+    const some = Math.min(look, ordered.left, LIMITS.nearestLookedAt - looked);
+    if (some <= 0) break;
+    looked += some;
+    const bodies = ordered.take(some).map(({ body }) => body);
     const seen = new Set(
       s.sql
         .of(
