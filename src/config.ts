@@ -30,6 +30,15 @@ export interface Config extends StoreConfig {
   readonly tools: readonly string[];
   /** The model that memories are embedded with; null: recall goes by words. */
   readonly embedding: EmbeddingConfig | null;
+  /** The model that answers questions; null: there is none. */
+  readonly language: LanguageConfig | null;
+}
+
+/** Which language model, and where it is. */
+export interface LanguageConfig {
+  readonly endpoint: string;
+  readonly model: string;
+  readonly apiKey: string | null;
 }
 
 /** Which embedding model, and where it is. */
@@ -103,6 +112,8 @@ const VARIABLES: ReadonlySet<string> = new Set([
   'MIMIR_EMBEDDING_MODEL',
   'MIMIR_EMBEDDING_ENDPOINT',
   'MIMIR_EMBEDDING_API_KEY',
+  'MIMIR_LLM_ENDPOINT',
+  'MIMIR_LLM_MODEL',
   'MIMIR_LLM_API_KEY',
 ]);
 
@@ -188,6 +199,7 @@ export function readConfig(values: FlagValues, environment: Environment = proces
     ),
     tools: Object.freeze(tools),
     embedding: readEmbedding(values, environment),
+    language: readLanguage(values, environment),
   };
   if (transport === 'http' && !isLoopback(config.host) && config.token === null) {
     throw usage(
@@ -206,25 +218,45 @@ export function readConfig(values: FlagValues, environment: Environment = proces
 export function readEmbedding(values: FlagValues, environment: Environment = process.env): EmbeddingConfig | null {
   const named = textOf(values, 'embedding-model') ?? variable(environment, 'MIMIR_EMBEDDING_MODEL');
   const endpoint = textOf(values, 'embedding-endpoint') ?? variable(environment, 'MIMIR_EMBEDDING_ENDPOINT');
-  const server = endpoint ?? (named === undefined ? textOf(values, 'llm-endpoint') : undefined);
+  const language = readLanguage(values, environment);
+  const server = endpoint ?? (named === undefined ? language?.endpoint : undefined);
   if (server === undefined) {
     if (named === undefined) return null;
     return { source: { kind: 'folder', folder: resolve(expandHome(named, environment)) }, background: true };
   }
-  if (!URL.canParse(server) || !/^https?:$/.test(new URL(server).protocol)) {
-    throw usage(
-      '--embedding-endpoint must be the address of a model server.',
-      'Such as http://127.0.0.1:11434 or https://host/v1.',
-    );
-  }
+  requireServer('--embedding-endpoint', server);
   const apiKey =
     textOf(values, 'embedding-api-key') ??
     variable(environment, 'MIMIR_EMBEDDING_API_KEY') ??
-    textOf(values, 'llm-api-key') ??
-    variable(environment, 'MIMIR_LLM_API_KEY') ??
-    null;
-  const model = named ?? textOf(values, 'llm-model') ?? 'llama3';
+    languageKey(values, environment);
+  const model = named ?? languageName(values, environment);
   return { source: { kind: 'server', endpoint: server, model, apiKey }, background: named !== undefined };
+}
+
+/** The language model, or null without an address. Throws `invalid_argument` for what is no address. */
+export function readLanguage(values: FlagValues, environment: Environment = process.env): LanguageConfig | null {
+  const endpoint = textOf(values, 'llm-endpoint') ?? variable(environment, 'MIMIR_LLM_ENDPOINT');
+  if (endpoint === undefined) return null;
+  requireServer('--llm-endpoint', endpoint);
+  return { endpoint, model: languageName(values, environment), apiKey: languageKey(values, environment) };
+}
+
+/** The original's default. */
+function languageName(values: FlagValues, environment: Environment): string {
+  return textOf(values, 'llm-model') ?? variable(environment, 'MIMIR_LLM_MODEL') ?? 'llama3';
+}
+
+function languageKey(values: FlagValues, environment: Environment): string | null {
+  return textOf(values, 'llm-api-key') ?? variable(environment, 'MIMIR_LLM_API_KEY') ?? null;
+}
+
+function requireServer(flag: string, address: string): void {
+  const hint = 'Such as http://127.0.0.1:11434 or https://host/v1.';
+  const url = URL.canParse(address) ? new URL(address) : null;
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw usage(`${flag} must be the address of a model server.`, hint);
+  // `fetch` takes none, and other users can read a command line.
+  if (url.username !== '' || url.password !== '') throw usage(`${flag} must have no name and password in it.`, hint);
 }
 
 function allowList(flag: string, given: readonly string[], allowed: RegExp, shape: string): readonly string[] {

@@ -3,29 +3,35 @@ import test from 'node:test';
 
 import { errorToData, MimirError } from '../../src/errors.ts';
 import { LIMITS } from '../../src/limits.ts';
+import { modelUrl } from '../../src/provider/address.ts';
 import { Breaker } from '../../src/provider/breaker.ts';
 import { checkedVectors, prefixesOf } from '../../src/provider/embedder.ts';
-import { embeddingUrl, remoteEmbedder } from '../../src/provider/remote-embedder.ts';
+import { remoteEmbedder } from '../../src/provider/remote-embedder.ts';
 import { fakeVector, goodAnswer, startModelServer, type ModelAnswer } from '../support/model-server.ts';
 
 const SECRET = 'sk-very-secret';
 const never = new AbortController().signal;
 
-test('an address is completed as people mean it', () => {
-  for (const [given, url, form] of [
-    ['http://h:1', 'http://h:1/api/embed', 'ollama'],
-    ['http://h:1/', 'http://h:1/api/embed', 'ollama'],
-    ['http://h:1/api', 'http://h:1/api/embed', 'ollama'],
-    ['http://h:1/api/embed', 'http://h:1/api/embed', 'ollama'],
-    ['http://h:1/api/generate', 'http://h:1/api/embed', 'ollama'],
-    ['http://h:1/proxy/embed', 'http://h:1/proxy/embed', 'ollama'],
-    ['https://h/v1', 'https://h/v1/embeddings', 'openai'],
-    ['https://h/v1/', 'https://h/v1/embeddings', 'openai'],
-    ['https://h/v1/embeddings', 'https://h/v1/embeddings', 'openai'],
-    ['https://h/openai/v1/embeddings?api-version=2', 'https://h/openai/v1/embeddings?api-version=2', 'openai'],
-    ['https://h/v10', 'https://h/v10', 'ollama'],
+test('an address is completed as people mean it, for each of the two purposes', () => {
+  for (const [given, embed, answer, form] of [
+    ['http://h:1', 'http://h:1/api/embed', 'http://h:1/api/generate', 'ollama'],
+    ['http://h:1/', 'http://h:1/api/embed', 'http://h:1/api/generate', 'ollama'],
+    ['http://h:1/api', 'http://h:1/api/embed', 'http://h:1/api/generate', 'ollama'],
+    ['http://h:1/api/embed', 'http://h:1/api/embed', 'http://h:1/api/generate', 'ollama'],
+    ['http://h:1/api/generate', 'http://h:1/api/embed', 'http://h:1/api/generate', 'ollama'],
+    ['http://h:1/api/chat', 'http://h:1/api/embed', 'http://h:1/api/generate', 'ollama'],
+    ['http://h:1/x/api/generate/', 'http://h:1/x/api/embed', 'http://h:1/x/api/generate', 'ollama'],
+    ['http://h:1/proxy/embed', 'http://h:1/proxy/embed', 'http://h:1/proxy/embed', 'ollama'],
+    ['https://h/v1', 'https://h/v1/embeddings', 'https://h/v1/chat/completions', 'openai'],
+    ['https://h/v1/', 'https://h/v1/embeddings', 'https://h/v1/chat/completions', 'openai'],
+    ['https://h/v1/embeddings', 'https://h/v1/embeddings', 'https://h/v1/chat/completions', 'openai'],
+    ['https://h/v1/chat/completions', 'https://h/v1/embeddings', 'https://h/v1/chat/completions', 'openai'],
+    ['https://h/a/v1/embeddings?v=2', 'https://h/a/v1/embeddings?v=2', 'https://h/a/v1/chat/completions?v=2', 'openai'],
+    ['https://h/v1/other', 'https://h/v1/other', 'https://h/v1/other', 'openai'],
+    ['https://h/v10', 'https://h/v10', 'https://h/v10', 'ollama'],
   ] as const) {
-    assert.deepEqual(embeddingUrl(given), { url, form }, given);
+    assert.deepEqual(modelUrl(given, 'embed'), { url: embed, form }, given);
+    assert.deepEqual(modelUrl(given, 'answer'), { url: answer, form }, given);
   }
 });
 
