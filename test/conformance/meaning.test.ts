@@ -125,9 +125,9 @@ test('another model begins anew and vectors of two models are never compared; a 
   await first.stop();
 
   const from = model.seen.length;
-  model.answer = ({ path, model: name, input, authorization }, response) => {
-    if (input.some((text) => text.includes('car'))) return void response.writeHead(400).end();
-    return goodAnswer(32)({ path, model: name, input, authorization }, response);
+  model.answer = (asked, response) => {
+    if (asked.input.some((text) => text.includes('car'))) return void response.writeHead(400).end();
+    return goodAnswer(32)(asked, response);
   };
   const second = await start([...endpoint, '--embedding-model', 'two']);
   await until(() => (model.seen.slice(from).some(({ input }) => input.includes(NOTES.other)) ? true : undefined));

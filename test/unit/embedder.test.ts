@@ -7,7 +7,15 @@ import { modelUrl } from '../../src/provider/address.ts';
 import { Breaker } from '../../src/provider/breaker.ts';
 import { checkedVectors, prefixesOf } from '../../src/provider/embedder.ts';
 import { remoteEmbedder } from '../../src/provider/remote-embedder.ts';
-import { fakeVector, goodAnswer, startModelServer, type ModelAnswer } from '../support/model-server.ts';
+import {
+  cutAnswer,
+  endlessAnswer,
+  fakeVector,
+  goodAnswer,
+  rawAnswer,
+  startModelServer,
+} from '../support/model-server.ts';
+import type { ModelAnswer } from '../support/model-server.ts';
 
 const SECRET = 'sk-very-secret';
 const never = new AbortController().signal;
@@ -69,14 +77,7 @@ test('both forms answer in the order of the texts, with the prefix, the name and
   }
 });
 
-const say =
-  (status: number, body: string, headers: Readonly<Record<string, string>> = {}): ModelAnswer =>
-  (_, response) =>
-    void response.writeHead(status, headers).end(body);
-const cutShort: ModelAnswer = (_, response) => {
-  response.writeHead(200, { 'content-length': '400' });
-  response.write('{"embeddings"', () => response.destroy());
-};
+const say = rawAnswer;
 const vectors = (...list: unknown[]): ModelAnswer => say(200, JSON.stringify({ embeddings: list }));
 
 test('what a model server may answer wrongly is told apart: what time mends, and what the operator has to', async (t) => {
@@ -90,7 +91,7 @@ test('what a model server may answer wrongly is told apart: what time mends, and
     ['404', 'provider_refused', say(404, 'no such model')],
     ['moved', 'provider_down', say(307, '', { location: 'http://127.0.0.1:1/' })],
     ['half of the JSON', 'provider_down', say(200, '{"embeddings": [[1,')],
-    ['a body that is cut short', 'provider_down', cutShort],
+    ['a body that is cut short', 'provider_down', cutAnswer],
     ['a page', 'provider_down', say(200, '<html>')],
     ['a list', 'provider_refused', say(200, '[]')],
     ['another form', 'provider_refused', say(200, '{"data": []}')],
@@ -126,13 +127,7 @@ test('what a model server may answer wrongly is told apart: what time mends, and
 test('an answer without end is given up, and a request can be cancelled', { timeout: 20_000 }, async (t) => {
   const server = await startModelServer(t);
   const embedder = remoteEmbedder({ endpoint: server.url, model: 'm', apiKey: null });
-  server.answer = (_, response) => {
-    const fill = (): void => {
-      while (response.write('x'.repeat(1 << 20)));
-      response.once('drain', fill);
-    };
-    fill();
-  };
+  server.answer = endlessAnswer;
   await assert.rejects(embedder.embed(['t'], 'stored', never), { code: 'provider_refused' });
   server.answer = () => undefined;
   const cancelled = new AbortController();
