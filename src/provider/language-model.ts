@@ -73,13 +73,7 @@ export function remoteLanguageModel(
       const text = headOfChars(whole, LIMITS.modelAnswerMaxChars);
       return { text, cited: citedIn(text, passages), cut: text.length < whole.length };
     },
-    lessons: async (session, signal) => {
-      const text = await say(lessonsPrompt(session), signal);
-      if (text.length > LIMITS.lessonsAnswerMaxChars) {
-        throw new MimirError('provider_refused', 'The language model answered with more than lessons have.');
-      }
-      return readLessons(text);
-    },
+    lessons: async (session, signal) => readLessons(await say(lessonsPrompt(session), signal)),
     close: () => ended.abort(),
   };
 }

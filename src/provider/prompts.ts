@@ -62,7 +62,14 @@ export function askPrompt(question: string, passages: readonly Passage[]): Promp
       'Answer briefly, in the language of the question, and from these memories alone. Behind each statement put the number of ' +
       'the memory that says it in brackets, such as [2]. Where memories disagree, say so and trust the newer one. If they do ' +
       'not hold the answer, say that they do not.',
-    user: `<memories>\n${lines.join('\n')}\n</memories>\n<question>\n${asData(headOfChars(question, LIMITS.queryMaxChars))}\n</question>`,
+    user: [
+      '<memories>',
+      ...lines,
+      '</memories>',
+      '<question>',
+      asData(headOfChars(question, LIMITS.queryMaxChars)),
+      '</question>',
+    ].join('\n'),
   };
 }
 
@@ -77,7 +84,8 @@ function dayMember(day: number): { readonly date?: string } {
  */
 export function citedIn(answer: string, memories: readonly { readonly key: string }[]): number[] {
   const named = [...answer.matchAll(/[[【]([^[\]【】]{1,2100})[\]】]/g)].flatMap(([, inside = '']) => {
-    const whole = memories.findIndex(({ key }) => key === inside);
+    // A key may have commas in it.
+    const whole = indexOf(inside, memories);
     return whole === -1 ? inside.split(/[,;]/).map((one) => indexOf(one.trim(), memories)) : [whole];
   });
   return memories.flatMap((_, at) => (named.includes(at) ? [at] : []));
@@ -105,10 +113,11 @@ export function lessonsPrompt(session: string): Prompt {
 
 /**
  * Reads lessons from what a model answered: around the JSON may stand a fence or words, and the list may stand alone. A lesson
- * in which a member is missing or too long is left out. Throws `provider_refused` when there is no list of lessons.
+ * in which a member is missing or too long is left out. Throws `provider_refused` when there is no list of lessons, or more text
+ * than one has.
  */
 export function readLessons(text: string): ReadLessons {
-  for (const json of jsonParts(text)) {
+  for (const json of text.length > LIMITS.lessonsAnswerMaxChars ? [] : jsonParts(text)) {
     const parsed = parsedOrUndefined(json);
     const list = Array.isArray(parsed) ? (parsed as readonly unknown[]) : member(parsed, 'lessons');
     if (!Array.isArray(list)) continue;
