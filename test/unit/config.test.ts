@@ -168,6 +168,28 @@ test('an embedding model is a folder, or a name at a server; that of the origina
   assert.throws(() => sourceOf(['--embedding-endpoint', 'file:///x']), /must be the address of a model server/);
 });
 
+test('a language model is named by an address, from the flag or the variable; without one there is none', () => {
+  const named = (args: readonly string[], environment: Environment = {}) =>
+    serve(args, { ...HOME, ...environment }).language;
+  const variables = { MIMIR_LLM_ENDPOINT: 'http://env', MIMIR_LLM_MODEL: 'e', MIMIR_LLM_API_KEY: 'ek' };
+  assert.equal(named([]), null);
+  assert.equal(named(['--llm-model', 'm', '--llm-api-key', 'k']), null);
+  assert.deepEqual(named(['--llm-endpoint', 'http://x']), { endpoint: 'http://x', model: 'llama3', apiKey: null });
+  assert.deepEqual(named([], variables), { endpoint: 'http://env', model: 'e', apiKey: 'ek' });
+  assert.deepEqual(named(['--llm-endpoint', 'http://x', '--llm-model', 'm', '--llm-api-key', 'k'], variables), {
+    endpoint: 'http://x',
+    model: 'm',
+    apiKey: 'k',
+  });
+  for (const address of ['x', 'file:///x', 'http://ada:planted@x']) {
+    assert.throws(
+      () => named([], { MIMIR_LLM_ENDPOINT: address }),
+      (error) =>
+        error instanceof MimirError && /--llm-endpoint must/.test(error.message) && !/planted/.test(error.message),
+    );
+  }
+});
+
 test('which tools are shown comes from the flag, the variable, core, in this order', () => {
   assert.deepEqual(serve([]).tools, ['core']);
   assert.deepEqual(serve([], { ...HOME, MIMIR_TOOLS: 'all' }).tools, ['all']);

@@ -326,6 +326,10 @@ describe('a language model behind a server', () => {
     assert.deepEqual(await Promise.all(waiting), Array(LIMITS.modelRequestsMax).fill('cancelled'));
   });
 
+  it('is given up before anybody else loses patience with the call', () => {
+    assert.ok(LIMITS.modelAnswerMs < Math.min(60_000, LIMITS.answerStallMs));
+  });
+
   it('that says too much is cut', async (t) => {
     const server = await startModelServer(t);
     const model = remoteLanguageModel({ endpoint: server.url, model: 'm', apiKey: null });
