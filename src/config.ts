@@ -213,7 +213,7 @@ export function readConfig(values: FlagValues, environment: Environment = proces
 /**
  * The embedding model, or null. A model by name needs a server, a model without one is a folder. As in the original the server
  * and the model for answering stand in where none for embedding is named; but then nothing is embedded unasked, because a model
- * that answers makes poor vectors. Throws `invalid_argument` for what is no address.
+ * that answers makes poor vectors. Offline there is no server. Throws `invalid_argument` for what is no address.
  */
 export function readEmbedding(values: FlagValues, environment: Environment = process.env): EmbeddingConfig | null {
   const named = textOf(values, 'embedding-model') ?? variable(environment, 'MIMIR_EMBEDDING_MODEL');
@@ -225,6 +225,7 @@ export function readEmbedding(values: FlagValues, environment: Environment = pro
     return { source: { kind: 'folder', folder: resolve(expandHome(named, environment)) }, background: true };
   }
   requireServer('--embedding-endpoint', server);
+  if (values['offline'] === true) return null;
   const apiKey =
     textOf(values, 'embedding-api-key') ??
     variable(environment, 'MIMIR_EMBEDDING_API_KEY') ??
@@ -233,11 +234,12 @@ export function readEmbedding(values: FlagValues, environment: Environment = pro
   return { source: { kind: 'server', endpoint: server, model, apiKey }, background: named !== undefined };
 }
 
-/** The language model, or null without an address. Throws `invalid_argument` for what is no address. */
+/** The language model, or null without an address, and offline. Throws `invalid_argument` for what is no address. */
 export function readLanguage(values: FlagValues, environment: Environment = process.env): LanguageConfig | null {
   const endpoint = textOf(values, 'llm-endpoint') ?? variable(environment, 'MIMIR_LLM_ENDPOINT');
   if (endpoint === undefined) return null;
   requireServer('--llm-endpoint', endpoint);
+  if (values['offline'] === true) return null;
   return { endpoint, model: languageName(values, environment), apiKey: languageKey(values, environment) };
 }
 

@@ -317,8 +317,8 @@ async function serveHttp(
 /** In the words of the original. An address may carry a key in its query, so that is left out. */
 function announceModel({ language }: Config, log: Log): void {
   if (language === null) return;
-  const { origin, pathname } = new URL(language.endpoint);
-  log.banner(`mimir: LLM enabled (endpoint: ${origin}${pathname}, model: ${language.model})`);
+  const { endpoint, model } = language;
+  log.banner(`mimir: LLM enabled (endpoint: ${endpoint.replace(/[?#].*/s, '')}, model: ${model})`);
 }
 
 function tryItLines(url: string, guarded: boolean): string[] {

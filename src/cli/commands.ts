@@ -59,6 +59,7 @@ const MODEL: readonly Flag[] = [
   },
   { name: 'llm-model', kind: 'text', value: 'NAME', help: 'its name (MIMIR_LLM_MODEL; llama3)' },
   { name: 'llm-api-key', kind: 'text', value: 'KEY', help: 'its key (MIMIR_LLM_API_KEY)' },
+  { name: 'offline', kind: 'switch', help: 'ask no model server, whatever else is set' },
 ];
 
 const SERVER: readonly Flag[] = [
@@ -88,7 +89,6 @@ const SERVER: readonly Flag[] = [
   // Refused with a sentence by config.ts.
   { name: 'workspace-token', kind: 'text', value: 'TOKEN', help: '', hidden: true },
   { name: 'mcp', kind: 'switch', help: '', hidden: true },
-  { name: 'offline', kind: 'switch', help: '', hidden: true },
 ];
 
 const CATEGORY: Flag = {

@@ -190,6 +190,14 @@ test('a language model is named by an address, from the flag or the variable; wi
   }
 });
 
+test('offline asks no model server, whatever else is set; a model in a folder is none', () => {
+  const named = ['--llm-endpoint', 'http://x', '--embedding-endpoint', 'http://x', '--embedding-model', 'm'];
+  const { language, embedding } = serve(['--offline', ...named]);
+  assert.deepEqual([language, embedding], [null, null]);
+  assert.equal(serve(['--offline', '--embedding-model', '/m']).embedding?.source.kind, 'folder');
+  assert.equal(serve(['--offline'], { ...HOME, MIMIR_LLM_ENDPOINT: 'http://x' }).embedding, null);
+});
+
 test('which tools are shown comes from the flag, the variable, core, in this order', () => {
   assert.deepEqual(serve([]).tools, ['core']);
   assert.deepEqual(serve([], { ...HOME, MIMIR_TOOLS: 'all' }).tools, ['all']);
