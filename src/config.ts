@@ -30,6 +30,15 @@ export interface Config extends StoreConfig {
   readonly tools: readonly string[];
   /** The model that memories are embedded with; null: recall goes by words. */
   readonly embedding: EmbeddingConfig | null;
+  /** The model that answers questions; null: there is none. */
+  readonly language: LanguageConfig | null;
+}
+
+/** Which language model, and where it is. */
+export interface LanguageConfig {
+  readonly endpoint: string;
+  readonly model: string;
+  readonly apiKey: string | null;
 }
 
 /** Which embedding model, and where it is. */
@@ -105,6 +114,8 @@ const VARIABLES: ReadonlySet<string> = new Set([
   'MIMIR_EMBEDDING_MODEL',
   'MIMIR_EMBEDDING_ENDPOINT',
   'MIMIR_EMBEDDING_API_KEY',
+  'MIMIR_LLM_ENDPOINT',
+  'MIMIR_LLM_MODEL',
   'MIMIR_LLM_API_KEY',
 ]);
 
@@ -190,6 +201,7 @@ export function readConfig(values: FlagValues, environment: Environment = proces
     ),
     tools: Object.freeze(tools),
     embedding: readEmbedding(values, environment),
+    language: readLanguage(values, environment),
   };
   if (transport === 'http' && !isLoopback(config.host) && config.token === null) {
     throw usage(
@@ -203,12 +215,13 @@ export function readConfig(values: FlagValues, environment: Environment = proces
 /**
  * The embedding model, or null. A model by name needs a server, a model without one is a folder. As in the original the server
  * and the model for answering stand in where none for embedding is named; but then nothing is embedded unasked, because a model
- * that answers makes poor vectors. Throws `invalid_argument` for what is no address.
+ * that answers makes poor vectors. Offline there is no server. Throws `invalid_argument` for what is no address.
  */
 export function readEmbedding(values: FlagValues, environment: Environment = process.env): EmbeddingConfig | null {
   const named = textOf(values, 'embedding-model') ?? variable(environment, 'MIMIR_EMBEDDING_MODEL');
   const endpoint = textOf(values, 'embedding-endpoint') ?? variable(environment, 'MIMIR_EMBEDDING_ENDPOINT');
-  const server = endpoint ?? (named === undefined ? textOf(values, 'llm-endpoint') : undefined);
+  const language = readLanguage(values, environment);
+  const server = endpoint ?? (named === undefined ? language?.endpoint : undefined);
   if (server === undefined) {
     if (named === undefined) return null;
     return {
@@ -217,28 +230,48 @@ export function readEmbedding(values: FlagValues, environment: Environment = pro
       named: true,
     };
   }
-  if (!URL.canParse(server) || !/^https?:$/.test(new URL(server).protocol)) {
-    throw usage(
-      '--embedding-endpoint must be the address of a model server.',
-      'Such as http://127.0.0.1:11434 or https://host/v1.',
-    );
-  }
-  if (new URL(server).username !== '' || new URL(server).password !== '') {
-    throw usage('--embedding-endpoint must not hold a password.', 'Put the key into MIMIR_EMBEDDING_API_KEY.');
-  }
+  requireServer('--embedding-endpoint', server);
+  if (values['offline'] === true) return null;
   const apiKey =
     textOf(values, 'embedding-api-key') ??
     variable(environment, 'MIMIR_EMBEDDING_API_KEY') ??
     textOf(values, 'llm-api-key') ??
     // A variable for one server is not sent to another.
-    (server === textOf(values, 'llm-endpoint') ? variable(environment, 'MIMIR_LLM_API_KEY') : undefined) ??
+    (server === language?.endpoint ? language.apiKey : undefined) ??
     null;
-  const model = named ?? textOf(values, 'llm-model') ?? 'llama3';
+  const model = named ?? languageName(values, environment);
   return {
     source: { kind: 'server', endpoint: server, model, apiKey },
     background: named !== undefined,
     named: endpoint !== undefined,
   };
+}
+
+/** The language model, or null without an address, and offline. Throws `invalid_argument` for what is no address. */
+export function readLanguage(values: FlagValues, environment: Environment = process.env): LanguageConfig | null {
+  const endpoint = textOf(values, 'llm-endpoint') ?? variable(environment, 'MIMIR_LLM_ENDPOINT');
+  if (endpoint === undefined) return null;
+  requireServer('--llm-endpoint', endpoint);
+  if (values['offline'] === true) return null;
+  return { endpoint, model: languageName(values, environment), apiKey: languageKey(values, environment) };
+}
+
+/** The original's default. */
+function languageName(values: FlagValues, environment: Environment): string {
+  return textOf(values, 'llm-model') ?? variable(environment, 'MIMIR_LLM_MODEL') ?? 'llama3';
+}
+
+function languageKey(values: FlagValues, environment: Environment): string | null {
+  return textOf(values, 'llm-api-key') ?? variable(environment, 'MIMIR_LLM_API_KEY') ?? null;
+}
+
+function requireServer(flag: string, address: string): void {
+  const hint = 'Such as http://127.0.0.1:11434 or https://host/v1.';
+  const url = URL.canParse(address) ? new URL(address) : null;
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw usage(`${flag} must be the address of a model server.`, hint);
+  // `fetch` takes none, and other users can read a command line.
+  if (url.username !== '' || url.password !== '') throw usage(`${flag} must have no name and password in it.`, hint);
 }
 
 function allowList(flag: string, given: readonly string[], allowed: RegExp, shape: string): readonly string[] {

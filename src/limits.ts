@@ -85,6 +85,27 @@ export const LIMITS = {
   providerPauseMostMs: 60_000,
   /** Requests for vectors of questions that are out at a time; what comes meanwhile goes together with the next. */
   questionRequestsMax: 4,
+  /** Memories that a question is answered from: an answer hardly ever needs more, and each gets less room. */
+  askMemoriesMax: 50,
+  /** What a model reads of one memory, and of all of them: about 3,000 tokens, so that it fits the 4,096 that Ollama takes unasked. */
+  passageMaxChars: 2_000,
+  passagesMaxChars: 12_000,
+  /** What an answer shows of a memory that it was made from: the original's bound. */
+  snippetMaxChars: 600,
+  /** How long a language model may take, loading it included: clients give up after 60 s, and are to be told why. */
+  modelAnswerMs: 55_000,
+  /** Requests that wait for a language model at once: most servers work on a few and let the others wait in line. */
+  modelRequestsMax: 16,
+  /** An answer of a language model: as long as a context. */
+  modelAnswerMaxChars: 32_000,
+  /** The record of a session from which lessons are drawn: about as much as common models read. */
+  sessionMaxBytes: 256 * KIB,
+  /** Lessons of one session that a model is asked for, and that are stored: each takes about 0.5 ms of the writer. */
+  lessonsAsked: 20,
+  lessonsMax: 64,
+  lessonTypeMaxChars: 64,
+  /** The text in which they come: many times what so many lessons have. */
+  lessonsAnswerMaxChars: 1 * MIB,
   /** Vectors of questions that are kept. */
   questionsKept: 256,
   /** How often is looked for memories without a vector that other processes wrote. */

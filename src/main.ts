@@ -7,7 +7,7 @@ import { COMMANDS } from './cli/commands.ts';
 import { generalHelp, helpOf } from './cli/help.ts';
 import { parseLine, type ParsedLine } from './cli/parse.ts';
 import { monotonicMs, systemClock } from './clock.ts';
-import type { Config, EmbeddingConfig, StoreConfig } from './config.ts';
+import type { Config, EmbeddingConfig, LanguageConfig, StoreConfig } from './config.ts';
 import type { Execute } from './engine/operations.ts';
 import { errorToData, EXIT_CODES, MimirError } from './errors.ts';
 import { LIMITS } from './limits.ts';
@@ -15,6 +15,7 @@ import { print, printError, stderrLog, type Log } from './log.ts';
 import { OWNER } from './memory/scope.ts';
 import type { Scope } from './memory/types.ts';
 import type { Pool } from './pool/pool.ts';
+import type { LanguageModel } from './provider/language-model.ts';
 import type { Meaning, VectorShelf } from './provider/meaning.ts';
 import type { ToolDeps } from './tools/define.ts';
 import type { Offers } from './tools/offers.ts';
@@ -88,7 +89,8 @@ async function assemble(config: OpenConfig, log: Log): Promise<Assembled> {
     clock: systemClock,
     log,
   });
-  const { embedding = null } = config;
+  const { embedding = null, language: named = null } = config;
+  const language = named === null ? undefined : await languageOf(named);
   const meaning = embedding === null ? undefined : await meaningOf(embedding, pool.execute, log);
   const deps = {
     execute: meaning === undefined ? pool.execute : await telling(pool.execute, meaning),
@@ -96,10 +98,12 @@ async function assemble(config: OpenConfig, log: Log): Promise<Assembled> {
     clock: systemClock,
     facts: { dbPath: config.dbPath, encrypted: config.keyFile !== null, version: version() },
     ...(meaning !== undefined && { meaning }),
+    ...(language !== undefined && { language }),
   };
   const onBug = (error: unknown, incident: string): void => log.error('bug', { incident, stack: bugStack(error) });
   const table = createTable({ ...deps, onBug, ...(config.tools !== undefined && { show: config.tools }) });
   const close = async (): Promise<void> => {
+    language?.close();
     await meaning?.close();
     await pool.close();
   };
@@ -110,6 +114,11 @@ async function assemble(config: OpenConfig, log: Log): Promise<Assembled> {
     });
   }
   return { pool, deps, table, onBug, close };
+}
+
+async function languageOf(named: LanguageConfig): Promise<LanguageModel> {
+  const { remoteLanguageModel } = await import('./provider/language-model.ts');
+  return remoteLanguageModel(named);
 }
 
 /** The model of the configuration, with the store of this pool as its shelf. */
@@ -147,7 +156,7 @@ async function telling(execute: Execute, meaning: Meaning): Promise<Execute> {
 }
 
 /** What may be said of a store that is opened. */
-type OpenConfig = StoreConfig & Partial<Pick<Config, 'tools' | 'embedding'>>;
+type OpenConfig = StoreConfig & Partial<Pick<Config, 'tools' | 'embedding' | 'language'>>;
 
 interface Assembled {
   readonly pool: Pool;
@@ -254,12 +263,14 @@ async function serveStandardInput(
   config: Config,
   { table, offers, log, notes, stopped, close, onBug }: Served,
 ): Promise<void> {
-  const [{ StdioTransport, openStandardOutput }, { serveConnection, toolServers }] = await Promise.all([
-    import('./transport/stdio.ts'),
-    import('./mcp/server.ts'),
-  ]);
+  const [{ StdioTransport, openStandardOutput }, { serveConnection, toolServers, waitsForNetwork }] = await Promise.all(
+    [import('./transport/stdio.ts'), import('./mcp/server.ts')],
+  );
   log.banner(`mimir: using database at ${config.dbPath}`);
-  const transport = new StdioTransport(process.stdin, openStandardOutput());
+  announceModel(config, log);
+  const transport = new StdioTransport(process.stdin, openStandardOutput(), (message) =>
+    waitsForNetwork({ table }, message),
+  );
   const caller: Caller = { principal: OWNER, client: 'stdio' };
   const behind = { table, offers, caller, version: version(), onBug };
   serveConnection(transport, toolServers(behind), onBug);
@@ -296,6 +307,7 @@ async function serveHttp(
   }
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`;
   log.banner(`mimir: using database at ${config.dbPath}`);
+  announceModel(config, log);
   log.banner(`mimir: MCP over http transport on ${url}`);
   log.banner(`mimir: POST ${url}/message`);
   log.banner(`mimir: GET  ${url}/sse`);
@@ -306,6 +318,13 @@ async function serveHttp(
   await server.close();
   await close();
   process.exit(0);
+}
+
+/** In the words of the original. An address may carry a key in its query, so that is left out. */
+function announceModel({ language }: Config, log: Log): void {
+  if (language === null) return;
+  const { endpoint, model } = language;
+  log.banner(`mimir: LLM enabled (endpoint: ${endpoint.replace(/[?#].*/s, '')}, model: ${model})`);
 }
 
 function tryItLines(url: string, guarded: boolean): string[] {

@@ -51,10 +51,15 @@ const MODEL: readonly Flag[] = [
     help: 'Ollama, or any server with /v1/embeddings (MIMIR_EMBEDDING_ENDPOINT)',
   },
   { name: 'embedding-api-key', kind: 'text', value: 'KEY', help: 'its key (MIMIR_EMBEDDING_API_KEY)' },
-  // The original's models for answering: they stand in where none for embedding is named.
-  { name: 'llm-endpoint', kind: 'text', value: 'URL', help: '', hidden: true },
-  { name: 'llm-model', kind: 'text', value: 'NAME', help: '', hidden: true },
-  { name: 'llm-api-key', kind: 'text', value: 'KEY', help: '', hidden: true },
+  {
+    name: 'llm-endpoint',
+    kind: 'text',
+    value: 'URL',
+    help: 'a language model for mimir_ask and mimir_synthesize: Ollama, or any server with /v1/chat/completions (MIMIR_LLM_ENDPOINT)',
+  },
+  { name: 'llm-model', kind: 'text', value: 'NAME', help: 'its name (MIMIR_LLM_MODEL; llama3)' },
+  { name: 'llm-api-key', kind: 'text', value: 'KEY', help: 'its key (MIMIR_LLM_API_KEY)' },
+  { name: 'offline', kind: 'switch', help: 'ask no model server, whatever else is set' },
 ];
 
 const SERVER: readonly Flag[] = [
@@ -84,7 +89,6 @@ const SERVER: readonly Flag[] = [
   // Refused with a sentence by config.ts.
   { name: 'workspace-token', kind: 'text', value: 'TOKEN', help: '', hidden: true },
   { name: 'mcp', kind: 'switch', help: '', hidden: true },
-  { name: 'offline', kind: 'switch', help: '', hidden: true },
 ];
 
 const CATEGORY: Flag = {

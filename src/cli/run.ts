@@ -1,5 +1,5 @@
 import { monotonicMs, systemClock } from '../clock.ts';
-import { readEmbedding, readStoreConfig, usage, wantsColours } from '../config.ts';
+import { readEmbedding, readLanguage, readStoreConfig, usage, wantsColours } from '../config.ts';
 import { ERRORS, EXIT_CODES, MimirError, type ErrorCode } from '../errors.ts';
 import { print, printError } from '../log.ts';
 import type { ToolAnswer } from '../tools/types.ts';
@@ -91,8 +91,8 @@ export async function callAnyTool(call: Call, host: Host): Promise<number> {
   const [word = ''] = call.words;
   const args = await readArguments(String(call.values['args']));
   const { values, environment } = call;
-  const embedding = readEmbedding(values, environment);
-  const store = await host.open({ ...readStoreConfig(values, environment), embedding });
+  const models = { embedding: readEmbedding(values, environment), language: readLanguage(values, environment) };
+  const store = await host.open({ ...readStoreConfig(values, environment), ...models });
   const name = [word, `mimir_${word}`].find((one) => store.toolNames.includes(one));
   if (name === undefined) {
     throw usage(`There is no tool of that name.`, `There are ${store.toolNames.join(', ')}.`);

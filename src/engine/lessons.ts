@@ -1,5 +1,6 @@
 import { sortedJson } from '../memory/json.ts';
 import type { Entity, NewEntity, Scope, SimilarEntity } from '../memory/types.ts';
+import type { Lesson } from '../provider/prompts.ts';
 import type { Writer } from '../storage/store.ts';
 import { agentOf, homeOf, requireWrite } from './lookup.ts';
 import { writes } from './operation.ts';
@@ -110,6 +111,62 @@ export const bench = writes<BenchInput, BenchOutput>(async (tx, scope, input) =>
     visibility: 'workspace',
   });
   return { entityId: id, createdAtMs };
+});
+
+/** What a session has taught, and which session that was. */
+export interface SynthesizeInput {
+  readonly lessons: readonly Lesson[];
+  readonly sessionId: string;
+  /** Of the record that they were drawn from, in UTF-8. */
+  readonly contentBytes: number;
+  readonly tags: readonly string[];
+  readonly visibility: string;
+}
+
+/** The memories and the journal entry that were made. */
+export interface SynthesizeOutput {
+  /** One for each lesson, in their order; with the rows that are nearly the same: it may have been learned before. */
+  readonly made: readonly { readonly id: string; readonly similar?: readonly SimilarEntity[] }[];
+  readonly journalId: string;
+  readonly createdAtMs: number;
+}
+
+/** Stores lessons, each as a memory of its own, and notes in the journal that they were drawn; without any, only that. */
+export const synthesize = writes<SynthesizeInput, SynthesizeOutput>(async (tx, scope, input) => {
+  const { lessons, sessionId, contentBytes, tags, visibility } = input;
+  const workspace = homeOf(scope);
+  requireWrite(scope, workspace);
+  const made: { id: string; similar?: readonly SimilarEntity[] }[] = [];
+  for (const { type, summary, evidence, confidence } of lessons) {
+    const source = 'mimir_synthesize';
+    const entity = await record(tx, scope, ['syn-', `${type}-`], {
+      category: 'synthesis',
+      bodyJson: sortedJson({ lesson_type: type, summary, evidence, confidence, session_id: sessionId, source }),
+      type: 'lesson',
+      tags,
+      importance: confidence,
+      certainty: confidence,
+      source,
+      visibility,
+    });
+    const similar = await tx.similar(scope, entity);
+    made.push({ id: entity.id, ...(similar.length > 0 && { similar }) });
+  }
+  const journalId = tx.newId('jrn-');
+  await tx.appendJournal(scope, {
+    id: journalId,
+    eventType: 'synthesis',
+    evaluatedJson: sortedJson({ content_length: contentBytes, session_id: sessionId }),
+    actedJson: sortedJson({ entities_created: made.length, lessons_found: lessons.length }),
+    forwardJson: sortedJson({ lesson_types: lessons.map(({ type }) => type) }),
+    workspace,
+    category: 'synthesis',
+    key: `session-${sessionId}`,
+    entityId: '',
+    agentId: agentOf(scope, undefined) ?? '',
+    createdAtMs: tx.nowMs,
+  });
+  return { made, journalId, createdAtMs: tx.nowMs };
 });
 
 type Recorded = Pick<

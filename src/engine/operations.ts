@@ -5,7 +5,7 @@ import { embeddingNext, embeddingOpen, embeddingPut, embeddingStatus, embeddingT
 import { forget, getEntity, remember, rememberMany } from './entities.ts';
 import { journal, timeline } from './journal.ts';
 import { conflicts, score, supersede } from './judging.ts';
-import { bench, correct } from './lessons.ts';
+import { bench, correct, synthesize } from './lessons.ts';
 import { link, traverse, unlink } from './links.ts';
 import type { CallOptions } from './operation.ts';
 import { recall, recallMany } from './recall.ts';
@@ -47,6 +47,7 @@ export const OPERATIONS = Object.freeze({
   supersede,
   correct,
   bench,
+  synthesize,
   share,
   workspace_list: workspaceList,
   recall_when: recallWhen,

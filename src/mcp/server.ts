@@ -1,6 +1,6 @@
 import { ProtocolError, Server } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
-import type { RequestId, Transport } from '@modelcontextprotocol/server';
+import type { JSONRPCMessage, RequestId, Transport } from '@modelcontextprotocol/server';
 
 import { monotonicMs } from '../clock.ts';
 import { LIMITS } from '../limits.ts';
@@ -76,8 +76,13 @@ function toolServer(
     const from = callerOf(server, caller, signal);
     const call = async () => await callTool({ table, room }, name, writtenArguments(args), from);
     const access = table.access(name) ?? 'read';
-    const inTurn = async () =>
-      await (connection === undefined || access === 'network' ? call() : connection.lane.run(access, call));
+    const inTurn = async () => {
+      if (connection === undefined) return await call();
+      if (access !== 'network') return await connection.lane.run(access, call);
+      // It begins in its turn, behind the writes before it, and nothing waits for its end.
+      await connection.lane.run(access, async () => undefined);
+      return await call();
+    };
     const answer = await work(id, inTurn);
     return {
       content: [{ type: 'text' as const, text: answer.text }],
@@ -177,6 +182,13 @@ export function serveConnection(
       await handle.close();
     },
   };
+}
+
+/** Whether a message calls a tool that waits for a network. */
+export function waitsForNetwork({ table }: Pick<Served, 'table'>, message: JSONRPCMessage): boolean {
+  if (!('method' in message) || message.method !== 'tools/call') return false;
+  const name = message.params?.['name'];
+  return typeof name === 'string' && table.access(name) === 'network';
 }
 
 /** What the client called itself, for the operation log: a short plain name or nothing. */

@@ -115,6 +115,15 @@ export function headOfBytes(text: string, maxBytes: number): string {
   return text;
 }
 
+/** The longest beginning of a text that has at most so many characters (code points). */
+export function headOfChars(text: string, maxChars: number): string {
+  if (text.length <= maxChars) return text;
+  let end = 0;
+  for (let count = 0; count < maxChars && end < text.length; count++)
+    end += (text.codePointAt(end) ?? 0) > 0xffff ? 2 : 1;
+  return text.slice(0, end);
+}
+
 function characters(text: string): number {
   let count = 0;
   for (const _ of text) count += 1;

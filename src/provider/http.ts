@@ -12,7 +12,7 @@ export interface ModelRequest {
 }
 
 /** Answers that mean: later. */
-const LATER = new Set([408, 425, 429, 502, 503, 504, 529]);
+const LATER = new Set([408, 425, 429, 500, 502, 503, 504, 529]);
 
 function retryAfterMs(header: string | null): number {
   const seconds = Number(header ?? Number.NaN);
@@ -29,8 +29,8 @@ function retryAfterMs(header: string | null): number {
 export async function postJson({ url, body, apiKey, deadlineMs, signal }: ModelRequest): Promise<unknown> {
   const bounded = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
   const place = new URL(url).host;
-  const down = (what: string, afterMs: number = LIMITS.providerPauseMs): MimirError =>
-    new MimirError('provider_down', `The model server at ${place} ${what}.`, { retryAfterMs: afterMs });
+  const down = (what: string, afterMs: number = LIMITS.providerPauseMs, facts = {}): MimirError =>
+    new MimirError('provider_down', `The model server at ${place} ${what}.`, { retryAfterMs: afterMs, facts });
   let text: string;
   try {
     const response = await fetch(url, {
@@ -47,7 +47,8 @@ export async function postJson({ url, body, apiKey, deadlineMs, signal }: ModelR
     if (!response.ok) {
       await response.body?.cancel();
       if (LATER.has(response.status)) {
-        throw down(`answered ${response.status}`, retryAfterMs(response.headers.get('retry-after')));
+        const { status } = response;
+        throw down(`answered ${status}`, retryAfterMs(response.headers.get('retry-after')), { status });
       }
       throw new MimirError('provider_refused', `The model server at ${place} answered ${response.status}.`);
     }

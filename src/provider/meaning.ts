@@ -169,7 +169,7 @@ export class Meaning {
       this.#breaker.succeeded();
       return embedded;
     } catch (thrown) {
-      if (!(thrown instanceof MimirError) || thrown.code !== 'provider_refused') throw thrown;
+      if (!(thrown instanceof MimirError) || !mayBeOfOneText(thrown)) throw thrown;
       if (items.length > 1) {
         const one: EmbeddedBody[] = [];
         for (const item of items) one.push(...(await this.#embedAll([item], space)));
@@ -248,6 +248,11 @@ export class Meaning {
     if (this.#timer !== null) clearTimeout(this.#timer);
     await this.#parts.embedder.close();
   }
+}
+
+/** Refused, or a fault of the server itself: some answer so to a single text that is too long for them. */
+function mayBeOfOneText({ code, facts }: MimirError): boolean {
+  return code === 'provider_refused' || facts?.['status'] === 500;
 }
 
 function fitting(vector: Float32Array | undefined, { dimensions }: Space): Float32Array {

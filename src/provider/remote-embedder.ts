@@ -1,34 +1,8 @@
 import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
+import { member, modelUrl, type RemoteModel } from './address.ts';
 import { checkedVectors, prefixesOf, type Embedder } from './embedder.ts';
 import { postJson } from './http.ts';
-
-/** A model server. */
-export interface RemoteModel {
-  /** As it was given; see {@link embeddingUrl}. */
-  readonly endpoint: string;
-  readonly model: string;
-  readonly apiKey: string | null;
-}
-
-/** Where vectors are asked for, and in which form. */
-export interface EmbeddingUrl {
-  readonly url: string;
-  readonly form: 'openai' | 'ollama';
-}
-
-/**
- * An address with `/v1` in it is OpenAI's form, anything else Ollama's, as in the original. What people leave out is added:
- * `http://host/v1` (or a path that ends in `/openai`) means `/v1/embeddings`, `http://host` Ollama's `/api/embed`, and its `/api/generate` as well.
- */
-export function embeddingUrl(endpoint: string): EmbeddingUrl {
-  const url = new URL(endpoint);
-  const path = url.pathname.replace(/\/+$/, '');
-  const form = /\/v1(\/|$)|\/openai$/.test(path) ? 'openai' : 'ollama';
-  if (form === 'openai') url.pathname = /\/(v1|openai)$/.test(path) ? `${path}/embeddings` : path;
-  else url.pathname = path === '' || path === '/api' ? '/api/embed' : path.replace(/\/api\/generate$/, '/api/embed');
-  return { url: url.href, form };
-}
 
 /** Vectors in the order of the texts, whichever order the answer has them in. */
 function openAiVectors(answer: unknown): unknown {
@@ -42,13 +16,9 @@ function openAiVectors(answer: unknown): unknown {
   return placed;
 }
 
-function member(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
-}
-
 /** Asks a server that speaks OpenAI's `/v1/embeddings` or Ollama's `/api/embed`. */
 export function remoteEmbedder({ endpoint, model, apiKey }: RemoteModel): Embedder {
-  const { url, form } = embeddingUrl(endpoint);
+  const { url, form } = modelUrl(endpoint, 'embed');
   const prefixes = prefixesOf(model);
   return {
     identity: async () => model,

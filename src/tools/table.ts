@@ -5,6 +5,7 @@ import { embed } from './embed.ts';
 import { autocohere, cohere } from './coherence.ts';
 import { journal, timeline } from './journal.ts';
 import { conflicts, score, supersede } from './judging.ts';
+import { ask, synthesize } from './language.ts';
 import { bench, correct } from './lessons.ts';
 import { link, traverse, unlink } from './links.ts';
 import { context, forget, getEntity, recall, remember } from './memories.ts';
@@ -19,6 +20,7 @@ import { compact, decay, maintenance, prune, purge, reindex } from './upkeep.ts'
 export const TOOLS: readonly Tool[] = [
   remember,
   recall,
+  ask,
   getEntity,
   forget,
   embed,
@@ -46,6 +48,7 @@ export const TOOLS: readonly Tool[] = [
   cohere,
   share,
   correct,
+  synthesize,
   bench,
   autocohere,
   supersede,

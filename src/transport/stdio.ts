@@ -16,7 +16,10 @@ const AT_ONCE: ReadonlySet<string> = new Set(['initialize', 'ping', 'server/disc
 /** A request that is not answered yet, or whose answer waits for those before it. */
 interface OpenRequest {
   answer: string | null;
+  /** Its answer leaves when it is there. */
   readonly atOnce: boolean;
+  /** No answer waits for this one. */
+  readonly holdsUpNobody: boolean;
   /** What it holds in memory: the line, then the answer. */
   bytes: number;
 }
@@ -84,8 +87,8 @@ export class LineSplitter {
 
 /**
  * Newline-delimited JSON-RPC under the SDK's server. Where the SDK's own transport drops a malformed line in silence, this
- * one answers. Answers leave in the order of the requests, except those of {@link AT_ONCE}. Input goes on being read while
- * answers wait for a slow reader, up to a limit.
+ * one answers. Answers leave in the order of the requests, except those of {@link AT_ONCE} and those that wait for a network:
+ * they leave when they are there. Input goes on being read while answers wait for a slow reader, up to a limit.
  */
 export class StdioTransport implements Transport {
   onclose?: () => void;
@@ -103,9 +106,12 @@ export class StdioTransport implements Transport {
   #idle: (() => void) | null = null;
   #broken = false;
 
-  constructor(input: Readable, output: Writable) {
+  readonly #waitsForNetwork: (message: JSONRPCMessage) => boolean;
+
+  constructor(input: Readable, output: Writable, waitsForNetwork: (message: JSONRPCMessage) => boolean = () => false) {
     this.#input = input;
     this.#output = output;
+    this.#waitsForNetwork = waitsForNetwork;
   }
 
   async start(): Promise<void> {
@@ -145,6 +151,7 @@ export class StdioTransport implements Transport {
 
   #flush(): void {
     for (const [first, request] of this.#open) {
+      if (request.answer === null && request.holdsUpNobody) continue;
       if (request.answer === null) break;
       this.#forget(first);
       this.#write(request.answer);
@@ -198,11 +205,11 @@ export class StdioTransport implements Transport {
     if (!this.#ended) return;
     if (this.#patience !== null) clearTimeout(this.#patience);
     if (this.#isDone()) return this.#idle?.();
-    const quietMs = this.#open.size > 0 ? LIMITS.queueDeadlineMs + LIMITS.drainMs : LIMITS.drainMs;
+    const longestMs = this.#open.size > 0 ? Math.max(LIMITS.queueDeadlineMs, LIMITS.modelAnswerMs) : 0;
     this.#patience = setTimeout(() => {
       this.#gaveUp = true;
       this.#idle?.();
-    }, quietMs);
+    }, longestMs + LIMITS.drainMs);
   }
 
   #write(text: string): void {
@@ -212,7 +219,12 @@ export class StdioTransport implements Transport {
 
   /** Answers a line that is no request, in its turn. */
   #refuse(text: string): void {
-    this.#open.set(Symbol('refused'), { answer: text, atOnce: false, bytes: text.length });
+    this.#open.set(Symbol('refused'), {
+      answer: text,
+      atOnce: false,
+      holdsUpNobody: false,
+      bytes: text.length,
+    });
     this.#openBytes += text.length;
     this.#flush();
   }
@@ -236,7 +248,9 @@ export class StdioTransport implements Transport {
     if ('method' in valid && 'id' in valid && valid.method !== SUBSCRIBE) {
       if (this.#open.has(valid.id))
         return this.#refuse(invalidRequestReply(valid.id, 'a request with this id is still open'));
-      this.#open.set(valid.id, { answer: null, atOnce: AT_ONCE.has(valid.method), bytes: line.length });
+      const holdsUpNobody = this.#waitsForNetwork(valid);
+      const atOnce = holdsUpNobody || AT_ONCE.has(valid.method);
+      this.#open.set(valid.id, { answer: null, atOnce, holdsUpNobody, bytes: line.length });
       this.#openBytes += line.length;
     }
     this.onmessage?.(valid);

@@ -5,7 +5,7 @@ import test, { type TestContext } from 'node:test';
 import Database from 'better-sqlite3-multiple-ciphers';
 
 import { UNRELATED } from '../../src/provider/unrelated.ts';
-import { goodAnswer, startModelServer, type ModelServer } from '../support/model-server.ts';
+import { goodAnswer, startModelServer } from '../support/model-server.ts';
 import { callText, http, startHttp, temporaryFolder, until, type Running } from '../support/processes.ts';
 
 type Answer = Readonly<Record<string, unknown>>;
@@ -129,10 +129,9 @@ test('another model begins anew and vectors of two models are never compared; a 
   await caughtUp(first, 'one');
   await first.stop();
 
-  const from = model.seen.length;
-  model.answer = ({ path, model: name, input, authorization }, response) => {
-    if (input.some((text) => text.includes('car'))) return void response.writeHead(400).end();
-    return goodAnswer(32)({ path, model: name, input, authorization }, response);
+  model.answer = (asked, response) => {
+    if (asked.input.some((text) => text.includes('car'))) return void response.writeHead(400).end();
+    return goodAnswer(32)(asked, response);
   };
   const second = await start([...endpoint, '--embedding-model', 'two']);
   await caughtUp(second, 'two');

@@ -203,6 +203,21 @@ const inputs: Record<
     category,
     visibility: fc.constantFrom('private', 'workspace', 'public'),
   }),
+  synthesize: fc.record({
+    lessons: fc.array(
+      fc.record({
+        type: fc.constantFrom('insight', 'failure'),
+        summary: fc.constantFrom('heron runs', 'staging needs a key'),
+        evidence: fc.constantFrom('', 'deploy'),
+        confidence: fc.constantFrom(0, 0.4, 1),
+      }),
+      { maxLength: 2 },
+    ),
+    sessionId: fc.constantFrom('', 's'),
+    contentBytes: fc.constant(3),
+    tags: fc.constantFrom([], ['heron']),
+    visibility: fc.constantFrom('private', 'workspace', 'public'),
+  }),
   bench: fc.record({
     taskDescription: fc.constantFrom('deploy', 'run'),
     turnsTaken: fc.constantFrom(-2, 0, 4),
@@ -292,7 +307,7 @@ const MAY_DIFFER = new Set(['bytes', 'bytesBefore', 'bytesAfter', 'similar', 'bo
 function stable(answer: unknown, ids: string[]): string {
   const kept = JSON.stringify({ answer }, (name: string, value: unknown) => (MAY_DIFFER.has(name) ? undefined : value));
   const written = canonicalJson(kept);
-  return written.replace(/(?:mem|jrn|cor|bch|correction|bench)-[0-9a-f]{12}/g, (id) => {
+  return written.replace(/(?:mem|jrn|cor|bch|syn|correction|bench|insight|failure)-[0-9a-f]{12}/g, (id) => {
     if (!ids.includes(id)) ids.push(id);
     return `id${ids.indexOf(id)}`;
   });

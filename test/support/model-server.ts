@@ -6,7 +6,12 @@ export interface ModelRequestSeen {
   readonly path: string;
   readonly authorization: string | undefined;
   readonly model: string;
+  /** What is to be embedded. */
   readonly input: readonly string[];
+  /** What is to be answered: all texts of it. */
+  readonly prompt: string;
+  /** The body as it came. */
+  readonly body: Readonly<Record<string, unknown>>;
 }
 
 /** How it answers: vectors of its own making, or something else. */
@@ -50,15 +55,53 @@ export function goodAnswer(dimensions: number = DIMENSIONS): ModelAnswer {
   };
 }
 
+/** Answers this text in the form that the path asks for. */
+export function textAnswer(text: string): ModelAnswer {
+  return ({ path }, response) => {
+    const body = path.includes('/v1/')
+      ? { choices: [{ index: 0, message: { role: 'assistant', content: text } }] }
+      : { response: text, done: true };
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
+  };
+}
+
+/** Answers these bytes. */
+export function rawAnswer(status: number, body: string, headers: Readonly<Record<string, string>> = {}): ModelAnswer {
+  return (_, response) => void response.writeHead(status, headers).end(body);
+}
+
+/** Promises more than it sends. */
+export const cutAnswer: ModelAnswer = (_, response) => {
+  response.writeHead(200, { 'content-length': '400' });
+  response.write('{"response": "cut', () => response.destroy());
+};
+
+/** Sends for ever. */
+export const endlessAnswer: ModelAnswer = (_, response) => {
+  const fill = (): void => {
+    while (response.write('x'.repeat(1 << 20)));
+    response.once('drain', fill);
+  };
+  fill();
+};
+
 async function read(request: IncomingMessage): Promise<ModelRequestSeen> {
   let text = '';
   for await (const part of request.setEncoding('utf8')) text += String(part);
-  const body = JSON.parse(text) as { model: string; input: string | string[] };
+  const body = JSON.parse(text) as {
+    model: string;
+    input?: string | string[];
+    prompt?: string;
+    messages?: { content: string }[];
+  };
+  const { input = [], prompt, messages = [] } = body;
   return {
     path: request.url ?? '',
     authorization: request.headers.authorization,
     model: body.model,
-    input: typeof body.input === 'string' ? [body.input] : body.input,
+    input: typeof input === 'string' ? [input] : input,
+    prompt: prompt ?? messages.map(({ content }) => content).join('\n\n'),
+    body,
   };
 }
 

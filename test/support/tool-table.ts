@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { UsageNotes } from '../../src/engine/usage.ts';
+import type { LanguageModel } from '../../src/provider/language-model.ts';
 import { createTable } from '../../src/tools/table.ts';
 import type { Caller } from '../../src/tools/types.ts';
 import { ModelStore } from './model-store.ts';
@@ -37,14 +38,21 @@ export function jsonOf(answer: Answer): Record<string, unknown> {
   return JSON.parse(answer.text) as Record<string, unknown>;
 }
 
-/** The tools over the plainest store, and ways to call them. */
-export function setUp() {
+/** The tools over the plainest store, and ways to call them; with a language model where one is given. */
+export function setUp(language?: LanguageModel) {
   const store = new ModelStore();
   const bugs: unknown[] = [];
   const usage = new UsageNotes();
   const clock = { nowMs: () => store.nowMs, randomBytes: (count: number) => new Uint8Array(count).fill(0xab) };
   const facts = { dbPath: '/tmp/x.db', encrypted: false, version: '9.9.9' };
-  const table = createTable({ execute: store.execute, usage, clock, facts, onBug: (error) => bugs.push(error) });
+  const table = createTable({
+    execute: store.execute,
+    usage,
+    clock,
+    facts,
+    onBug: (error) => bugs.push(error),
+    ...(language !== undefined && { language }),
+  });
   const call = async (name: string, args: unknown = {}, caller = OWNER): Promise<Answer> => {
     const answer = await table.call(`mimir_${name}`, args, caller);
     const facts = JSON.parse(answer.json) as Record<string, unknown>;

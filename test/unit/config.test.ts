@@ -173,8 +173,38 @@ test('an embedding model is a folder, or a name at a server; that of the origina
   const keyOf = (args: readonly string[]): unknown => sourceOf(args, keyed)?.source;
   assert.deepEqual(keyOf(['--embedding-endpoint', 'http://x', '--embedding-model', 'm']), { ...server, model: 'm' });
   assert.deepEqual(keyOf(['--llm-endpoint', 'http://x']), { ...server, model: 'llama3', apiKey: 'k' });
-  assert.throws(() => sourceOf(['--embedding-endpoint', 'http://u:p@x']), /must not hold a password/);
+  assert.throws(() => sourceOf(['--embedding-endpoint', 'http://u:p@x']), /must have no name and password/);
   assert.throws(() => sourceOf(['--embedding-endpoint', 'file:///x']), /must be the address of a model server/);
+});
+
+test('a language model is named by an address, from the flag or the variable; without one there is none', () => {
+  const named = (args: readonly string[], environment: Environment = {}) =>
+    serve(args, { ...HOME, ...environment }).language;
+  const variables = { MIMIR_LLM_ENDPOINT: 'http://env', MIMIR_LLM_MODEL: 'e', MIMIR_LLM_API_KEY: 'ek' };
+  assert.equal(named([]), null);
+  assert.equal(named(['--llm-model', 'm', '--llm-api-key', 'k']), null);
+  assert.deepEqual(named(['--llm-endpoint', 'http://x']), { endpoint: 'http://x', model: 'llama3', apiKey: null });
+  assert.deepEqual(named([], variables), { endpoint: 'http://env', model: 'e', apiKey: 'ek' });
+  assert.deepEqual(named(['--llm-endpoint', 'http://x', '--llm-model', 'm', '--llm-api-key', 'k'], variables), {
+    endpoint: 'http://x',
+    model: 'm',
+    apiKey: 'k',
+  });
+  for (const address of ['x', 'file:///x', 'http://ada:planted@x']) {
+    assert.throws(
+      () => named([], { MIMIR_LLM_ENDPOINT: address }),
+      (error) =>
+        error instanceof MimirError && /--llm-endpoint must/.test(error.message) && !/planted/.test(error.message),
+    );
+  }
+});
+
+test('offline asks no model server, whatever else is set; a model in a folder is none', () => {
+  const named = ['--llm-endpoint', 'http://x', '--embedding-endpoint', 'http://x', '--embedding-model', 'm'];
+  const { language, embedding } = serve(['--offline', ...named]);
+  assert.deepEqual([language, embedding], [null, null]);
+  assert.equal(serve(['--offline', '--embedding-model', '/m']).embedding?.source.kind, 'folder');
+  assert.equal(serve(['--offline'], { ...HOME, MIMIR_LLM_ENDPOINT: 'http://x' }).embedding, null);
 });
 
 test('which tools are shown comes from the flag, the variable, core, in this order', () => {

@@ -3,30 +3,49 @@ import test from 'node:test';
 
 import { errorToData, MimirError } from '../../src/errors.ts';
 import { LIMITS } from '../../src/limits.ts';
+import { modelUrl } from '../../src/provider/address.ts';
 import { Breaker } from '../../src/provider/breaker.ts';
 import { checkedVectors, prefixesOf } from '../../src/provider/embedder.ts';
-import { embeddingUrl, remoteEmbedder } from '../../src/provider/remote-embedder.ts';
-import { fakeVector, goodAnswer, startModelServer, type ModelAnswer } from '../support/model-server.ts';
+import { remoteEmbedder } from '../../src/provider/remote-embedder.ts';
+import {
+  cutAnswer,
+  endlessAnswer,
+  fakeVector,
+  goodAnswer,
+  rawAnswer,
+  startModelServer,
+} from '../support/model-server.ts';
+import type { ModelAnswer } from '../support/model-server.ts';
 
 const SECRET = 'sk-very-secret';
 const never = new AbortController().signal;
 
-test('an address is completed as people mean it', () => {
-  for (const [given, url, form] of [
-    ['http://h:1', 'http://h:1/api/embed', 'ollama'],
-    ['http://h:1/', 'http://h:1/api/embed', 'ollama'],
-    ['http://h:1/api', 'http://h:1/api/embed', 'ollama'],
-    ['http://h:1/api/embed', 'http://h:1/api/embed', 'ollama'],
-    ['http://h:1/api/generate', 'http://h:1/api/embed', 'ollama'],
-    ['http://h:1/proxy/embed', 'http://h:1/proxy/embed', 'ollama'],
-    ['https://h/v1', 'https://h/v1/embeddings', 'openai'],
-    ['https://h/v1/', 'https://h/v1/embeddings', 'openai'],
-    ['https://h/v1/embeddings', 'https://h/v1/embeddings', 'openai'],
-    ['https://h/openai/v1/embeddings?api-version=2', 'https://h/openai/v1/embeddings?api-version=2', 'openai'],
-    ['https://h/v10', 'https://h/v10', 'ollama'],
-    ['https://h/v1beta/openai', 'https://h/v1beta/openai/embeddings', 'openai'],
+test('an address is completed as people mean it, for each of the two purposes', () => {
+  for (const [given, embed, answer, form] of [
+    ['http://h:1', 'http://h:1/api/embed', 'http://h:1/api/generate', 'ollama'],
+    ['http://h:1/', 'http://h:1/api/embed', 'http://h:1/api/generate', 'ollama'],
+    ['http://h:1/api', 'http://h:1/api/embed', 'http://h:1/api/generate', 'ollama'],
+    ['http://h:1/api/embed', 'http://h:1/api/embed', 'http://h:1/api/generate', 'ollama'],
+    ['http://h:1/api/generate', 'http://h:1/api/embed', 'http://h:1/api/generate', 'ollama'],
+    ['http://h:1/api/chat', 'http://h:1/api/embed', 'http://h:1/api/generate', 'ollama'],
+    ['http://h:1/x/api/generate/', 'http://h:1/x/api/embed', 'http://h:1/x/api/generate', 'ollama'],
+    ['http://h:1/proxy/embed', 'http://h:1/proxy/embed', 'http://h:1/proxy/embed', 'ollama'],
+    ['https://h/v1', 'https://h/v1/embeddings', 'https://h/v1/chat/completions', 'openai'],
+    ['https://h/v1/', 'https://h/v1/embeddings', 'https://h/v1/chat/completions', 'openai'],
+    ['https://h/v1/embeddings', 'https://h/v1/embeddings', 'https://h/v1/chat/completions', 'openai'],
+    ['https://h/v1/chat/completions', 'https://h/v1/embeddings', 'https://h/v1/chat/completions', 'openai'],
+    ['https://h/a/v1/embeddings?v=2', 'https://h/a/v1/embeddings?v=2', 'https://h/a/v1/chat/completions?v=2', 'openai'],
+    ['https://h/v1/other', 'https://h/v1/other', 'https://h/v1/other', 'openai'],
+    ['https://h/v10', 'https://h/v10', 'https://h/v10', 'ollama'],
+    [
+      'https://h/v1beta/openai',
+      'https://h/v1beta/openai/embeddings',
+      'https://h/v1beta/openai/chat/completions',
+      'openai',
+    ],
   ] as const) {
-    assert.deepEqual(embeddingUrl(given), { url, form }, given);
+    assert.deepEqual(modelUrl(given, 'embed'), { url: embed, form }, given);
+    assert.deepEqual(modelUrl(given, 'answer'), { url: answer, form }, given);
   }
 });
 
@@ -66,28 +85,21 @@ test('both forms answer in the order of the texts, with the prefix, the name and
   }
 });
 
-const say =
-  (status: number, body: string, headers: Readonly<Record<string, string>> = {}): ModelAnswer =>
-  (_, response) =>
-    void response.writeHead(status, headers).end(body);
-const cutShort: ModelAnswer = (_, response) => {
-  response.writeHead(200, { 'content-length': '400' });
-  response.write('{"embeddings"', () => response.destroy());
-};
+const say = rawAnswer;
 const vectors = (...list: unknown[]): ModelAnswer => say(200, JSON.stringify({ embeddings: list }));
 
 test('what a model server may answer wrongly is told apart: what time mends, and what the operator has to', async (t) => {
   const server = await startModelServer(t);
   const embedder = remoteEmbedder({ endpoint: server.url, model: 'm', apiKey: SECRET });
   const table: readonly (readonly [what: string, code: string, answer: ModelAnswer])[] = [
-    ['500', 'provider_refused', say(500, 'x')],
+    ['500', 'provider_down', say(500, 'x')],
     ['503 and nothing', 'provider_down', say(503, '')],
     ['429', 'provider_down', say(429, 'slow down', { 'retry-after': '7' })],
     ['401', 'provider_refused', say(401, SECRET)],
     ['404', 'provider_refused', say(404, 'no such model')],
     ['moved', 'provider_down', say(307, '', { location: 'http://127.0.0.1:1/' })],
     ['half of the JSON', 'provider_down', say(200, '{"embeddings": [[1,')],
-    ['a body that is cut short', 'provider_down', cutShort],
+    ['a body that is cut short', 'provider_down', cutAnswer],
     ['a page', 'provider_down', say(200, '<html>')],
     ['a list', 'provider_refused', say(200, '[]')],
     ['another form', 'provider_refused', say(200, '{"data": []}')],
@@ -123,13 +135,7 @@ test('what a model server may answer wrongly is told apart: what time mends, and
 test('an answer without end is given up, and a request can be cancelled', { timeout: 20_000 }, async (t) => {
   const server = await startModelServer(t);
   const embedder = remoteEmbedder({ endpoint: server.url, model: 'm', apiKey: null });
-  server.answer = (_, response) => {
-    const fill = (): void => {
-      while (response.write('x'.repeat(1 << 20)));
-      response.once('drain', fill);
-    };
-    fill();
-  };
+  server.answer = endlessAnswer;
   await assert.rejects(embedder.embed(['t'], 'stored', never), { code: 'provider_refused' });
   server.answer = () => undefined;
   const cancelled = new AbortController();
