@@ -82,7 +82,7 @@ export const STORING: readonly Difference[] = [
     original: '`retrieval_count` counts what its own recalls returned and what its merging touched.',
     ours:
       'It counts each answer of a recall that showed the memory, and each update; reads write nothing, so the numbers reach ' +
-      'the disk a little later.',
+      'the disk a little later, and a kill loses the last ones.',
     reason: 'Another order and other hits make other counts.',
     explains: (finding) => finding.kind === 'changed' && fieldOf(finding) === 'retrieval_count' && finding.foretold,
   },
