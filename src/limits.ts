@@ -128,8 +128,6 @@ export const LIMITS = {
   recallWhenLimitMax: 100,
   /** Each of a correction's three texts: they stand in the body twice, and in the journal. */
   lessonTextMaxBytes: 16 * KIB,
-  /** Rows that one step of `cohere` looks through: about 20 ms of a reader. */
-  surveyRowsMax: 5_000,
   /** Memories for which one `cohere` looks for related ones, the newest: about 2 ms each; and how many in one step. */
   relatedRowsMax: 500,
   relatedStepRows: 25,

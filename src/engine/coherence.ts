@@ -1,25 +1,25 @@
 import { LIMITS } from '../limits.ts';
 import { FIELDS, packEntity } from '../memory/document.ts';
 import { aboutWords, sharedWords } from '../memory/newer.ts';
-import { layerOf, strengthNow } from '../memory/retention.ts';
+import { layerOf, strengthNow, withNotes } from '../memory/retention.ts';
 import { STOP_TOKENS } from '../memory/text.ts';
-import type { Scope, Usage } from '../memory/types.ts';
+import type { Noted, Scope } from '../memory/types.ts';
 import type { Item, Reader } from '../storage/store.ts';
 import { homeOf, requireWrite } from './lookup.ts';
 import { reads, writes } from './operation.ts';
-import type { UseNote } from './usage.ts';
 
 // Three operations make one `cohere`: two look, without holding anybody up, and one changes a few rows, which it looks at again.
 
-/** From which row on, and what is looked for. */
+/** From where on, and what is looked for. */
 export interface SurveyInput {
-  readonly afterRow: number;
+  /** 0, then `next` of the answer before. */
+  readonly after: number;
   /** Uses from which a `buffer` memory belongs to the `working` layer. */
   readonly promoteFrom: number;
   /** Memories weaker than this are to be archived. */
   readonly archiveBelow: number;
   /** Uses that are not stored yet. */
-  readonly uses: readonly UseNote[];
+  readonly noted: Noted;
 }
 
 /** A memory that has become weak. */
@@ -32,7 +32,7 @@ export interface Weak {
 export interface SurveyOutput {
   readonly examined: number;
   /** Where the next step begins; null: all was looked through. */
-  readonly nextRow: number | null;
+  readonly next: number | null;
   readonly promote: readonly string[];
   readonly archive: readonly Weak[];
   /** Size of the store. */
@@ -41,27 +41,18 @@ export interface SurveyOutput {
 
 /** Looks through live memories for those that are used so much that they should rise, or so little that they should go. */
 export const cohereSurvey = reads<SurveyInput, SurveyOutput>('scan', async (tx, scope, input) => {
-  const { afterRow, promoteFrom, archiveBelow, uses } = input;
-  const rows = await tx.retained(own(scope), afterRow, LIMITS.surveyRowsMax);
-  const noted = new Map<number, UseNote>();
-  for (const note of uses) {
-    const known = noted.get(note.row);
-    noted.set(note.row, known === undefined ? note : { ...note, times: note.times + known.times });
-  }
+  const { after, promoteFrom, archiveBelow, noted } = input;
+  const { found, next } = await tx.kept(own(scope), { archived: false }, after);
+  const used = new Set([...noted.sent, ...noted.kept].map(({ row }) => row));
   const promote: string[] = [];
   const archive: Weak[] = [];
-  for (const { row, id, layer, usage: stored, ...retained } of rows) {
-    const note = noted.get(row);
-    const usage: Usage =
-      note === undefined
-        ? stored
-        : { count: stored.count + note.times, lastAtMs: Math.max(stored.lastAtMs, note.atMs) };
+  for (const { row, id, layer, usage: stored, ...retained } of found) {
+    const usage = used.has(row) ? withNotes(row, stored, noted) : stored;
     const strength = strengthNow({ ...retained, usage }, tx.nowMs);
     if (!retained.lasting && strength < archiveBelow) archive.push({ id, strength });
     else if (layerOf(layer, usage.count) === 'buffer' && usage.count >= promoteFrom) promote.push(id);
   }
-  const last = rows.length < LIMITS.surveyRowsMax ? undefined : rows[rows.length - 1];
-  return { examined: rows.length, nextRow: last?.row ?? null, promote, archive, bytes: await tx.bytes() };
+  return { examined: found.length, next, promote, archive, bytes: await tx.bytes() };
 });
 
 /** Whose memories a principal keeps in order: the owner all, a bound one those of its workspace. */

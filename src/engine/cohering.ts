@@ -1,10 +1,9 @@
 import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
-import type { Scope } from '../memory/types.ts';
+import type { Noted, Scope } from '../memory/types.ts';
 import type { CohereInput, CohereOutput, ProposedLink, SurveyInput, SurveyOutput } from './coherence.ts';
 import type { CallOptions } from './operation.ts';
 import type { Execute } from './operations.ts';
-import type { UseNote } from './usage.ts';
 
 /** How memories are to be brought in order. */
 export interface Order {
@@ -18,7 +17,7 @@ export interface Order {
   /** What is weaker than this is archived as well, and counted apart; 0 for nothing. */
   readonly compactBelow: number;
   /** Uses that are not stored yet. */
-  readonly uses: () => readonly UseNote[];
+  readonly noted: () => Noted;
 }
 
 /** What was done, or would be. */
@@ -49,14 +48,14 @@ export async function bringInOrder(
   const archive: string[] = [];
   const compact: string[] = [];
   let [examined, bytes] = [0, 0];
-  let afterRow: number | null = 0;
-  while (afterRow !== null) {
+  let after: number | null = 0;
+  while (after !== null) {
     const below = Math.max(archiveBelow, compactBelow);
-    const input: SurveyInput = { afterRow, promoteFrom, archiveBelow: below, uses: order.uses() };
+    const input: SurveyInput = { after, promoteFrom, archiveBelow: below, noted: order.noted() };
     const found: SurveyOutput = await execute('cohere_survey', scope, input, options);
     promote.push(...found.promote);
     for (const { id, strength } of found.archive) (strength < archiveBelow ? archive : compact).push(id);
-    ({ nextRow: afterRow, bytes } = found);
+    ({ next: after, bytes } = found);
     examined += found.examined;
   }
   const going = new Set([...archive, ...compact]);

@@ -13,6 +13,12 @@ export class UsageNotes {
   #flushing = new Map<number, UseNote>();
   /** On disk, but not yet in a snapshot that was taken before. */
   #flushed = new Map<number, UseNote>();
+  readonly #onNote: () => void;
+
+  /** `onNote` is called whenever there is something to store. */
+  constructor(onNote: () => void = () => undefined) {
+    this.#onNote = onNote;
+  }
 
   /** Notes one use of each row. */
   note(rows: Iterable<number>, atMs: number): void {
@@ -20,6 +26,7 @@ export class UsageNotes {
       const known = this.#pending.get(row);
       this.#pending.set(row, { row, times: (known?.times ?? 0) + 1, atMs });
     }
+    this.#onNote();
   }
 
   /** The usage as this process knows it: what is stored and what is on its way. */
@@ -37,11 +44,6 @@ export class UsageNotes {
   /** All notes, for an operation that needs the numbers where it runs. */
   noted(): Noted {
     return { sent: [...this.#flushed.values(), ...this.#flushing.values()], kept: [...this.#pending.values()] };
-  }
-
-  /** All notes that are not known to be on disk. */
-  all(): UseNote[] {
-    return [...this.#flushing.values(), ...this.#pending.values()];
   }
 
   get size(): number {

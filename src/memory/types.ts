@@ -208,18 +208,6 @@ export interface StateEntry {
   readonly createdAtMs: number;
 }
 
-/** A live row with all that its retention is computed from. */
-export interface Retainable {
-  readonly row: number;
-  readonly id: string;
-  readonly importance: number;
-  /** The layer it was given, see {@link EntityFields}. */
-  readonly layer: Layer;
-  /** Always-on and verified rows do not fade. */
-  readonly lasting: boolean;
-  readonly usage: Usage;
-}
-
 /** What live rows are filed under. */
 export interface StoreNames {
   readonly categories: readonly string[];

@@ -76,7 +76,8 @@ function operationId(clock: Clock): string {
 
 /** Makes a pool. It does no I/O before {@link Pool.ready} or the first call. */
 export function openPool(config: PoolConfig): Pool {
-  const usage = new UsageNotes();
+  // Tools note uses when their answer is made, after the operation: no call need follow that would think of storing them.
+  const usage = new UsageNotes(() => flushUsageLater());
   const shared = makeSharedMemory();
   let options: OpenOptions | null = null;
   /** The main thread's connection; none when the pool may have only one. */
@@ -119,11 +120,19 @@ export function openPool(config: PoolConfig): Pool {
   const owner: LaneOwner = {
     takeUsage: () => {
       // Not with every batch: the same rows are used again and again, and each note is a row to rewrite.
-      if (!closing && performance.now() - usageTakenMs < LIMITS.usageFlushMs) return [];
+      if (!closing && performance.now() - usageTakenMs < LIMITS.usageFlushMs) {
+        flushUsageLater();
+        return [];
+      }
       usageTakenMs = performance.now();
+      if (flushTimer !== null) clearTimeout(flushTimer);
+      flushTimer = null;
       return usage.take();
     },
-    usageFlushed: (stored) => usage.flushed(stored),
+    usageFlushed: (stored) => {
+      usage.flushed(stored);
+      flushUsageLater();
+    },
     wrote: () => main?.release(),
     committed: async (ids) => {
       // With a pool of one the dead thread's connection is gone, so another may be open for this moment.
@@ -149,16 +158,14 @@ export function openPool(config: PoolConfig): Pool {
   const writerLane = (): ThreadLane => (writer ??= lane('writer'));
 
   const flushUsageLater = (): void => {
-    if (flushTimer !== null || usage.size === 0) return;
+    if (flushTimer !== null || usage.size === 0 || closing) return;
     // Without a writer thread (stdio that only reads) notes wait longer: a thread for them alone would be waste.
     flushTimer = setTimeout(
       () => {
         flushTimer = null;
-        if (usage.size > 0 && !closing) {
-          const target = writerLane();
-          void target.start().catch(() => undefined); // whoever calls next is told why it cannot open
-          target.flush();
-        }
+        const target = writerLane();
+        void target.start().catch(() => undefined); // whoever calls next is told why it cannot open
+        target.flush();
       },
       writer?.open === true ? LIMITS.usageFlushMs : LIMITS.usageFlushIdleMs,
     ).unref();
@@ -287,7 +294,6 @@ export function openPool(config: PoolConfig): Pool {
     } finally {
       inFlight -= 1;
       if (inFlight === 0) drained?.();
-      flushUsageLater();
     }
   };
 

@@ -8,10 +8,10 @@ import type {
   EntityPatch,
   Filters,
   JournalEntry,
+  Layer,
   Link,
   NearTo,
   NewEntity,
-  Retainable,
   Noted,
   Scope,
   SimilarEntity,
@@ -74,6 +74,8 @@ export interface EmbeddingProgress {
 export interface KeptRow extends Retained {
   readonly row: number;
   readonly id: string;
+  /** The layer it was given, see {@link EntityFields}. */
+  readonly layer: Layer;
   readonly createdAtMs: number;
 }
 
@@ -147,8 +149,6 @@ export interface Reader {
   items(scope: Scope, bodies: readonly number[]): Awaitable<readonly Item[]>;
   /** Live rows, newest change first. */
   recent(scope: Scope, filters: Filters, count: number, offset: number): Awaitable<readonly Item[]>;
-  /** Live rows above `afterRow`, in the order of their numbers: a way through all of them that stays right while others write. */
-  retained(scope: Scope, afterRow: number, count: number): Awaitable<readonly Retainable[]>;
   /** Categories and workspaces of live rows, each once, sorted by code point. */
   names(scope: Scope): Awaitable<StoreNames>;
   /** Size of the store. */

@@ -63,7 +63,7 @@ export const cohere = defineTool({
         promoteFrom: args.promote_threshold,
         archiveBelow: args.archive_threshold,
         compactBelow: 0,
-        uses: () => usage.all(),
+        noted: () => usage.noted(),
       },
       optionsOf(caller),
     );
@@ -102,7 +102,7 @@ export const autocohere = defineTool({
         promoteFrom: PROMOTE_FROM,
         archiveBelow: ARCHIVE_BELOW,
         compactBelow: COMPACT_BELOW,
-        uses: () => usage.all(),
+        noted: () => usage.noted(),
       },
       optionsOf(caller),
     );

@@ -7,6 +7,7 @@ import test from 'node:test';
 import { systemClock } from '../../src/clock.ts';
 import type { OperationName } from '../../src/engine/operations.ts';
 import { MimirError } from '../../src/errors.ts';
+import { LIMITS } from '../../src/limits.ts';
 import type { Log } from '../../src/log.ts';
 import { OWNER } from '../../src/memory/scope.ts';
 import type { Scope } from '../../src/memory/types.ts';
@@ -66,6 +67,37 @@ for (const poolMax of [1, 2, 3, 16]) {
     assert.equal(existsSync(`${path}-wal`), false, 'the file is clean after close');
   });
 }
+
+test('a use reaches the disk though no call follows it: in a moment beside a writer, else with the next write', async (t) => {
+  const path = temporary(t);
+  const p = pool(path);
+  t.after(() => p.close());
+  const { id } = await p.execute('remember', SCOPE, rememberInput('k', 'used'));
+  const { entity } = await p.execute('get_entity', SCOPE, { id });
+  const usesOf = async (): Promise<number> => {
+    // Another connection looks, and knows nothing of notes.
+    const other = pool(path);
+    const { entity: seen } = await other.execute('get_entity', SCOPE, { id });
+    await other.close();
+    return seen.usage.count;
+  };
+  for (let times = 1; times <= 3; times++) {
+    p.usage.note([entity.row], systemClock.nowMs());
+    const untilMs = performance.now() + 20 * LIMITS.usageFlushMs;
+    while ((await usesOf()) !== times && performance.now() < untilMs) await new Promise((done) => setTimeout(done, 20));
+    assert.equal(await usesOf(), times);
+  }
+  await p.close();
+
+  const reading = pool(path);
+  await reading.execute('get_entity', SCOPE, { id });
+  reading.usage.note([entity.row], systemClock.nowMs());
+  await new Promise((done) => setTimeout(done, 2 * LIMITS.usageFlushMs));
+  assert.equal(await usesOf(), 3, 'no thread is started for it alone');
+  await reading.execute('remember', SCOPE, rememberInput('other', 'something else'));
+  assert.equal(await usesOf(), 4);
+  await reading.close();
+});
 
 test('a writer and a reader of two processes worth of connections meet no lock error', async (t) => {
   const path = temporary(t);

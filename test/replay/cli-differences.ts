@@ -1,203 +1,198 @@
+// What differs on the command line on purpose. test/replay/cli.long.ts judges by it, and docs/compatibility.md is made of it.
+import type { Difference } from './difference.ts';
+
 /** What of a run is compared. */
 export type Part = 'exit' | 'stdout' | 'stderr' | 'file';
 
-/** One deliberate difference between the original's command line and ours. */
-export interface CliDifference {
-  /** Which runs, for people. */
-  readonly where: string;
-  readonly original: string;
-  readonly ours: string;
-  readonly reason: string;
-  /**
-   * Which observed differences it allows. Argument lists are joined with blanks, and `env` with the names that are set. Values are
-   * those of `cli-replay.ts`: of a file, its path and its mode, or `absent`.
-   */
-  readonly match: {
-    readonly part: Part;
-    readonly argv?: RegExp;
-    readonly env?: RegExp;
-    readonly original: RegExp;
-    readonly ours: RegExp;
-  };
+/**
+ * Which observed differences are allowed. Argument lists are joined with blanks, and `env` with the names that are set. Values are
+ * those of `cli-replay.ts`: of a file, its path and its mode, or `absent`.
+ */
+export interface Match {
+  readonly part: Part;
+  readonly argv?: RegExp;
+  readonly env?: RegExp;
+  readonly original: RegExp;
+  readonly ours: RegExp;
+}
+
+/** One deliberate difference between the original's command line and ours; `tools` are commands. */
+export interface CliDifference extends Pick<Difference, 'name' | 'tools' | 'original' | 'ours' | 'reason'> {
+  /** How it shows; each of them must be needed. */
+  readonly matches: readonly Match[];
 }
 
 const SERVES = /^(serve\b|--|-[a-zA-Z]|$)/;
+const NO_HOME = /^$/;
+const HOME_PATH = /(^|[ =])~\//;
+const NO_NUMBERS = /NaN|inf|1e400/i;
 
-/** All of them. A difference that no line allows fails the replay, and so does a line that no recording needs. */
+/** All of them. A difference that no line allows fails the replay, and so does one that no recording needs. */
 export const CLI_DIFFERENCES: readonly CliDifference[] = [
   {
-    where: '--help of every command',
-    original: 'its own texts',
-    ours: 'other texts, with an example, for 80 columns',
-    reason: 'help is for people; the first line still says what the command is for',
-    match: { part: 'stdout', argv: /(^|\s)(--help|-h|help)\b/, original: /./, ours: /^[A-Z].*\.$|^mimir: ./ },
+    name: 'help-for-people',
+    original: 'Its own help texts.',
+    ours: 'Other texts, with an example, for 80 columns. The first line still says what the command is for.',
+    reason: 'Help is read by people, who have terminals.',
+    matches: [{ part: 'stdout', argv: /(^|\s)(--help|-h|help)\b/, original: /./, ours: /^[A-Z].*\.$|^mimir: ./ }],
   },
   {
-    where: '--version',
-    original: 'mimir 2.1.0',
-    ours: 'the version of this package',
-    reason: 'it is another program',
-    match: { part: 'stdout', argv: /--version|-V/, original: /^mimir \d+\.\d+\.\d+$/m, ours: /^mimir \d+\.\d+\.\d+$/m },
+    name: 'version-of-its-own',
+    tools: ['mimir --version'],
+    original: '`mimir 2.1.0`.',
+    ours: 'The version of this package.',
+    reason: 'It is another program.',
+    matches: [
+      { part: 'stdout', argv: /--version|-V/, original: /^mimir \d+\.\d+\.\d+$/m, ours: /^mimir \d+\.\d+\.\d+$/m },
+    ],
   },
   {
-    where: 'every command without HOME, USERPROFILE and MIMIR_DB_PATH',
-    original: 'fails, also --help and --version',
-    ours: 'fails only when it needs the home folder',
-    reason: 'who names every file needs no home',
-    match: { part: 'exit', env: /^$/, original: /^1$/, ours: /^0$/ },
+    name: 'no-home-needed',
+    original:
+      'Without HOME, USERPROFILE and MIMIR_DB_PATH every command fails, also `--help`, `--version` and those that are told every file.',
+    ours: 'A command fails only when it needs the home folder.',
+    reason: 'Who names every file needs no home.',
+    matches: [
+      { part: 'exit', env: NO_HOME, original: /^1$/, ours: /^0$/ },
+      { part: 'stdout', env: NO_HOME, argv: /--help|--version/, original: /^$/, ours: /^mimir/ },
+      { part: 'file', env: NO_HOME, original: /absent$/, ours: / 600$/ },
+    ],
   },
   {
-    where: '--help and --version without a home folder',
-    original: 'print nothing',
-    ours: 'print what was asked',
-    reason: 'as above',
-    match: { part: 'stdout', env: /^$/, argv: /--help|--version/, original: /^$/, ours: /^mimir/ },
+    name: 'home-in-paths',
+    original:
+      'A path that begins with `~/` and was not expanded by a shell is taken literally, and fails after 30 seconds.',
+    ours: 'It is in the home folder.',
+    reason: 'Configurations of clients are read by no shell.',
+    matches: [
+      { part: 'exit', argv: HOME_PATH, original: /^1$/, ours: /^0$/ },
+      { part: 'file', argv: HOME_PATH, original: /^\$HOME\/\S+ absent$/, ours: /^\$HOME\/\S+ 600$/ },
+    ],
   },
   {
-    where: 'a command without a home folder that names its files',
-    original: 'makes none of them',
-    ours: 'makes them',
-    reason: 'as above',
-    match: { part: 'file', env: /^$/, original: /absent$/, ours: / 600$/ },
+    name: 'files-for-their-owner',
+    original: 'Every file that is written can be read by all users of the machine.',
+    ours: 'It is for its owner only (0600).',
+    reason: 'Memories are private.',
+    matches: [{ part: 'file', original: / 644$/, ours: / 600$/ }],
   },
   {
-    where: 'a path that begins with ~ and was not expanded by a shell',
-    original: 'is taken literally, and fails after 30 seconds',
-    ours: 'is in the home folder',
-    reason: 'configurations of clients are read by no shell',
-    match: { part: 'exit', argv: /(^|[ =])~\//, original: /^1$/, ours: /^0$/ },
+    name: 'one-file-after-a-command',
+    original: 'The write-ahead log often lies beside the store when a command has ended.',
+    ours: 'It is folded into the store and removed.',
+    reason: 'A clean stop leaves one file, which can be copied.',
+    matches: [{ part: 'file', original: /-(wal|shm) 644$/, ours: /-(wal|shm) absent$/ }],
   },
   {
-    where: 'the store at such a path',
-    original: 'is not made',
-    ours: 'is made',
-    reason: 'as above',
-    match: { part: 'file', argv: /(^|[ =])~\//, original: /^\$HOME\/\S+ absent$/, ours: /^\$HOME\/\S+ 600$/ },
+    name: 'the-first-call-makes-the-store',
+    tools: ['mimir serve'],
+    original: 'Over stdio the store is made at the start.',
+    ours: 'It is made with the first call.',
+    reason: 'Clients start servers to look at their tools; the start is quicker, and nobody is locked out.',
+    matches: [{ part: 'file', argv: SERVES, original: /\.db 644$/, ours: /\.db absent$/ }],
   },
   {
-    where: 'every file that is written',
-    original: 'is readable by all users of the machine',
-    ours: 'is for its owner only (0600)',
-    reason: 'memories are private',
-    match: { part: 'file', original: / 644$/, ours: / 600$/ },
+    name: 'arguments-before-the-store',
+    original:
+      'A command whose arguments cannot be used (a body that is no JSON, a number that is none) makes the store before it fails.',
+    ours: 'It makes nothing.',
+    reason: 'The arguments are read before the store is opened.',
+    matches: [{ part: 'file', argv: /^write |NaN|inf|1e400/i, original: /\.db 644$/, ours: /\.db absent$/ }],
   },
   {
-    where: 'the write-ahead log after a command',
-    original: 'often lies beside the store',
-    ours: 'is folded into it and removed',
-    reason: 'a clean stop leaves one file, which can be copied',
-    match: { part: 'file', original: /-(wal|shm) 644$/, ours: /-(wal|shm) absent$/ },
+    name: 'a-store-that-cannot-be-used',
+    tools: ['mimir serve'],
+    original: 'Over stdio, with a store or a key that cannot be used, it ends with exit code 1.',
+    ours: 'It stays up and answers every call with the reason; exit code 0 at the end of the input.',
+    reason: 'Clients show their user what a tool answers, and hide what a server prints before it ends.',
+    matches: [{ part: 'exit', argv: SERVES, original: /^1$/, ours: /^0$/ }],
   },
   {
-    where: 'serve over stdio without a call',
-    original: 'makes the store at the start',
-    ours: 'makes it with the first call',
-    reason: 'clients start servers to look at their tools; the start is quicker, and nobody is locked out',
-    match: { part: 'file', argv: SERVES, original: /\.db 644$/, ours: /\.db absent$/ },
+    name: 'encryption-is-not-announced',
+    tools: ['mimir serve'],
+    original: '`--encryption-key` prints that encryption is enabled, also for a store that is not encrypted.',
+    ours: 'It prints nothing; `mimir_health` and `mimir_stats` say `encrypted`.',
+    reason: 'The store is opened with the first call, and only then it is known.',
+    matches: [{ part: 'stderr', original: /^mimir: encryption enabled /, ours: /^absent$/ }],
   },
   {
-    where: 'a command whose arguments cannot be used (a body that is no JSON, a number that is none)',
-    original: 'makes the store before it fails',
-    ours: 'makes nothing',
-    reason: 'the arguments are read before the store is opened',
-    match: { part: 'file', argv: /^write |NaN|inf|1e400/i, original: /\.db 644$/, ours: /\.db absent$/ },
+    name: 'flags-without-effect',
+    tools: ['mimir serve'],
+    original: 'Embeddings and connectors are announced.',
+    ours: 'Where they are not there yet, a line says of each flag that it has no effect, and why.',
+    reason: 'Nobody should wait for what does not come.',
+    matches: [
+      {
+        part: 'stderr',
+        argv: SERVES,
+        original: /^mimir: (local ONNX embedding enabled|loaded \d+ connector)/,
+        ours: /^absent$/,
+      },
+      { part: 'stderr', argv: SERVES, original: /^absent$/, ours: /^mimir: --[a-z-]+ has no effect: / },
+    ],
   },
   {
-    where: 'serve over stdio with a store or a key that cannot be used',
-    original: 'ends with exit code 1',
-    ours: 'stays up and answers every call with the reason; exit code 0 at the end of the input',
-    reason: 'clients show their user what a tool answers, and hide what a server prints before it ends',
-    match: { part: 'exit', argv: SERVES, original: /^1$/, ours: /^0$/ },
+    name: 'offline-is-not-announced',
+    tools: ['mimir serve'],
+    original: '`--offline` prints that the network is not used.',
+    ours: 'It is not, and no model server is asked.',
+    reason: 'The server makes no connection to anywhere unless it is told to.',
+    matches: [
+      {
+        part: 'stderr',
+        argv: /--offline/,
+        original: /^mimir: (running in offline|web dashboard, LLM)/,
+        ours: /^absent$/,
+      },
+    ],
   },
   {
-    where: 'serve --encryption-key',
-    original: 'prints that encryption is enabled, also for a store that is not encrypted',
-    ours: 'prints nothing; mimir_health and mimir_stats say `encrypted`',
-    reason: 'the store is opened with the first call, and only then it is known',
-    match: { part: 'stderr', original: /^mimir: encryption enabled /, ours: /^absent$/ },
+    name: 'an-older-store-in-one-line',
+    original: 'An older store at `~/mimir.db` beside a new default store is told in seven lines, by some commands.',
+    ours: 'It is told in one line, by all, which says what to name with `--db`.',
+    reason: 'A pipe that nobody reads must not fill.',
+    matches: [
+      { part: 'stderr', original: /^mimir: {2,}|^mimir: ⚠/, ours: /^absent$/ },
+      { part: 'stderr', original: /^absent$/, ours: /^mimir: there is an older store at \$HOME\/mimir\.db/ },
+    ],
   },
   {
-    where: 'serve with flags for what is not there yet',
-    original: 'announces embeddings and connectors',
-    ours: 'does not',
-    reason: 'not there yet',
-    match: {
-      part: 'stderr',
-      argv: SERVES,
-      original: /^mimir: (local ONNX embedding enabled|loaded \d+ connector)/,
-      ours: /^absent$/,
-    },
+    name: 'workspace-token-is-refused',
+    tools: ['mimir serve'],
+    original: '`--workspace-token` is accepted and does nothing.',
+    ours: 'It is refused with exit code 2.',
+    reason: 'Who sets it believes that it guards something.',
+    matches: [{ part: 'exit', argv: /--workspace-token/, original: /^0$/, ours: /^2$/ }],
   },
   {
-    where: 'serve with flags for what is not there yet',
-    original: 'says nothing of the kind',
-    ours: 'says of each flag that it has no effect, and why',
-    reason: 'nobody should wait for what does not come',
-    match: { part: 'stderr', argv: SERVES, original: /^absent$/, ours: /^mimir: --[a-z-]+ has no effect: / },
+    name: 'a-key-is-not-overwritten',
+    tools: ['mimir keygen'],
+    original: 'A key file that is there is overwritten.',
+    ours: 'It is refused with exit code 1.',
+    reason: 'A store made with the old key could never be opened again.',
+    matches: [{ part: 'exit', argv: /^keygen/, original: /^0$/, ours: /^1$/ }],
   },
   {
-    where: '--offline',
-    original: 'prints that the network is not used',
-    ours: 'does not print it, and asks no model server',
-    reason: 'there is nothing to say where nothing else was asked for',
-    match: {
-      part: 'stderr',
-      argv: /--offline/,
-      original: /^mimir: (running in offline|web dashboard, LLM)/,
-      ours: /^absent$/,
-    },
+    name: 'each-workspace-writes-its-own',
+    tools: ['mimir write'],
+    original: 'A category and key that another workspace has: the memory of that workspace is updated.',
+    ours: 'One is created in the own workspace.',
+    reason: 'A memory is told apart by workspace, category and key.',
+    matches: [{ part: 'stdout', argv: /^write /, original: /^action: "updated"$/, ours: /^action: "created"$/ }],
   },
   {
-    where: 'an older store at ~/mimir.db beside a new default store',
-    original: 'is told in seven lines, by some commands',
-    ours: 'is told in one line, by all',
-    reason: 'a pipe that nobody reads must not fill',
-    match: {
-      part: 'stderr',
-      original: /^mimir: {2,}|^mimir: ⚠/,
-      ours: /^absent$/,
-    },
+    name: 'what-is-written-is-stored',
+    tools: ['mimir write'],
+    original: 'What is nearly there already is thrown away.',
+    ours: 'It is stored, and `similar` names the other.',
+    reason: 'Nothing acknowledged is lost.',
+    matches: [{ part: 'stdout', argv: /^write /, original: /^action: "deduped/, ours: /^action: "created"$/ }],
   },
   {
-    where: 'an older store at ~/mimir.db beside a new default store',
-    original: 'is told in other words',
-    ours: 'says which file to name with --db',
-    reason: 'as above',
-    match: { part: 'stderr', original: /^absent$/, ours: /^mimir: there is an older store at \$HOME\/mimir\.db/ },
-  },
-  {
-    where: 'serve --workspace-token',
-    original: 'is accepted and does nothing',
-    ours: 'is refused with exit code 2',
-    reason: 'who sets it believes that it guards something',
-    match: { part: 'exit', argv: /--workspace-token/, original: /^0$/, ours: /^2$/ },
-  },
-  {
-    where: 'keygen to a file that is there',
-    original: 'overwrites the key',
-    ours: 'refuses with exit code 1',
-    reason: 'a store made with the old key could never be opened again',
-    match: { part: 'exit', argv: /^keygen/, original: /^0$/, ours: /^1$/ },
-  },
-  {
-    where: 'write of a category and key that another workspace has',
-    original: 'updates the memory of the other workspace',
-    ours: 'creates one in its own',
-    reason: 'a memory is told apart by workspace, category and key',
-    match: { part: 'stdout', argv: /^write /, original: /^action: "updated"$/, ours: /^action: "created"$/ },
-  },
-  {
-    where: 'write of what is nearly there already',
-    original: 'throws the new text away',
-    ours: 'stores it, and names the other in `similar`',
-    reason: 'nothing acknowledged is lost',
-    match: { part: 'stdout', argv: /^write /, original: /^action: "deduped/, ours: /^action: "created"$/ },
-  },
-  {
-    where: 'numbers that are none, or larger than all (NaN, 1e400)',
-    original: 'are accepted',
-    ours: 'are refused with exit code 2',
-    reason: 'no comparison with them means anything',
-    match: { part: 'exit', argv: /NaN|inf|1e400/i, original: /^0$/, ours: /^2$/ },
+    name: 'numbers-are-numbers',
+    original: 'Numbers that are none, or larger than all (`NaN`, `1e400`), are accepted.',
+    ours: 'They are refused with exit code 2.',
+    reason: 'No comparison with them means anything.',
+    matches: [{ part: 'exit', argv: NO_NUMBERS, original: /^0$/, ours: /^2$/ }],
   },
 ];

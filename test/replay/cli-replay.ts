@@ -14,7 +14,7 @@ import { dirname, join } from 'node:path';
 
 import { ERRORS } from '../../src/errors.ts';
 import { startMimir } from '../support/processes.ts';
-import { CLI_DIFFERENCES, type CliDifference, type Part } from './cli-differences.ts';
+import { CLI_DIFFERENCES, type Match, type Part } from './cli-differences.ts';
 
 /** A recorded run. */
 export interface RecordedRun {
@@ -52,10 +52,10 @@ export interface Replayed {
   readonly missing: string | null;
 }
 
-/** The line of the table that allows a difference. */
-export function allowedBy(observed: Observed): CliDifference | undefined {
-  return CLI_DIFFERENCES.find(
-    ({ match }) =>
+/** What of the table allows a difference. */
+export function allowedBy(observed: Observed): Match | undefined {
+  return CLI_DIFFERENCES.flatMap(({ matches }) => matches).find(
+    (match) =>
       match.part === observed.part &&
       (match.argv?.test(observed.argv) ?? true) &&
       (match.env?.test(observed.env) ?? true) &&

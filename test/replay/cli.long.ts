@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { CLI_DIFFERENCES, type CliDifference } from './cli-differences.ts';
+import { CLI_DIFFERENCES, type Match } from './cli-differences.ts';
 import { allowedBy, replayCase, type RecordedCase } from './cli-replay.ts';
 
 const GOLDEN = process.env['MIMIR_GOLDEN'] ?? new URL('../../../shared/golden', import.meta.url).pathname;
@@ -18,7 +18,7 @@ test('every recorded command does what it did, or differs as the table says', { 
     const { cases: recorded } = JSON.parse(readFileSync(join(CLI, file), 'utf8')) as { cases: RecordedCase[] };
     return recorded.map((one) => ({ name: `${file} ${one.note}`, recorded: one }));
   });
-  const needed = new Set<CliDifference>();
+  const needed = new Set<Match>();
   const unexpected: string[] = [];
   const left = new Map<string, number>();
   let runs = 0;
@@ -29,10 +29,10 @@ test('every recorded command does what it did, or differs as the table says', { 
       runs += recorded.runs.length - notRun;
       if (missing !== null) left.set(missing, (left.get(missing) ?? 0) + notRun);
       for (const one of differences) {
-        const line = allowedBy(one);
-        if (line === undefined)
+        const match = allowedBy(one);
+        if (match === undefined)
           unexpected.push(`${name}: ${one.argv}\n  ${one.part}: ${one.original}\n  ours: ${one.ours}`);
-        else needed.add(line);
+        else needed.add(match);
       }
     }
   };
@@ -40,6 +40,8 @@ test('every recorded command does what it did, or differs as the table says', { 
   const byMissing = [...left].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([what, count]) => `${what}: ${count}`);
   t.diagnostic(`${runs} runs compared; not there yet: ${byMissing.join(', ')}`);
   assert.deepEqual(unexpected, [], `\n${unexpected.join('\n')}`);
-  const useless = CLI_DIFFERENCES.filter((line) => !needed.has(line)).map(({ where }) => where);
+  const useless = CLI_DIFFERENCES.flatMap(({ name, matches }) =>
+    matches.filter((match) => !needed.has(match)).map(({ part }) => `${name}: ${part}`),
+  );
   assert.deepEqual(useless, [], 'lines that no recording needs');
 });

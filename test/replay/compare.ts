@@ -60,6 +60,8 @@ export interface Place {
   readonly tool: string;
   readonly args: Json | undefined;
   readonly ledger: Ledger;
+  /** When we were asked, and when we had answered: what expires in between may be there or not. */
+  readonly askedMs: number;
   readonly nowMs: number;
 }
 
@@ -86,7 +88,7 @@ const COUNTERS: ReadonlySet<string> = new Set(['total', 'conflicts_found']);
 const MADE_JSON: ReadonlySet<string> = new Set(['evaluated_json', 'acted_json', 'forward_json']);
 /** In an answer, or in what a command printed. */
 const COUNTS =
-  /^(?:\/stdout)?\/(total_entities|entities_compared|by_category|by_type|by_layer|total_journal_events|total_state_entries)/;
+  /^(?:\/stdout)?\/(total_entities|entities_(?:compared|checked|deleted)|by_category|by_type|by_layer|total_journal_events|total_state_entries)/;
 
 const EXTREMES: ReadonlySet<string> = new Set(['/oldest_unix_ms', '/newest_unix_ms']);
 
@@ -139,6 +141,7 @@ class Comparison {
 
   #value(theirs: JsonObject, ours: JsonObject): void {
     const around: Around = { ...this.#answers, row: this.#rowOf(ours) ?? this.#named() };
+    if (this.#isLate(theirs, ours)) return;
     if (textAt(ours, 'markdown') !== undefined) {
       if (ours['total_chars'] !== Buffer.byteLength(asText(ours['markdown'])))
         this.#add('broken', '/total_chars', ours['total_chars'], null, around);
@@ -149,6 +152,13 @@ class Comparison {
     if ('total_entities' in ours) this.#noMoreThanToldOf(ours, around);
     this.#ourOwn(ours, around);
     this.#object('', inOrder(theirs), inOrder(ours), around);
+  }
+
+  /** Whether we are asked for a state entry later than the original was, and it has expired meanwhile. */
+  #isLate(theirs: JsonObject, ours: JsonObject): boolean {
+    const { tool, args, ledger, nowMs } = this.#place;
+    const isGone = tool === 'mimir_state_get' && theirs['found'] === true && ours['found'] === false;
+    return isGone && ledger.hasExpired(textAt(args, 'key') ?? '', nowMs);
   }
 
   /** What our answer must say whatever the original said: no more than was asked for, and what we were told before. */
@@ -164,7 +174,9 @@ class Comparison {
       if (row?.changed === undefined) continue;
       const { body_json: body, recall_when: triggers } = row.fields;
       const isWhole = body !== undefined && triggers === undefined && !(isObject(args) && 'preview_cap' in args);
-      const told = Object.keys(item).filter((name) => name in DEFAULTS || (name === 'body_json' && isWhole));
+      const told = Object.keys(item).filter(
+        (name) => name in DEFAULTS || name === 'archived' || (name === 'body_json' && isWhole),
+      );
       for (const field of told) {
         if (!ledger.foretells(row, field, item, nowMs))
           this.#add('broken', `/items/[]/${field}`, row.fields[field], item[field], { ...around, row });
@@ -285,7 +297,11 @@ class Comparison {
   }
 
   #rowOfTheirs(theirs: Json): Row | undefined {
-    return this.#place.ledger.rows.get(this.#place.ledger.oursOf(textAt(theirs, 'id') ?? '') ?? '');
+    const { ledger } = this.#place;
+    const id = textAt(theirs, 'id');
+    if (id !== undefined) return ledger.rows.get(ledger.oursOf(id) ?? '');
+    // Lines of a briefing have no ids.
+    return isObject(theirs) ? ledger.named(theirs['category'], theirs['key'])[0] : undefined;
   }
 
   #add(kind: Kind, at: string, theirs: Json | undefined, ours: Json | undefined, around: Around): void {
@@ -311,7 +327,7 @@ class Comparison {
 
   /** Whether our answer must be so, by what was told and answered before. */
   #isForetold(kind: Kind, at: string, theirs: Json | undefined, ours: Json | undefined, around: Around): boolean {
-    const { ledger, nowMs } = this.#place;
+    const { ledger, askedMs, nowMs } = this.#place;
     // A link to what is gone for good is gone as well.
     if (kind === 'lacking') return !ledger.rows.has(ledger.oursOf(textAt(theirs, 'target_id') ?? '') ?? '');
     if (EXTREMES.has(at)) return (ours === null) === (ledger.rows.size === 0);
@@ -321,6 +337,10 @@ class Comparison {
       const { ours: all } = this.#answers;
       const layers = Object.values(objectAt(at.startsWith('/stdout') ? objectAt(all, 'stdout') : all, 'by_layer'));
       return layers.reduce((sum: number, count) => sum + Number(count), 0) === ledger.rows.size;
+    }
+    if (at.endsWith('/total_state_entries')) {
+      const [least, most] = [nowMs, askedMs].map((atMs) => ledger.stateEntries(atMs));
+      return Number(ours) >= (least ?? 0) && Number(ours) <= (most ?? 0);
     }
     if (COUNTS.test(at)) return ours === this.#counted(at);
     if (around.row === undefined || kind !== 'changed') return false;
@@ -333,8 +353,9 @@ class Comparison {
     const rows = [...ledger.rows.values()];
     const [, part = '', ...name] = at.replace(/^\/stdout/, '').split('/');
     if (part === 'total_journal_events') return ledger.events;
-    if (part === 'total_state_entries') return ledger.stateEntries(this.#place.nowMs);
     if (part === 'total_entities') return rows.length;
+    if (part === 'entities_checked') return rows.filter((row) => !row.archived).length;
+    if (part === 'entities_deleted') return rows.filter((row) => row.archived).length;
     if (part === 'entities_compared') {
       const { category, offset } = isObject(this.#place.args) ? this.#place.args : {};
       const live = rows.filter((row) => !row.archived && row.fields['category'] === category);
@@ -349,13 +370,21 @@ class Comparison {
     const { ledger, args } = this.#place;
     const name = (value: Json | undefined): string =>
       typeof value === 'string' ? value : (textAt(value, 'id') ?? textAt(value, 'target_id') ?? '');
-    if (kind === 'lacking') return ledger.onlyTheirs.get(name(theirs));
+    if (kind === 'lacking') {
+      const isLink = textAt(theirs, 'target_id') !== undefined;
+      return (
+        ledger.onlyTheirs.get(name(theirs)) ??
+        (row?.archived === true && !isLink ? row.differs.get('archived') : undefined)
+      );
+    }
     if (kind === 'extra') {
       const sides = isObject(ours)
         ? [ours['entity_a'], ours['entity_b'], ours].map((one) => ledger.rows.get(name(one)))
         : [];
       const only = [row, ...sides].find((one) => one?.only !== undefined)?.only;
-      return only ?? row?.differs.get('archived') ?? ledger.onlyOurs.get(name(ours));
+      return (
+        only ?? (row?.archived === false ? row.differs.get('archived') : undefined) ?? ledger.onlyOurs.get(name(ours))
+      );
     }
     if (row?.only !== undefined) return row.only;
     const key = isObject(args) ? textAt(args, 'key') : undefined;

@@ -30,8 +30,16 @@ export interface Row {
   /** The tool that made it. */
   readonly madeBy: string;
   uses: number | undefined;
+  /** When recalls showed it, Unix milliseconds. */
+  readonly usedAtMs: number[];
+  /** How many uses a kill may have lost; when it is seen again, that is known. */
+  lost: number;
   /** Counts changes of the store; undefined when a tool that is not known here may have changed it. */
   changed: number | undefined;
+  /** That tool, the last of them. */
+  changedBy: string | undefined;
+  /** The highest strength below which upkeep was told to archive. */
+  weakBelow: number;
   archived: boolean;
   /** Set when the original has no such row: the difference that made it. */
   only: string | undefined;
@@ -41,6 +49,10 @@ export interface Row {
   readonly differs: Map<string, string>;
 }
 
+/** Beside a writer uses are stored after a fifth of that; a busy machine takes its time. */
+const STORED_MS = 1_000;
+/** What `mimir_compact` archives below when it is not told; `mimir_decay` goes less far. */
+const COMPACT_BELOW = 0.1;
 const ID = /\b(?:mem|jrn|cor|syn|bch|ingest|cli)-[0-9a-f]{12}\b/g;
 const MADE_KEY = /\b[a-z_]+-[0-9a-f]{12}\b/g;
 
@@ -116,18 +128,19 @@ export class Ledger {
   /** Whether a field of an item of ours is what our store must answer, by what it was told. */
   foretells(row: Row, field: string, item: JsonObject, nowMs: number): boolean {
     const value = item[field];
-    if (field === 'retrieval_count') return value === row.uses;
+    const uses = usesOf(row, item);
+    if (field === 'retrieval_count') return uses !== undefined && value === uses;
     if (field === 'layer') {
-      const { uses } = row;
       const given = row.layer === undefined ? ['buffer', 'working'] : [row.layer];
       return uses !== undefined && given.some((layer) => value === layerOf(layer, uses));
     }
     if (field === 'decay_score') {
-      if (row.importance === undefined || row.uses === undefined || typeof value !== 'number') return false;
-      const lasting = row.fields['always_on'] === true || row.fields['verified'] === true;
-      const usage = { count: row.uses, lastAtMs: Number(item['last_accessed_unix_ms'] ?? nowMs) };
-      return Math.abs(value - strengthNow({ importance: row.importance, lasting, usage }, nowMs)) < 1e-3;
+      const { importance } = row;
+      if (importance === undefined || uses === undefined || typeof value !== 'number') return false;
+      const usage = { count: uses, lastAtMs: Number(item['last_accessed_unix_ms'] ?? nowMs) };
+      return Math.abs(value - strengthNow({ importance, lasting: isLasting(row), usage }, nowMs)) < 1e-3;
     }
+    if (field === 'archived') return value === row.archived;
     return JSON.stringify(value) === JSON.stringify(row.fields[field === 'entity_type' ? 'type' : field]);
   }
 
@@ -136,14 +149,25 @@ export class Ledger {
     return field === 'layer' ? layerOf(row.layer ?? 'buffer', row.uses ?? 0) : row.fields[field];
   }
 
+  /** Whether a state entry of ours has expired by now, as it said it would. */
+  hasExpired(key: string, nowMs: number): boolean {
+    const at = this.#state.get(key);
+    return typeof at === 'number' && at < nowMs;
+  }
+
   /** How many state entries of ours have not expired. */
   stateEntries(nowMs: number): number {
     return [...this.#state.values()].filter((at) => at === null || Number(at) >= nowMs).length;
   }
 
-  /** After a kill, uses that were noted and not yet stored are lost: what is seen next counts. */
-  forgetUses(): void {
-    for (const row of this.rows.values()) row.uses = undefined;
+  /** A kill may lose the uses of the last moment, which were noted and not yet stored, and no others. */
+  killed(nowMs: number): void {
+    for (const row of this.rows.values()) row.lost += row.usedAtMs.filter((atMs) => nowMs - atMs < STORED_MS).length;
+  }
+
+  /** Takes in that a memory is archived on one side only, by this difference. */
+  archivedBy(row: Row | undefined, line: string): void {
+    for (const field of ['archived', 'archive_reason']) row?.differs.set(field, line);
   }
 
   /** Takes in what a step did. `cause` is the difference that explained it, when there was one. */
@@ -151,7 +175,7 @@ export class Ledger {
     const theirValue = theirs.kind === 'value' ? theirs.value : undefined;
     const ourValue = ours.kind === 'value' ? ours.value : undefined;
     this.#changes += 1;
-    if (ourValue !== undefined && !KNOWN.has(tool)) this.#changedBySomeTool(args);
+    if (ourValue !== undefined && !KNOWN.has(tool)) this.#changedBySomeTool(tool, args);
     const follow = this.#followers[tool];
     if (follow !== undefined) follow(args, theirValue, ourValue, cause);
   }
@@ -167,11 +191,11 @@ export class Ledger {
       const other = this.named(args['category'], args['key']).find(({ only }) => only === undefined);
       if (theirs?.['found'] !== true || other === undefined || other === meant) return;
       const why = cause === '' ? (meant?.only ?? '') : cause;
-      for (const field of ['archived', 'archive_reason']) other.differs.set(field, why);
+      this.archivedBy(other, why);
     },
     'mimir write': (args, theirs, ours, cause) =>
       this.#remember(args, objectAt(theirs, 'stdout'), objectAt(ours, 'stdout'), cause),
-    mimir_recall: (_args, _theirs, ours) => this.#recall(ours),
+    mimir_recall: (_args, theirs, ours) => this.#recall(theirs, ours),
     mimir_journal: (_args, theirs, ours, cause) => this.#event(textAt(theirs, 'id'), textAt(ours, 'id'), cause),
     mimir_state_set: (_args, theirs, ours, cause) => {
       if (ours !== undefined) this.#state.set(asText(ours['key']), ours['expires_at_unix_ms'] ?? null);
@@ -269,7 +293,7 @@ export class Ledger {
   }
 
   /** A tool whose doings are not followed here: what it names may have changed, or when it names nothing, anything. */
-  #changedBySomeTool(args: JsonObject): void {
+  #changedBySomeTool(tool: string, args: JsonObject): void {
     const named = [
       ...this.named(args['category'], args['key']),
       ...this.named(args['from_category'], args['from_key']),
@@ -277,6 +301,8 @@ export class Ledger {
     ];
     for (const row of named.length > 0 ? named : this.rows.values()) {
       row.changed = undefined;
+      row.changedBy = tool;
+      if (args['dry_run'] !== true) row.weakBelow = Math.max(row.weakBelow, Number(args['min_decay'] ?? COMPACT_BELOW));
       row.layer = undefined;
     }
   }
@@ -318,6 +344,7 @@ export class Ledger {
     }
     this.#takePlace(theirId, row, cause);
     if (action === 'created') row.omitted.clear();
+    row.differs.delete('archived');
     for (const field of [...Object.keys(DEFAULTS), 'links', 'importance', 'body_json']) {
       if (args[field] === undefined && action === 'updated') row.omitted.add(field);
       if (args[field] !== undefined) row.omitted.delete(field);
@@ -348,7 +375,11 @@ export class Ledger {
       layer,
       madeBy,
       uses: 0,
+      usedAtMs: [],
+      lost: 0,
       changed: this.#changes,
+      changedBy: undefined,
+      weakBelow: 0,
       archived: false,
       only: undefined,
       omitted: new Set(),
@@ -358,10 +389,14 @@ export class Ledger {
     return row;
   }
 
-  #recall(ours: JsonObject | undefined): void {
+  #recall(theirs: JsonObject | undefined, ours: JsonObject | undefined): void {
     for (const item of listOf(ours?.['items'])) {
       const row = this.seen(item);
-      if (item['archived'] !== true && row.uses !== undefined) row.uses += 1;
+      const other = listOf(theirs?.['items']).find((one) => this.oursOf(textAt(one, 'id') ?? '') === row.id);
+      if (other?.['archived'] === item['archived']) row.differs.delete('archived');
+      if (item['archived'] === true || row.uses === undefined) continue;
+      row.uses += 1;
+      row.usedAtMs.push(Date.now());
     }
   }
 
@@ -377,7 +412,11 @@ export class Ledger {
         layer: undefined,
         madeBy: '',
         uses: undefined,
+        usedAtMs: [],
+        lost: 0,
         changed: undefined,
+        changedBy: undefined,
+        weakBelow: 0,
         archived: item['archived'] === true,
         only: undefined,
         omitted: new Set(),
@@ -385,7 +424,10 @@ export class Ledger {
       };
       this.rows.set(id, row);
     }
-    row.uses ??= Number(item['retrieval_count'] ?? 0);
+    if (row.uses === undefined || row.lost > 0) row.uses = Number(item['retrieval_count'] ?? 0);
+    row.lost = 0;
+    // What a tool did that is not followed here shows now.
+    if (row.changed === undefined) row.archived = item['archived'] === true;
     return row;
   }
 
@@ -401,6 +443,18 @@ export class Ledger {
 function objectAt(value: JsonObject | undefined, name: string): JsonObject | undefined {
   const found = value?.[name];
   return isObject(found) ? found : undefined;
+}
+
+/** Whether a memory does not fade. */
+export function isLasting({ fields }: Row): boolean {
+  return fields['always_on'] === true || fields['verified'] === true;
+}
+
+/** The uses that an item must show; after a kill, those that it shows if they can be right. */
+function usesOf(row: Row, item: JsonObject): number | undefined {
+  if (row.uses === undefined || row.lost === 0) return row.uses;
+  const shown = Number(item['retrieval_count'] ?? row.uses);
+  return shown <= row.uses && shown >= row.uses - row.lost ? shown : undefined;
 }
 
 type Follower = (args: JsonObject, theirs: JsonObject | undefined, ours: JsonObject | undefined, cause: string) => void;

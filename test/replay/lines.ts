@@ -27,8 +27,14 @@ export async function replayLines(recording: LinesRecording, table: readonly Dif
   const { replies, exit } = await answered(recording);
   const ledger = new Ledger();
   const judged: Judged[] = [];
-  const compare = (place: Omit<Place, 'session' | 'ledger' | 'nowMs'>, theirs: Outcome, ours: Outcome): void => {
-    const found = judge(compareOutcomes({ ...place, session: name, ledger, nowMs: Date.now() }, theirs, ours), table);
+  const compare = (
+    place: Omit<Place, 'session' | 'ledger' | 'askedMs' | 'nowMs'>,
+    theirs: Outcome,
+    ours: Outcome,
+  ): void => {
+    const nowMs = Date.now();
+    const known = { session: name, ledger, askedMs: nowMs, nowMs };
+    const found = judge(compareOutcomes({ ...place, ...known }, theirs, ours), table);
     judged.push(...found.judged);
     ledger.note(place.tool, isObject(place.args) ? place.args : {}, theirs, ours, found.cause);
   };

@@ -91,6 +91,7 @@ class Session {
   readonly #judged: Judged[] = [];
   /** Our own result of each step, for later steps that take something from it. */
   readonly #results = new Map<number, Json>();
+  #askedMs = 0;
   #compared = 0;
   #skipped = 0;
 
@@ -116,6 +117,7 @@ class Session {
 
   /** Does one step; answers the name of what it needs and is not there. */
   async #step(step: Step): Promise<string | undefined> {
+    this.#askedMs = Date.now();
     switch (step.method) {
       case '$wait':
         await sleep(step.ms ?? 0);
@@ -124,7 +126,7 @@ class Session {
         this.#stage.write(step.path ?? '', step.text ?? '');
         return undefined;
       case '$restart':
-        if (step.how === 'SIGKILL') this.#ledger.forgetUses();
+        if (step.how === 'SIGKILL') this.#ledger.killed(Date.now());
         await this.#stage.restart(step.how, step.argv);
         return undefined;
       case '$age':
@@ -194,6 +196,7 @@ class Session {
       tool,
       args,
       ledger: this.#ledger,
+      askedMs: this.#askedMs,
       nowMs: Date.now(),
     };
     const findings = compareOutcomes(place, theirs, ours);
@@ -201,6 +204,9 @@ class Session {
     if (broken !== undefined) findings.push(...compareOutcomes(place, theirs, { kind: 'broken', why: broken }));
     const { judged, cause } = judge(findings, this.#table);
     this.#judged.push(...judged);
+    for (const { finding, line } of judged) {
+      if (finding.at === '/items/[]/archived' && line !== undefined) this.#ledger.archivedBy(finding.row, line);
+    }
     return cause;
   }
 }

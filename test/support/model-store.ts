@@ -18,7 +18,6 @@ import type {
   JournalEntry,
   Link,
   NewEntity,
-  Retainable,
   Noted,
   Scope,
   SimilarEntity,
@@ -301,15 +300,6 @@ export class ModelStore implements Writer, Exclusive {
       .slice(offset, offset + count)
       .map((e) => this.#item(e));
   }
-  retained(scope: Scope, afterRow: number, count: number): Retainable[] {
-    return this.#live(scope, {})
-      .filter((e) => e.row > afterRow)
-      .toSorted((a, b) => a.row - b.row)
-      .slice(0, count)
-      .map(({ row, id, importance, layer, alwaysOn, verified, usage }) => {
-        return { row, id, importance, layer, lasting: alwaysOn || verified, usage };
-      });
-  }
   names(scope: Scope) {
     const different = (name: (e: Entity) => string): string[] =>
       [...new Set(this.#live(scope, {}).map(name))].toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
@@ -447,9 +437,10 @@ export class ModelStore implements Writer, Exclusive {
       .filter((e) => mayRead(scope, e) && (own === null || e.workspace === own) && e.row > after)
       .filter((e) => e.archived === filter.archived && e.category === (filter.category ?? e.category))
       .map((e) => ({ ...e, lasting: e.alwaysOn || e.verified }))
-      .map(({ row, id, importance, lasting, createdAtMs, usage }) => ({
+      .map(({ row, id, layer, importance, lasting, createdAtMs, usage }) => ({
         row,
         id,
+        layer,
         importance,
         lasting,
         createdAtMs,

@@ -5,6 +5,7 @@ import { bringInOrder } from '../../src/engine/cohering.ts';
 import type { Execute } from '../../src/engine/operations.ts';
 import { MimirError } from '../../src/errors.ts';
 import { LIMITS } from '../../src/limits.ts';
+import { NO_NOTES } from '../../src/memory/retention.ts';
 import { BOUND, jsonOf, OWNER, setUp, type Answer } from '../support/tool-table.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
@@ -118,7 +119,14 @@ describe('cohere', () => {
     const { store, put } = setUp();
     for (let i = 0; i < 100; i++) await put(`k${i}`, i, { importance: 0.01 });
     const scope = { principal: OWNER.principal, workspace: null, actor: 't', client: 't' };
-    const order = { dryRun: false, linksMax: 0, promoteFrom: 3, archiveBelow: 0.05, compactBelow: 0, uses: () => [] };
+    const order = {
+      dryRun: false,
+      linksMax: 0,
+      promoteFrom: 3,
+      archiveBelow: 0.05,
+      compactBelow: 0,
+      noted: () => NO_NOTES,
+    };
     const failingAt = (step: number): Execute => {
       let steps = 0;
       return (name, ...rest) =>

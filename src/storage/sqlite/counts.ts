@@ -1,5 +1,5 @@
 import { layerOf, NO_NOTES, withNotes } from '../../memory/retention.ts';
-import type { Noted, Retainable, Scope, StoreCounts, StoreNames } from '../../memory/types.ts';
+import type { Noted, Scope, StoreCounts, StoreNames } from '../../memory/types.ts';
 import { entityConditions } from './conditions.ts';
 import type { Session } from './session.ts';
 
@@ -30,34 +30,6 @@ export function names(s: Session, scope: Scope): StoreNames {
       .all<{ name: string }>(`SELECT DISTINCT e.${column} AS name FROM entity e WHERE ${where} ORDER BY 1`, ...values)
       .map(({ name }) => name);
   return { categories: different('category'), workspaces: different('workspace') };
-}
-
-/** See `Reader.retained`. */
-export function retained(s: Session, scope: Scope, afterRow: number, count: number): Retainable[] {
-  const { conditions, values } = visible(scope);
-  // The plus keeps SQLite from the index of live rows, which would make it sort all of them.
-  const where = ['e.row > ?', '+e.archived = 0', ...conditions].join(' AND ');
-  return s.sql
-    .all<RetainableRow>(
-      `SELECT e.row, e.id, v.importance, v.layer, v.always_on OR v.verified AS lasting, coalesce(u.count, 0) AS count,
-         coalesce(u.last_ms, e.created_at_ms) AS last_ms
-       FROM entity e CROSS JOIN version v ON v.id = e.version LEFT JOIN usage u ON u.entity = e.row
-       WHERE ${where} ORDER BY e.row LIMIT ?`,
-      afterRow,
-      ...values,
-      count,
-    )
-    .map(({ lasting, count: uses, last_ms: lastAtMs, ...rest }) => ({
-      ...rest,
-      lasting: lasting === 1,
-      usage: { count: uses, lastAtMs },
-    }));
-}
-
-interface RetainableRow extends Pick<Retainable, 'row' | 'id' | 'importance' | 'layer'> {
-  readonly lasting: number;
-  readonly count: number;
-  readonly last_ms: number;
 }
 
 /** See `Reader.counts`. Archived rows count, as in the original. */

@@ -1,5 +1,5 @@
 import { LIMITS } from '../../limits.ts';
-import type { Scope } from '../../memory/types.ts';
+import type { Layer, Scope } from '../../memory/types.ts';
 import type { KeptFilter, KeptRow, Orphans, Stretch } from '../store.ts';
 import { entityConditions } from './conditions.ts';
 import type { Session } from './session.ts';
@@ -35,12 +35,13 @@ export function kept(s: Session, scope: Scope, filter: KeptFilter, after: number
     row: number;
     id: string;
     created_at_ms: number;
+    layer: Layer;
     importance: number;
     lasting: number;
     count: number | null;
     last_ms: number | null;
   }>(
-    `SELECT e.row, e.id, e.created_at_ms, v.importance, v.always_on OR v.verified AS lasting, u.count, u.last_ms
+    `SELECT e.row, e.id, e.created_at_ms, v.layer, v.importance, v.always_on OR v.verified AS lasting, u.count, u.last_ms
      FROM entity e CROSS JOIN version v ON v.id = e.version LEFT JOIN usage u ON u.entity = e.row
      WHERE e.row > ? AND e.row <= ? AND e.archived = ?${conditions.map((one) => ` AND ${one}`).join('')} ORDER BY e.row`,
     after,
@@ -51,6 +52,7 @@ export function kept(s: Session, scope: Scope, filter: KeptFilter, after: number
   const found = rows.map((row) => ({
     row: row.row,
     id: row.id,
+    layer: row.layer,
     createdAtMs: row.created_at_ms,
     importance: row.importance,
     lasting: row.lasting === 1,

@@ -1,5 +1,5 @@
 import type { Reader } from '../store.ts';
-import { counts, fileBytes, names, retained } from './counts.ts';
+import { counts, fileBytes, names } from './counts.ts';
 import { entityAt, entityById, items, recent, workspacesOf } from './entities.ts';
 import { timeline } from './journal.ts';
 import { kept, orphans } from './kept.ts';
@@ -28,7 +28,6 @@ export function sqliteReader(s: Session): Reader {
     triggered: (scope, query, count) => triggered(s, scope, query, count),
     items: (scope, bodies) => items(s, scope, bodies),
     recent: (scope, filters, count, offset) => recent(s, scope, filters, count, offset),
-    retained: (scope, afterRow, count) => retained(s, scope, afterRow, count),
     names: (scope) => names(s, scope),
     bytes: () => fileBytes(s),
     timeline: (scope, filter, count, offset) => timeline(s, scope, filter, count, offset),

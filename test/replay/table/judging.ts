@@ -1,9 +1,10 @@
 // Tools that judge, copy and bring in order what is stored.
 import { isDeepStrictEqual } from 'node:util';
 
+import { FADED_BELOW } from '../../../src/memory/retention.ts';
 import type { Finding } from '../compare.ts';
 import type { Difference } from '../difference.ts';
-import { listOf } from '../ledger.ts';
+import { isLasting, listOf, type Row } from '../ledger.ts';
 import { asText, isObject, readJson, textAt, type JsonObject } from '../recording.ts';
 import { wordsOf } from './finding.ts';
 
@@ -28,6 +29,18 @@ function triggerWords(item: JsonObject): string[] {
 
 function situation({ args }: Finding): string[] {
   return wordsOf(isObject(args) ? (textAt(args, 'context') ?? '') : '');
+}
+
+/**
+ * Whether an item is archived, or not, as the upkeep that goes by strength has to do it: what fades is weak by now, what does not is
+ * left alone unless it was named by its age.
+ */
+function isFaded(at: string, item: JsonObject, row: Row | undefined): boolean {
+  if (!/\/(archived|archive_reason)$/.test(at) || row === undefined) return false;
+  if (!/[_ ](decay|compact|prune)$/.test(row.changedBy ?? '')) return false;
+  const strength = Number(item['decay_score']);
+  if (item['archived'] !== true) return isLasting(row) || strength >= FADED_BELOW;
+  return item['archive_reason'] !== 'decay threshold' || (!isLasting(row) && strength < row.weakBelow);
 }
 
 /** Lines about judging, copying and upkeep. */
@@ -165,12 +178,12 @@ export const JUDGING: readonly Difference[] = [
         return /^\/(promoted|archived|promoted_entities|archived_entities|entities_examined|compact_archived_count)$/.test(
           at,
         );
-      return /\/(archived|archive_reason)$/.test(at) && row !== undefined && row.changed === undefined;
+      return /\/(archived|archive_reason)$/.test(at) && (row?.changedBy ?? '').endsWith('cohere');
     },
   },
   {
     name: 'decay-is-computed',
-    tools: ['mimir_decay', 'mimir_compact', 'mimir_prune'],
+    tools: ['mimir_decay', 'mimir decay', 'mimir_compact', 'mimir_prune', 'mimir_recall'],
     original:
       '`mimir_decay` overwrites the strength of every row by its age alone, and archives what is below 0.05, pinned and verified ' +
       'memories too; `mimir_compact` and `mimir_prune` go by the number that is left.',
@@ -178,10 +191,13 @@ export const JUDGING: readonly Difference[] = [
       'Strength is computed when it is read, from importance, uses and age, and these tools archive by it. `entities_updated` counts ' +
       'what was archived. Pinned and verified memories are left alone.',
     reason: 'What somebody pinned or checked must not vanish because nobody asked for it for three weeks.',
-    explains: ({ kind, at, ours, theirs }) => {
+    explains: ({ tool, kind, at, ours, theirs, around, row, foretold }) => {
       if (kind !== 'changed') return false;
-      if (at === '/entities_updated') return Number(ours) <= Number(theirs);
-      return /^\/(auto_archived|entities_checked|entities_archived|entities_examined|archived|examined)$/.test(at);
+      if (tool === 'mimir_recall') return isFaded(at, around.ours, row);
+      const count = at.replace(/^\/stdout/, '');
+      if (count === '/entities_updated') return Number(ours) <= Number(theirs);
+      if (count === '/entities_checked') return foretold;
+      return /^\/(auto_archived|entities_archived|entities_examined|archived|examined)$/.test(count);
     },
   },
   {

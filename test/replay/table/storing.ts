@@ -82,7 +82,7 @@ export const STORING: readonly Difference[] = [
     original: '`retrieval_count` counts what its own recalls returned and what its merging touched.',
     ours:
       'It counts each answer of a recall that showed the memory, and each update; reads write nothing, so the numbers reach ' +
-      'the disk a little later.',
+      'the disk a little later, and a kill loses the last ones.',
     reason: 'Another order and other hits make other counts.',
     explains: (finding) => finding.kind === 'changed' && fieldOf(finding) === 'retrieval_count' && finding.foretold,
   },
@@ -129,7 +129,7 @@ export const STORING: readonly Difference[] = [
   },
   {
     name: 'counts-of-what-is-stored',
-    tools: ['mimir_stats', 'mimir stats', 'mimir_conflicts'],
+    tools: ['mimir_stats', 'mimir stats', 'mimir_conflicts', 'mimir_purge'],
     original: 'The counts are those of what its merging and moving left over.',
     ours: 'They count every memory that was acknowledged.',
     reason: 'See nothing-is-merged and workspace-is-identity.',
