@@ -10,6 +10,7 @@ import type {
   Link,
   NearTo,
   NewEntity,
+  PastVersion,
   Retainable,
   Scope,
   SimilarEntity,
@@ -77,6 +78,8 @@ export interface Reader {
   /** Workspaces in which this category and key exist, sorted. */
   workspacesOf(scope: Scope, category: string, key: string): Awaitable<readonly string[]>;
   entityById(scope: Scope, id: string): Awaitable<Entity | undefined>;
+  /** What an entity said, newest first; the first one is what it says now. */
+  versionsOf(scope: Scope, row: number, count: number): Awaitable<readonly PastVersion[]>;
   /** Open links of an entity in the order they were made. */
   linksOf(scope: Scope, row: number): Awaitable<readonly Link[]>;
   /** How many live rows hold each term, and the size of the index. */

@@ -13,6 +13,7 @@ import { recallWhen } from './recall-when.ts';
 import { share, workspaceList } from './spaces.ts';
 import { stateDelete, stateGet, stateList, stateSet } from './state.ts';
 import { health, stats } from './status.ts';
+import { federate, vaultExport, vaultImport } from './vault.ts';
 import type { ToolAnswer, ToolListing, ToolTable } from './types.ts';
 
 /** All tools in the order of the original's list; clients cache prompts by it. */
@@ -36,10 +37,13 @@ const TOOLS: readonly Tool[] = [
   traverse,
   score,
   conflicts,
+  vaultExport,
+  vaultImport,
   workspaceList,
   recallWhen,
   cohere,
   share,
+  federate,
   correct,
   bench,
   autocohere,

@@ -44,7 +44,15 @@ export function setUp() {
   const usage = new UsageNotes();
   const clock = { nowMs: () => store.nowMs, randomBytes: (count: number) => new Uint8Array(count).fill(0xab) };
   const facts = { dbPath: '/tmp/x.db', encrypted: false, version: '9.9.9' };
-  const table = createTable({ execute: store.execute, usage, clock, facts, onBug: (error) => bugs.push(error) });
+  const folders = { atHome: (path: string) => path, vault: () => '/nowhere' };
+  const table = createTable({
+    execute: store.execute,
+    usage,
+    clock,
+    facts,
+    folders,
+    onBug: (error) => bugs.push(error),
+  });
   const call = async (name: string, args: unknown = {}, caller = OWNER): Promise<Answer> => {
     const answer = await table.call(`mimir_${name}`, args, caller);
     const facts = JSON.parse(answer.json) as Record<string, unknown>;

@@ -1,6 +1,6 @@
 import type { Reader } from '../store.ts';
 import { counts, fileBytes, names, retained } from './counts.ts';
-import { entityAt, entityById, items, recent, workspacesOf } from './entities.ts';
+import { entityAt, entityById, items, recent, versionsOf, workspacesOf } from './entities.ts';
 import { timeline } from './journal.ts';
 import { linksOf } from './links.ts';
 import { indexIsCurrent } from './schema.ts';
@@ -19,6 +19,7 @@ export function sqliteReader(s: Session): Reader {
     entityAt: (scope, workspace, category, key) => entityAt(s, scope, workspace, category, key),
     workspacesOf: (scope, category, key) => workspacesOf(s, scope, category, key),
     entityById: (scope, id) => entityById(s, scope, id),
+    versionsOf: (_scope, row, count) => versionsOf(s, row, count),
     linksOf: (_scope, row) => linksOf(s, row),
     termStatistics: (terms) => termStatistics(s, terms),
     indexIsCurrent: () => indexIsCurrent(s.sql),
