@@ -237,12 +237,17 @@ async function relink(
   wanted: readonly Link[],
   exact: boolean,
 ): Promise<void> {
-  const targets = new Set([...present, ...wanted].map(({ targetId }) => targetId));
-  for (const target of targets) {
+  const open = async (links: readonly Link[]): Promise<void> => {
+    for (const { targetId, relationship, weight } of links)
+      await tx.openLink(scope, row, targetId, relationship, weight);
+  };
+  // All at once, so that they keep their order.
+  if (present.length === 0) return open(wanted);
+  for (const target of new Set([...present, ...wanted].map(({ targetId }) => targetId))) {
     const [old, now] = [present, wanted].map((links) => links.filter(({ targetId }) => targetId === target));
     if (old === undefined || now === undefined || linksText(old) === linksText(now)) continue;
     if (old.length > 0 && !exact) continue;
     if (old.length > 0) await tx.closeLinks(scope, row, target);
-    for (const { relationship, weight } of now) await tx.openLink(scope, row, target, relationship, weight);
+    await open(now);
   }
 }
