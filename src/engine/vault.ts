@@ -11,7 +11,7 @@ import {
   type PortableFields,
 } from '../memory/portable.ts';
 import { OWNER } from '../memory/scope.ts';
-import type { Link, Scope, Usage } from '../memory/types.ts';
+import type { Entity, Link, Scope, Usage } from '../memory/types.ts';
 import type { Reader, Writer } from '../storage/store.ts';
 import { occupant } from './entities.ts';
 import { agentOf, homeOf, requireWrite, widened } from './lookup.ts';
@@ -131,7 +131,7 @@ const DEFAULTS: PortableFields = {
 const CONFLICTS_WITH = 'conflicts_with';
 
 /**
- * A file without a mark was written by hand: what it says holds, as if it were remembered. One with a mark was exported, and
+ * A file without a mark and an id was written by hand: what is new in it holds, as if it were remembered. One that was exported
  * is merged: it replaces what the store says only if that is what the file, or an earlier export of it, came from.
  */
 async function take(tx: Writer, scope: Scope, file: VaultFile): Promise<Taken> {
@@ -146,14 +146,16 @@ async function take(tx: Writer, scope: Scope, file: VaultFile): Promise<Taken> {
   const here = portableOf(present, links);
   const there = overlaid(here, file);
   const untouched = file.mark !== undefined && file.mark === markOf(there);
-  if (present.archived && untouched) return { action: 'forgotten' };
-
-  const says = recordOf(there);
-  const same = says === recordOf(here);
-  if (!present.archived) {
-    if (same && (untouched || linksText(there.links) === linksText(links))) return { action: 'unchanged' };
-    if (untouched && (await hasSaid(tx, scope, present.row, here, says))) return { action: 'unchanged' };
-  }
+  const same = recordOf(there) === recordOf(here);
+  if (!present.archived && same && (untouched || linksText(there.links) === linksText(links)))
+    return { action: 'unchanged' };
+  // Who reads a folder again means what is new in it: what the store has said since then, or forgotten, stays.
+  if (
+    (untouched || file.mark === undefined) &&
+    !(same && !present.archived) &&
+    (await hasSaid(tx, scope, present, file))
+  )
+    return { action: present.archived ? 'forgotten' : 'unchanged' };
   const byHand = file.mark === undefined && file.id === undefined;
   const isCurrent = markOf(here) === file.mark;
   if (!present.archived && !same && !byHand && !isCurrent && !file.past.includes(recordDigest(here)))
@@ -184,10 +186,13 @@ export function exportedMemory(file: VaultFile): Portable | null {
   return overlaid({ ...DEFAULTS, id, workspace, category, key, bodyJson, links: [], createdAtMs: 0, usage }, file);
 }
 
-/** Whether a memory once said this: then the store has moved on, and the file is an older export. */
-async function hasSaid(tx: Reader, scope: Scope, row: number, here: Portable, says: string): Promise<boolean> {
-  const versions = await tx.versionsOf(scope, row, LIMITS.vaultVersionsMax);
-  return versions.some((said) => recordOf({ ...here, ...said }) === says);
+/** Whether a memory once said all that a file says: then the store has moved on, and the file is older. */
+async function hasSaid(tx: Reader, scope: Scope, present: Entity, file: VaultFile): Promise<boolean> {
+  const versions = await tx.versionsOf(scope, present.row, LIMITS.vaultVersionsMax);
+  return versions.some((version) => {
+    const said = portableOf({ ...present, ...version }, []);
+    return recordOf(overlaid(said, file)) === recordOf(said);
+  });
 }
 
 async function create(tx: Writer, scope: Scope, workspace: string, file: VaultFile): Promise<void> {

@@ -11,7 +11,8 @@ import { MimirError } from '../errors.ts';
 export async function confined(path: string, root: string): Promise<string> {
   const whole = resolve(root, path);
   if (!isWithin(whole, root)) throw outside(root);
-  if (!isWithin(await realTarget(whole), await realTarget(resolve(root)))) throw outside(root);
+  const [target, realRoot] = [await realTarget(whole), await realTarget(resolve(root))];
+  if (target === null || realRoot === null || !isWithin(target, realRoot)) throw outside(root);
   return whole;
 }
 
@@ -20,16 +21,17 @@ function isWithin(path: string, root: string): boolean {
   return way === '' || (way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way));
 }
 
-/** Where a path leads once all links are followed, as far as it exists. */
-async function realTarget(path: string): Promise<string> {
+/** Where a path leads once all links are followed, as far as it exists; null where that cannot be said. */
+async function realTarget(path: string): Promise<string | null> {
   try {
     return await realpath(path);
   } catch (thrown) {
     const isMissing = thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT';
-    if (!isMissing || dirname(path) === path) throw thrown;
-    // A link that leads nowhere yet would lead somewhere as soon as it is written through.
-    if ((await isLink(path)) || path.includes('\0')) throw outside(dirname(path));
-    return join(await realTarget(dirname(path)), basename(path));
+    // Links in a circle, a file in the way, no permission: where it would lead cannot be said. A link that leads nowhere
+    // yet would lead somewhere as soon as it is written through.
+    if (!isMissing || dirname(path) === path || (await isLink(path))) return null;
+    const above = await realTarget(dirname(path));
+    return above === null ? null : join(above, basename(path));
   }
 }
 

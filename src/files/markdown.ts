@@ -196,25 +196,29 @@ function readFront(lines: readonly string[]): Record<string, unknown> {
     return membersOf(lines.join('\n'));
   } catch (thrown) {
     // The original reads whatever follows a name; a value such as "a: b" is no YAML, and yet it is clear what is meant.
-    if (!flat) throw thrown;
+    // What the library throws itself is about aliases or depth.
+    if (!flat) throw thrown instanceof MimirError ? thrown : unreadable('the front matter is nested too deep');
     return Object.fromEntries(raw.map(([name, value]) => [name, plainValue(value)]));
   }
 }
 
 /** Every scalar as the text that stands there: what is a number or a date is decided where the field is known. */
 function membersOf(yaml: string): Record<string, unknown> {
-  const document = parseDocument(yaml, { schema: 'failsafe', strict: true, uniqueKeys: true });
+  const document = parseDocument(yaml, { schema: 'failsafe' });
   const [error] = document.errors;
   if (error !== undefined) {
     const line = error.linePos?.[0].line ?? 1;
     throw unreadable(`the front matter is no YAML in its line ${line}; put texts with special characters in quotes`);
   }
-  const value: unknown = document.toJS({ maxAliasCount: 100 });
+  const value: unknown = document.toJS({ maxAliasCount: ALIASES_MAX });
   if (value === null || value === '') return {};
   if (typeof value !== 'object' || Array.isArray(value))
     throw unreadable('the front matter must be lines of "name: value"');
   return value as Record<string, unknown>;
 }
+
+/** Aliases that multiply are no memory, but an attack on the reader's. */
+const ALIASES_MAX = 100;
 
 function plainValue(value: string): unknown {
   try {
