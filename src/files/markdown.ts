@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import { Document, isMap, parse, parseDocument } from 'yaml';
+import { Document, isMap, parse, parseDocument, Scalar, visit, type Node } from 'yaml';
 
 import type { VaultEntry } from '../engine/vault.ts';
 import { MimirError } from '../errors.ts';
@@ -66,12 +66,25 @@ export function renderFile({ memory, past, labels }: VaultEntry, existing?: stri
     last_accessed: momentText(memory.usage.lastAtMs),
     mimir: [markOf(memory), ...past],
   };
-  for (const [name, value] of Object.entries(values)) front.set(name, front.createNode(value));
-  if (section === null) front.set('body_json', front.createNode(memory.bodyJson));
+  for (const [name, value] of Object.entries(values)) front.set(name, nodeOf(front, value));
+  if (section === null) front.set('body_json', nodeOf(front, memory.bodyJson));
   else front.delete('body_json');
   const list = memory.links.map((link, i) => linkLine(link, labels[i] ?? '')).join('');
   const below = list === '' ? '' : `\n${LINKS_BELOW}\n\n${list}`;
-  return `${DASHES}\n${front.toString({ lineWidth: 0 })}${DASHES}\n\n${section === null ? '' : `${section}\n`}${below}`;
+  return `${DASHES}\n${front.toString({ lineWidth: 0, doubleQuotedAsJSON: true })}${DASHES}\n\n${section === null ? '' : `${section}\n`}${below}`;
+}
+
+/** Texts of several lines, with blanks at their ends, or with characters that cannot be seen: the library's block form loses some. */
+const DELICATE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|^\s|\s$/u;
+
+function nodeOf(front: Document, value: unknown): Node {
+  const node = front.createNode(value);
+  visit(node, {
+    Scalar: (_, scalar) => {
+      if (typeof scalar.value === 'string' && DELICATE.test(scalar.value)) scalar.type = Scalar.QUOTE_DOUBLE;
+    },
+  });
+  return node;
 }
 
 /** The front matter to set fields in: that of the file that is there, if it can be read. */

@@ -200,4 +200,37 @@ export const CLI_DIFFERENCES: readonly CliDifference[] = [
     reason: 'no comparison with them means anything',
     match: { part: 'exit', argv: /NaN|inf|1e400/i, original: /^0$/, ours: /^2$/ },
   },
+  {
+    where: 'vault-import of a folder that has nothing to take in, or is not there',
+    original: 'makes the store',
+    ours: 'makes nothing',
+    reason: 'a store is made with its first call',
+    match: { part: 'file', argv: /^vault-import/, original: /\.db 644$/, ours: /\.db absent$/ },
+  },
+  {
+    where: 'vault-import of a file that cannot be read as a memory',
+    original: 'names it with two words',
+    ours: 'names it with what it should be',
+    reason: 'who wrote it by hand can mend it',
+    match: {
+      part: 'stdout',
+      argv: /^vault-import/,
+      original: /^errors: \[.*no frontmatter/,
+      ours: /^errors: \[.*no front matter/,
+    },
+  },
+  {
+    where: 'vault-import of the same files again',
+    original: 'counts all of them in `files_updated`',
+    ours: 'counts those in `files_updated` that changed a memory, the others in `files_unchanged`',
+    reason: 'a second import changes nothing, and says so',
+    match: { part: 'stdout', argv: /^vault-import/, original: /^files_updated: [1-9]/, ours: /^files_updated: 0$/ },
+  },
+  {
+    where: 'the layer of what vault-import took in twice',
+    original: 'is `buffer` from the second time on',
+    ours: 'is what the file says',
+    reason: 'a vault loses nothing',
+    match: { part: 'stdout', argv: /^stats/, original: /^by_layer: \{"buffer":5\}$/, ours: /^by_layer: .*"core":1/ },
+  },
 ];
