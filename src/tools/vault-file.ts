@@ -81,7 +81,7 @@ export function readVaultFile(text: string, nowMs: number): VaultFile {
 /** What people and the original leave empty is left out, and what they write as a text may be a list. */
 function byHand({ members }: ParsedFile): Record<string, unknown> {
   const said = Object.entries(members).filter(([, value]) => value !== '' && value !== null);
-  const read: Record<string, unknown> = { ...Object.fromEntries(said) };
+  const read: Record<string, unknown> = Object.fromEntries(said);
   const { tags, id, decay_score: strength, workspace_hash: workspace, agent_id: agent } = members;
   if (typeof tags === 'string') read['tags'] = wordsOf(tags);
   // An id is no path: the original does not take such a one either.
