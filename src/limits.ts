@@ -121,6 +121,8 @@ export const LIMITS = {
   vaultVersionsMax: 200,
   /** A file of a vault: a memory's body at its largest, escaped, and its links. */
   vaultFileMaxBytes: 4 * MIB,
+  /** Of that, the lines between the dashes, a body there apart: reading the worst YAML of this size takes a second. */
+  vaultFrontMaxChars: 256 * KIB,
   /** Files that a report names of each kind; the rest is counted. */
   vaultNamedMax: 200,
   /** Expired state entries that one write closes on its way. */

@@ -10,7 +10,6 @@ import { MimirError } from '../errors.ts';
  */
 export async function confined(path: string, root: string): Promise<string> {
   const whole = resolve(root, path);
-  if (!isWithin(whole, root)) throw outside(root);
   const [target, realRoot] = [await realTarget(whole), await realTarget(resolve(root))];
   if (target === null || realRoot === null || !isWithin(target, realRoot)) throw outside(root);
   return whole;

@@ -4,6 +4,7 @@ import { Document, isMap, parse, parseDocument, Scalar, visit, type Node } from 
 
 import type { VaultEntry } from '../engine/vault.ts';
 import { MimirError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
 import { markOf } from '../memory/portable.ts';
 import type { Link } from '../memory/types.ts';
 
@@ -91,7 +92,7 @@ function nodeOf(front: Document, value: unknown): Node {
 function frontOf(existing: string | undefined): Document {
   const lines = existing === undefined ? undefined : splitFront(existing);
   if (lines !== undefined) {
-    const document = parseDocument(lines.front.join('\n'));
+    const document = parseDocument(lines.front.join('\n'), PARSED);
     if (document.errors.length === 0 && isMap(document.contents)) return document;
   }
   return new Document({});
@@ -168,6 +169,9 @@ export function parseFile(text: string): ParsedFile {
   const { front, rest } = splitFront(text) ?? {};
   if (front === undefined) throw unreadable('no front matter: it must begin with a line of three dashes');
   if (rest === undefined) throw unreadable('unclosed front matter: a second line of three dashes must end it');
+  const chars = front.reduce((sum, line) => sum + (line.startsWith('body_json:') ? 0 : line.length + 1), 0);
+  if (chars > LIMITS.vaultFrontMaxChars)
+    throw unreadable(`the front matter has more than ${LIMITS.vaultFrontMaxChars} characters`);
   const members = readFront(front);
   const at = rest.lastIndexOf(LINKS_BELOW);
   const inSection = bodyOf((at === -1 ? rest : rest.slice(0, at)).join('\n'));
@@ -217,18 +221,23 @@ function readFront(lines: readonly string[]): Record<string, unknown> {
 
 /** Every scalar as the text that stands there: what is a number or a date is decided where the field is known. */
 function membersOf(yaml: string): Record<string, unknown> {
-  const document = parseDocument(yaml, { schema: 'failsafe' });
+  const document = parseDocument(yaml, { ...PARSED, schema: 'failsafe' });
   const [error] = document.errors;
   if (error !== undefined) {
     const line = error.linePos?.[0].line ?? 1;
     throw unreadable(`the front matter is no YAML in its line ${line}; put texts with special characters in quotes`);
   }
+  const names = isMap(document.contents) ? document.contents.items.map(({ key }) => String(key)) : [];
+  if (new Set(names).size < names.length) throw unreadable('the front matter has a name twice');
   const value: unknown = document.toJS({ maxAliasCount: ALIASES_MAX });
   if (value === null || value === '') return {};
   if (typeof value !== 'object' || Array.isArray(value))
     throw unreadable('the front matter must be lines of "name: value"');
   return value as Record<string, unknown>;
 }
+
+/** Left to look for equal names itself, the library compares each with each: 15 s for 20,000. */
+const PARSED = { uniqueKeys: false };
 
 /** Aliases that multiply are no memory, but an attack on the reader's. */
 const ALIASES_MAX = 100;
@@ -245,15 +254,6 @@ function plainValue(value: string): unknown {
 
 function unreadable(what: string): MimirError {
   return new MimirError('invalid_argument', `${what}.`);
-}
-
-/** Whether two texts differ only in how often and when last a memory was used, which moves with every recall. */
-export function sameButUse(one: string, other: string): boolean {
-  return one === other || withoutUse(one) === withoutUse(other);
-}
-
-function withoutUse(text: string): string {
-  return text.replace(/^(?:retrieval_count|last_accessed): .*$/gm, '');
 }
 
 /** The mark of a memory and the digests of its past, as a file has them. */

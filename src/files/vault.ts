@@ -9,7 +9,7 @@ import { markOf } from '../memory/portable.ts';
 import { mayRead } from '../memory/scope.ts';
 import type { Scope } from '../memory/types.ts';
 import { makeFolder, markdownFiles, readText, removeText, renameText, writeText } from './folder.ts';
-import { fileNameOf, renderFile, sameButUse } from './markdown.ts';
+import { fileNameOf, renderFile } from './markdown.ts';
 
 /** Makes a memory of a file's text, or throws an `invalid` error that says what is wrong with it. */
 export type ReadFile = (text: string) => VaultFile;
@@ -106,7 +106,7 @@ async function exportOne({ folder, read }: Vault, name: string, entry: VaultEntr
     await writeText(folder, name, wanted);
     return { done: 'created' };
   }
-  if (sameButUse(present, wanted)) return { done: 'unchanged' };
+  if (present === wanted) return { done: 'unchanged' };
   const file = understood(read, present);
   const now = markOf(entry.memory);
   const there = file === null ? null : markOf(overlaid(entry.memory, file));

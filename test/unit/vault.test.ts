@@ -170,6 +170,39 @@ test('an older export changes nothing, and a newer one of another store brings t
   assert.deepEqual(bodies, ['{"content":"elsewhere"}', '{"content":"four"}']);
 });
 
+test('a store that is brought on keeps the links that it made itself', async (t) => {
+  const here = both(t);
+  const there = both(t);
+  for (const key of ['host', 'port']) await here.put(key);
+  await here.take();
+  await there.call('vault_import', { vault_dir: here.vault }, HERE);
+  await there.call('link', { from_category: 'c', from_key: 'host', to_id: there.get('port')?.id });
+  await here.put('host', { content: 'newer' });
+  await here.take();
+  await there.call('vault_import', { vault_dir: here.vault }, HERE);
+  const { bodyJson, row = 0 } = there.get('host') ?? {};
+  assert.deepEqual([bodyJson, there.store.links.get(row)?.length], ['{"content":"newer"}', 1]);
+});
+
+test('an id that another memory has is not given again, and of two files for one memory the one put aside comes second', async (t) => {
+  const { put, take, bring, edit, nameOf, files, read, write, vault, get, store } = both(t);
+  await put('host', { content: 'called heron' });
+  write('renamed.md', `---\nid: ${get('host')?.id}\nkey: another\n---\nx\n`);
+  assert.deepEqual(counts(await bring()), [1, 0, []]);
+  assert.equal(new Set(store.entities.map(({ id }) => id)).size, 2);
+
+  await take();
+  edit(nameOf('host'), 'called heron', 'called egret');
+  await put('host', { content: 'called stork' });
+  await take();
+  const aside = files().find((name) => name.includes('.conflict-')) ?? '';
+  assert.match(read(aside), /egret/);
+  assert.ok(aside < nameOf('host'), 'by name alone it would be first');
+  const empty = both(t);
+  await empty.call('vault_import', { vault_dir: vault }, HERE);
+  assert.equal(empty.get('host')?.bodyJson, '{"content":"called stork"}');
+});
+
 test('what was forgotten stays forgotten, its file is stale, and only an edit brings it back', async (t) => {
   const { put, call, take, bring, edit, get, nameOf, files, read, write } = both(t);
   for (const key of ['gone', 'kept', 'edited']) await put(key);
@@ -270,7 +303,9 @@ test('files by hand and of the original mean what they meant there', async (t) =
   assert.deepEqual([get('yaml')?.bodyJson, get('blank-first')?.archived], ['"by an agent"', true]);
 
   // A file of the original that says the same is taken over by an export; one that says something else is put aside.
-  write('mem-0123456789ab.md', original('a: b # "c', '{"content":"A body"}'));
+  // How strong it was there is no part of what it says: it moved with every day.
+  write('mem-0123456789ab.md', original('a: b # "c', '{"content":"A body"}').replace('score: 0.5', 'score: 0.4'));
+  assert.deepEqual(counts(await bring()), [0, 0, []]);
   assert.equal((await take())['conflicts'], undefined);
   assert.match(read('mem-0123456789ab.md'), /^mimir:$/m);
   write('mem-0123456789ab.md', original('a: b # "c', '{"content":"An older body"}'));
@@ -301,10 +336,13 @@ test('a file that cannot be taken is named with what is wrong, and stops no othe
       ),
       /nested too deep/,
     ],
+    ['many.md', front(`${'k: {'}${Array.from({ length: 3_000 }, (_, i) => `a${i}: b`).join()}}\nkey: [x]`), /`key`/],
     ['long.md', front(`key: ${'k'.repeat(3000)}`), /`key` is too long/],
     ['number.md', front('key: n\ncertainty: much'), /`certainty`.*a number/],
     ['deep.md', front('key: d', '['.repeat(200) + ']'.repeat(200)), /nested too deep/],
-    ['nested.md', front(`a:\n  ${'['.repeat(50_000)}`), /no YAML|nested too deep/],
+    ['nested.md', front(`a:\n  ${'['.repeat(5_000)}`), /no YAML|nested too deep/],
+    ['front.md', front(`key: f\nmore: ${'x'.repeat(LIMITS.vaultFrontMaxChars)}`), /front matter has more than/],
+    ['twice.md', front('key: a\ntags:\n  - b\nkey: c'), /a name twice/],
     ['link.md', front('key: l', 'x\n\n%% mimir links %%\n- [[mem-1]]'), /is no link; write it as/],
     ['nul.md', front('key: "\\0"'), /NUL/],
     ['latin1.md', Buffer.from([0x2d, 0x2d, 0x2d, 0x0a, 0xe9, 0xff]), /no UTF-8/],
