@@ -15,6 +15,8 @@ export interface StoreConfig {
   readonly poolMax: number;
   readonly busyTimeoutMs: number;
   readonly cores: number;
+  /** The vault that nobody names, and the only place for folders that are named over HTTP; null without a home folder. */
+  readonly vaultDir: string | null;
 }
 
 /** Everything that a server can be told, resolved and frozen. */
@@ -80,8 +82,12 @@ function variable(environment: Environment, name: string): string | undefined {
   return environment[name] === '' ? undefined : environment[name];
 }
 
+function homeOf(environment: Environment): string | undefined {
+  return variable(environment, 'HOME') ?? variable(environment, 'USERPROFILE');
+}
+
 function atHome(environment: Environment, ...parts: string[]): string {
-  const home = variable(environment, 'HOME') ?? variable(environment, 'USERPROFILE');
+  const home = homeOf(environment);
   if (home !== undefined) return join(home, ...parts);
   throw usage(
     'Neither HOME nor USERPROFILE is set, so there is no home folder.',
@@ -96,7 +102,7 @@ export function expandHome(path: string, environment: Environment = process.env)
 
 /** A store of an early version of the original beside the default one; null when the environment has no home folder. */
 export function earlyStorePath(environment: Environment = process.env): string | null {
-  const home = variable(environment, 'HOME') ?? variable(environment, 'USERPROFILE');
+  const home = homeOf(environment);
   return home === undefined ? null : join(home, 'mimir.db');
 }
 
@@ -109,6 +115,7 @@ const VARIABLES: ReadonlySet<string> = new Set([
   'MIMIR_DB_PATH',
   'MIMIR_TOKEN',
   'MIMIR_TOOLS',
+  'MIMIR_VAULT_DIR',
   'MIMIR_POOL_MAX_SIZE',
   'MIMIR_BUSY_TIMEOUT_MS',
   'MIMIR_EMBEDDING_MODEL',
@@ -163,7 +170,20 @@ export function readStoreConfig(values: FlagValues, environment: Environment = p
       LIMITS.busyTimeoutMostMs,
     ),
     cores: availableParallelism(),
+    vaultDir: vaultOf(environment),
   });
+}
+
+function vaultOf(environment: Environment): string | null {
+  const named = variable(environment, 'MIMIR_VAULT_DIR');
+  if (named !== undefined) return resolve(expandHome(named, environment));
+  return homeOf(environment) === undefined ? null : atHome(environment, '.mimir', 'vault');
+}
+
+/** The vault that nobody names. Throws `invalid_argument` where there can be none. */
+export function demandVault({ vaultDir }: StoreConfig): string {
+  if (vaultDir !== null) return vaultDir;
+  throw usage('No folder is named, and there is no home folder.', 'Set MIMIR_VAULT_DIR or HOME, or name the folder.');
 }
 
 /** What a server needs, from flags and environment. Throws `invalid_argument` with a sentence that mends it. */

@@ -137,6 +137,21 @@ export const LIMITS = {
   cohereStepChanges: 64,
   /** Text that is archived in one transaction, in characters, the last memory apart: its words change their index, about 25 ms. */
   cohereStepMaxChars: 256 * KIB,
+  /** Memories that one step of an export reads, and their text in characters, the last memory apart: about 20 ms of a reader. */
+  vaultPageRows: 200,
+  /** The same bound for what one step of an import writes: tokenising this much takes about 25 ms, in which others wait. */
+  vaultStepMaxChars: 256 * KIB,
+  /** Files or copies that are written in one transaction: about 0.5 ms each, in which others wait. */
+  vaultStepMemories: 64,
+  /** Earlier versions that an exported file names by 16 digits each, and those that a file is compared with. */
+  vaultPastMax: 16,
+  vaultVersionsMax: 200,
+  /** A file of a vault: a memory's body at its largest, escaped, and its links. */
+  vaultFileMaxBytes: 4 * MIB,
+  /** Of that, the lines between the dashes, a body there apart: reading the worst YAML of this size takes a second. */
+  vaultFrontMaxChars: 256 * KIB,
+  /** Files that a report names of each kind; the rest is counted. */
+  vaultNamedMax: 200,
   /** Expired state entries that one write closes on its way. */
   stateSweepMax: 100,
 

@@ -7,7 +7,14 @@ import { COMMANDS } from './cli/commands.ts';
 import { generalHelp, helpOf } from './cli/help.ts';
 import { parseLine, type ParsedLine } from './cli/parse.ts';
 import { monotonicMs, systemClock } from './clock.ts';
-import type { Config, EmbeddingConfig, LanguageConfig, StoreConfig } from './config.ts';
+import {
+  demandVault,
+  expandHome,
+  type Config,
+  type EmbeddingConfig,
+  type LanguageConfig,
+  type StoreConfig,
+} from './config.ts';
 import type { Execute } from './engine/operations.ts';
 import { errorToData, EXIT_CODES, MimirError } from './errors.ts';
 import { LIMITS } from './limits.ts';
@@ -97,6 +104,7 @@ async function assemble(config: OpenConfig, log: Log): Promise<Assembled> {
     usage: pool.usage,
     clock: systemClock,
     facts: { dbPath: config.dbPath, encrypted: config.keyFile !== null, version: version() },
+    folders: { atHome: (path: string) => expandHome(path), vault: () => demandVault(config) },
     ...(meaning !== undefined && { meaning }),
     ...(language !== undefined && { language }),
   };
@@ -168,7 +176,12 @@ interface Assembled {
 }
 
 /** Who asks on the command line, and what its memories are marked with, as in the original. */
-const COMMAND_LINE: Caller = { principal: OWNER, client: 'cli', origin: { idPrefix: 'cli-', source: 'cli-write' } };
+const COMMAND_LINE: Caller = {
+  principal: OWNER,
+  client: 'cli',
+  anyFolder: true,
+  origin: { idPrefix: 'cli-', source: 'cli-write' },
+};
 const WHOLE_STORE: Scope = { principal: OWNER, workspace: null, actor: 'owner', client: 'cli' };
 
 /** Opens a store for a command: nothing is touched before its first call. */
@@ -271,7 +284,7 @@ async function serveStandardInput(
   const transport = new StdioTransport(process.stdin, openStandardOutput(), (message) =>
     waitsForNetwork({ table }, message),
   );
-  const caller: Caller = { principal: OWNER, client: 'stdio' };
+  const caller: Caller = { principal: OWNER, client: 'stdio', anyFolder: true };
   const behind = { table, offers, caller, version: version(), onBug };
   serveConnection(transport, toolServers(behind), onBug);
   log.banner('mimir: MCP server ready');

@@ -165,7 +165,8 @@ export function openMimir(options: MimirOptions): Mimir {
     error: fail,
   };
   const meaning = embedder === undefined ? undefined : new Meaning({ embedder, shelf, log, background: true });
-  const deps = { execute, usage: new UsageNotes(), clock, facts, ...(meaning !== undefined && { meaning }) };
+  const folders = { atHome: (path: string) => path, vault: () => '/nowhere' };
+  const deps = { execute, usage: new UsageNotes(), clock, facts, folders, ...(meaning !== undefined && { meaning }) };
   const table = createTable({ ...deps, onBug: (bug) => fail(String(bug)) });
   const caller = { principal: OWNER, client: 'bench' };
   const served = { table, caller, version: '0', onBug: (bug: unknown) => fail(String(bug)) };

@@ -111,8 +111,7 @@ const VAULT: Flag = {
   name: 'vault-dir',
   kind: 'path',
   value: 'FOLDER',
-  help: 'the folder',
-  fallback: '~/.mimir/vault',
+  help: 'the folder (MIMIR_VAULT_DIR; ~/.mimir/vault)',
   field: 'vault_dir',
 };
 
@@ -408,7 +407,13 @@ export const COMMANDS: readonly Command[] = [
     ofOriginal: true,
     tool: 'mimir_vault_export',
     summary: 'Write every live memory to a Markdown file in a folder.',
-    flags: [VAULT, { ...WORKSPACE, help: 'only this workspace' }, ...STORE],
+    flags: [
+      VAULT,
+      { ...WORKSPACE, help: 'only this workspace' },
+      { name: 'prune', kind: 'switch', help: 'remove files of forgotten memories, unless edited', field: 'prune' },
+      ...STORE,
+    ],
+    notes: ['Files that were edited by hand are left alone until they are imported.'],
     example: 'mimir vault-export --vault-dir ~/vault',
     show: pretty,
     doing: 'Exporting',
@@ -418,6 +423,7 @@ export const COMMANDS: readonly Command[] = [
     ofOriginal: true,
     tool: 'mimir_vault_import',
     summary: 'Read the Markdown files of a folder into the store.',
+    notes: ['What was changed in the file and in the store is kept twice. Reading a folder again changes nothing.'],
     flags: [VAULT, ...STORE],
     example: 'mimir vault-import --vault-dir ~/vault',
     show: pretty,

@@ -10,10 +10,11 @@ import { link, traverse, unlink } from './links.ts';
 import type { CallOptions } from './operation.ts';
 import { recall, recallMany } from './recall.ts';
 import { recallWhen } from './recall-when.ts';
-import { share, workspaceList } from './spaces.ts';
+import { federate, share, workspaceList } from './spaces.ts';
 import { stateDelete, stateGet, stateList, stateSet } from './state.ts';
 import { examine, health, probeWrite, stats } from './status.ts';
 import { archive, erase, orphans, purge, reindex, survey, vacuum } from './upkeep.ts';
+import { vaultPage, vaultTake } from './vault.ts';
 
 /** Everything the server can do. How and where each runs stands in its own row. */
 export const OPERATIONS = Object.freeze({
@@ -61,6 +62,9 @@ export const OPERATIONS = Object.freeze({
   orphans,
   reindex,
   vacuum,
+  vault_page: vaultPage,
+  vault_take: vaultTake,
+  federate,
 });
 
 /** Name of an operation. */

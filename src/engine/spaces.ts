@@ -1,4 +1,5 @@
 import { MimirError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
 import type { EntityFields } from '../memory/types.ts';
 import { occupant } from './entities.ts';
 import { fitting } from './fitting.ts';
@@ -84,4 +85,52 @@ export const share = writes<ShareInput, ShareOutput>(async (tx, scope, { categor
   }
   await tx.revise(scope, present, { ...copied, bodyJson });
   return { id: present.id, action: 'updated', fromWorkspace };
+});
+
+/** Which memories to copy, a step at a time. */
+export interface FederateInput {
+  readonly fromWorkspace: string;
+  readonly toWorkspace: string;
+  readonly afterRow: number;
+}
+
+/** What one step did. */
+export interface FederateOutput {
+  /** Memories that were looked at. */
+  readonly examined: number;
+  /** Ids of the copies, new ones and those that were there. */
+  readonly copies: readonly string[];
+  /** Why some were not copied, a sentence each. */
+  readonly refused: readonly string[];
+  /** Where the next step begins; null: all are done. */
+  readonly nextRow: number | null;
+}
+
+/** Copies the live memories of a workspace to another one, each as {@link share} does. One that is refused stops no other. */
+export const federate = writes<FederateInput, FederateOutput>(async (tx, scope, input) => {
+  const { fromWorkspace, toWorkspace, afterRow } = input;
+  requireWrite(scope, toWorkspace);
+  const from = { ...scope, workspace: fromWorkspace };
+  const { found: rows, next } = await tx.kept(from, { archived: false }, afterRow);
+  const [copies, refused]: [string[], string[]] = [[], []];
+  let [examined, chars, last] = [0, 0, afterRow];
+  for (const { row, id } of rows) {
+    if (chars > LIMITS.vaultStepMaxChars || examined >= LIMITS.vaultStepMemories) {
+      return { examined, copies, refused, nextRow: last };
+    }
+    last = row;
+    const original = await tx.entityById(from, id);
+    if (original === undefined) continue;
+    examined += 1;
+    chars += original.bodyJson.length;
+    const { category, key } = original;
+    try {
+      copies.push((await share.run(tx, from, { category, key, toWorkspace })).id);
+    } catch (thrown) {
+      // A refusal comes before anything of that memory was written.
+      if (!(thrown instanceof MimirError) || thrown.kind !== 'refused') throw thrown;
+      refused.push(`${category}/${key}: ${thrown.message}`);
+    }
+  }
+  return { examined, copies, refused, nextRow: next };
 });

@@ -106,10 +106,17 @@ export interface NewEntity extends EntityFields {
   readonly category: string;
   readonly key: string;
   readonly bodyJson: string;
+  /** When it was made, if that was elsewhere and earlier; otherwise it is made now. */
+  readonly createdAtMs?: number;
 }
 
 /** What a change may set; an absent member stays as it is. */
 export type EntityPatch = Partial<EntityFields> & { readonly bodyJson?: string };
+
+/** What an entity said once. */
+export interface PastVersion extends EntityFields {
+  readonly bodyJson: string;
+}
 
 /** Narrows a search or a browse. Absent members do not narrow. */
 export interface Filters {

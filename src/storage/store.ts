@@ -13,6 +13,7 @@ import type {
   NearTo,
   NewEntity,
   Noted,
+  PastVersion,
   Scope,
   SimilarEntity,
   Space,
@@ -130,6 +131,8 @@ export interface Reader {
   /** Workspaces in which this category and key exist, sorted. */
   workspacesOf(scope: Scope, category: string, key: string): Awaitable<readonly string[]>;
   entityById(scope: Scope, id: string): Awaitable<Entity | undefined>;
+  /** What an entity said, newest first; the first one is what it says now. */
+  versionsOf(scope: Scope, row: number, count: number): Awaitable<readonly PastVersion[]>;
   /** Open links of an entity in the order they were made. */
   linksOf(scope: Scope, row: number): Awaitable<readonly Link[]>;
   /** How many live rows hold each term, and the size of the index. */

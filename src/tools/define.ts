@@ -19,12 +19,21 @@ export interface ServerFacts {
   readonly version: string;
 }
 
+/** Where files are that tools read and write. */
+export interface Folders {
+  /** The same path, with the home folder in the place of a `~`. Throws `invalid_argument` when there is no home folder. */
+  atHome(path: string): string;
+  /** The folder of a vault that nobody names; who calls over a network can name only what is in it. Throws likewise. */
+  vault(): string;
+}
+
 /** What a tool works with. */
 export interface ToolDeps {
   readonly execute: Execute;
   readonly usage: UsageNotes;
   readonly clock: Clock;
   readonly facts: ServerFacts;
+  readonly folders: Folders;
   /** The embedding model; absent when none is set. */
   readonly meaning?: Meaning;
   /** The language model; absent when none is set. */

@@ -13,6 +13,7 @@ import { recallWhen } from './recall-when.ts';
 import { share, workspaceList } from './spaces.ts';
 import { stateDelete, stateGet, stateList, stateSet } from './state.ts';
 import { health, stats, verify } from './status.ts';
+import { federate, vaultExport, vaultImport } from './vault.ts';
 import type { ToolAnswer, ToolListing, ToolTable } from './types.ts';
 import { compact, decay, maintenance, prune, purge, reindex } from './upkeep.ts';
 
@@ -41,12 +42,15 @@ export const TOOLS: readonly Tool[] = [
   traverse,
   score,
   conflicts,
+  vaultExport,
+  vaultImport,
   decay,
   reindex,
   workspaceList,
   recallWhen,
   cohere,
   share,
+  federate,
   correct,
   synthesize,
   bench,

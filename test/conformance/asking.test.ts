@@ -13,7 +13,7 @@ import { createTable } from '../../src/tools/table.ts';
 import type { ToolTable } from '../../src/tools/types.ts';
 import { cutAnswer, rawAnswer, startModelServer, textAnswer } from '../support/model-server.ts';
 import { callText, http, startHttp, startMimir, temporaryFolder, until } from '../support/processes.ts';
-import { BOUND, OWNER } from '../support/tool-table.ts';
+import { BOUND, OWNER, NO_FOLDERS } from '../support/tool-table.ts';
 
 type Answer = Readonly<Record<string, unknown>>;
 
@@ -30,7 +30,15 @@ async function openTable(t: TestContext, endpoint: string): Promise<{ pool: Pool
   const facts = { dbPath, encrypted: false, version: '1' };
   const language = remoteLanguageModel({ endpoint, model: 'm', apiKey: null });
   const { execute, usage } = pool;
-  const table = createTable({ execute, usage, clock: systemClock, facts, language, onBug: nothing });
+  const table = createTable({
+    folders: NO_FOLDERS,
+    execute,
+    usage,
+    clock: systemClock,
+    facts,
+    language,
+    onBug: nothing,
+  });
   return { pool, table };
 }
 

@@ -13,6 +13,7 @@ import { openWriter, prepareStore } from '../../src/storage/open.ts';
 import { createTable } from '../../src/tools/table.ts';
 import type { Caller } from '../../src/tools/types.ts';
 import { callText, http, startHttp, startMimir, temporaryFolder } from '../support/processes.ts';
+import { NO_FOLDERS } from '../support/tool-table.ts';
 
 const CALLER: Caller = { principal: OWNER, client: 'test' };
 const SILENT = { banner: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -41,6 +42,7 @@ function serve(t: TestContext, path: string, more: Partial<Parameters<typeof ope
   const bugs: unknown[] = [];
   const facts = { dbPath: path, encrypted: false, version: '9' };
   const table = createTable({
+    folders: NO_FOLDERS,
     execute: pool.execute,
     usage: pool.usage,
     clock: systemClock,

@@ -121,8 +121,31 @@ const due = merged(
   optional('createdUpToMs', fc.constantFrom(1_800_000_000_000, 1_800_000_090_000)),
 );
 const someIds = fc.array(someId, { maxLength: 6 });
+const someNotes = fc.array(fc.record({ row: fc.nat(4), times: fc.constant(2), atMs: fc.constant(1_800_000_000_000) }), {
+  maxLength: 3,
+});
 /** However slow the machine: a step gets through all that it was given. */
 const maxMs = fc.constant(Number.MAX_SAFE_INTEGER);
+/** A source of its own, since the one of a copy has an id in it, and digests are made of it. */
+const vaultFile = merged(
+  fc.record({
+    category,
+    key,
+    bodyJson: text.map((words) => JSON.stringify({ content: words.join(' ') })),
+    stated: fc.constantFrom({ source: 's' }, { source: 's', tags: ['heron'], verified: true }),
+    atFirst: fc.constantFrom({}, { importance: 0.9 }),
+    past: fc.constant([]),
+  }),
+  optional('id', someId),
+  optional('workspace', fc.constantFrom('', 'w')),
+  optional('mark', fc.constant('0123456789abcdef')),
+  optional(
+    'links',
+    fc.array(fc.record({ targetId: someId, relationship: fc.constant('about'), weight: fc.constant(1) })),
+  ),
+  optional('createdAtMs', fc.constant(1_700_000_000_000)),
+  optional('usage', fc.constant({ count: 7, lastAtMs: 1_750_000_000_000 })),
+);
 
 const inputs: Record<
   Exclude<OperationName, 'health' | 'examine' | 'probe_write'>,
@@ -229,18 +252,23 @@ const inputs: Record<
     tags: fc.constant([]),
   }),
   share: fc.record({ category, key, toWorkspace: fc.constantFrom('', 'w', 'v') }),
+  federate: fc.record({
+    fromWorkspace: fc.constantFrom('', 'w'),
+    toWorkspace: fc.constantFrom('', 'w', 'v'),
+    afterRow: fc.constantFrom(0, 2),
+  }),
+  vault_page: fc.record({ afterRow: fc.constantFrom(0, 2) }),
+  vault_take: fc.record({ files: fc.array(vaultFile, { maxLength: 3 }) }),
   workspace_list: fc.constant({}),
   recall_when: fc.record({
     context: fc.constantFrom('heron', 'the deployments', '東京', 'stag', 'run key_one'),
     limit: fc.constantFrom(0, 1, 50),
   }),
   cohere_survey: fc.record({
-    afterRow: fc.constantFrom(0, 2),
+    after: fc.constantFrom(0, 2),
     promoteFrom: fc.constantFrom(0, 1, 3),
     archiveBelow: fc.constantFrom(0.05, 0.3, 0.6),
-    uses: fc.array(fc.record({ row: fc.nat(4), times: fc.constant(2), atMs: fc.constant(1_800_000_000_000) }), {
-      maxLength: 3,
-    }),
+    noted: fc.record({ sent: someNotes, kept: someNotes }),
   }),
   cohere_related: fc.record({ offset: fc.constantFrom(0, 2), max: fc.constantFrom(1, 20) }),
   cohere: fc.record({
@@ -300,8 +328,18 @@ const steps = fc
   .tuple(fc.oneof(fc.constant([]), embedded), fc.array(step, { maxLength: 30 }))
   .map(([first, then]) => [...first, ...then]);
 
-/** Members that may differ: sizes, look-alikes, numbers of bodies and what is computed of bytes. */
-const MAY_DIFFER = new Set(['bytes', 'bytesBefore', 'bytesAfter', 'similar', 'body', 'upTo', 'waiting', 'agreement']);
+/** Members that may differ: sizes, look-alikes, numbers of bodies, what is computed of bytes, and digests of what ids are in. */
+const MAY_DIFFER = new Set([
+  'bytes',
+  'bytesBefore',
+  'bytesAfter',
+  'similar',
+  'body',
+  'upTo',
+  'waiting',
+  'agreement',
+  'past',
+]);
 
 /** Replaces ids by the order in which they were first seen, and drops what may differ. */
 function stable(answer: unknown, ids: string[]): string {

@@ -195,4 +195,45 @@ export const CLI_DIFFERENCES: readonly CliDifference[] = [
     reason: 'No comparison with them means anything.',
     matches: [{ part: 'exit', argv: NO_NUMBERS, original: /^0$/, ours: /^2$/ }],
   },
+  {
+    name: 'vault-import-makes-no-empty-store',
+    tools: ['mimir vault-import'],
+    original: 'A folder that has nothing to take in, or is not there: the store is made.',
+    ours: 'Nothing is made.',
+    reason: 'A store is made with its first call.',
+    matches: [{ part: 'file', argv: /^vault-import/, original: /\.db 644$/, ours: /\.db absent$/ }],
+  },
+  {
+    name: 'unreadable-vault-files-say-what-they-lack',
+    tools: ['mimir vault-import'],
+    original: 'A file that cannot be read as a memory is named with two words.',
+    ours: 'It is named with what it should be.',
+    reason: 'Who wrote it by hand can mend it.',
+    matches: [
+      {
+        part: 'stdout',
+        argv: /^vault-import/,
+        original: /^errors: \[.*no frontmatter/,
+        ours: /^errors: \[.*no front matter/,
+      },
+    ],
+  },
+  {
+    name: 'a-second-vault-import-changes-nothing',
+    tools: ['mimir vault-import'],
+    original: 'The same files again are all counted in `files_updated`.',
+    ours: 'Those that changed a memory are, the others in `files_unchanged`.',
+    reason: 'A second import changes nothing, and says so.',
+    matches: [{ part: 'stdout', argv: /^vault-import/, original: /^files_updated: [1-9]/, ours: /^files_updated: 0$/ }],
+  },
+  {
+    name: 'a-vault-keeps-the-layer',
+    tools: ['mimir vault-import'],
+    original: 'The layer of what was taken in twice is `buffer` from the second time on.',
+    ours: 'It is what the file says.',
+    reason: 'A vault loses nothing.',
+    matches: [
+      { part: 'stdout', argv: /^stats/, original: /^by_layer: \{"buffer":5\}$/, ours: /^by_layer: .*"core":1/ },
+    ],
+  },
 ];

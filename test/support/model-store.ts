@@ -19,6 +19,7 @@ import type {
   Link,
   NewEntity,
   Noted,
+  PastVersion,
   Scope,
   SimilarEntity,
   Space,
@@ -51,6 +52,8 @@ export class ModelStore implements Writer, Exclusive {
   nowMs = 1_700_000_000_000;
   entities: Entity[] = [];
   links = new Map<number, Link[]>();
+  /** What each row said, newest first. */
+  past = new Map<number, PastVersion[]>();
   journal: JournalEntry[] = [];
   state = new Map<string, StateEntry>();
   spaces: Space[] = [];
@@ -97,10 +100,11 @@ export class ModelStore implements Writer, Exclusive {
 
   /** Runs all of it or nothing. */
   async transaction<T>(run: (tx: ModelStore) => Promise<T>): Promise<T> {
-    const { entities, links, journal, state, spaces, vectors, done } = this;
-    const before = { entities, links, journal, state, spaces, vectors, done };
+    const { entities, links, past, journal, state, spaces, vectors, done } = this;
+    const before = { entities, links, past, journal, state, spaces, vectors, done };
     this.entities = [...before.entities];
     this.links = new Map(before.links);
+    this.past = new Map(before.past);
     this.journal = [...before.journal];
     this.state = new Map(before.state);
     const used = new Set(this.#used);
@@ -180,6 +184,9 @@ export class ModelStore implements Writer, Exclusive {
   }
   entityById(scope: Scope, id: string): Entity | undefined {
     return this.entities.find((e) => mayRead(scope, e) && e.id === id);
+  }
+  versionsOf(_scope: Scope, row: number, count: number): PastVersion[] {
+    return (this.past.get(row) ?? []).slice(0, count);
   }
   linksOf(_scope: Scope, row: number): Link[] {
     return this.links.get(row) ?? [];
@@ -366,10 +373,11 @@ export class ModelStore implements Writer, Exclusive {
       version: ++this.#version,
       body: this.#newBody(entity, row),
       bodyHash: createHash('sha256').update(canonicalJson(entity.bodyJson)).digest('hex'),
-      createdAtMs: this.nowMs,
-      usage: { count: 0, lastAtMs: this.nowMs },
+      createdAtMs: entity.createdAtMs ?? this.nowMs,
+      usage: { count: 0, lastAtMs: entity.createdAtMs ?? this.nowMs },
     };
     this.entities.push(made);
+    this.past.set(row, [made]);
     return made;
   }
   revise(_scope: Scope, entity: Entity, patch: EntityPatch): boolean {
@@ -384,6 +392,7 @@ export class ModelStore implements Writer, Exclusive {
       version: ++this.#version,
       body: textChanged ? this.#newBody(next, entity.row) : entity.body,
     };
+    this.past.set(entity.row, [next, ...(this.past.get(entity.row) ?? [])]);
     return true;
   }
   similar(scope: Scope, entity: Entity): SimilarEntity[] {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { UsageNotes } from '../../src/engine/usage.ts';
 import type { LanguageModel } from '../../src/provider/language-model.ts';
+import type { ToolDeps } from '../../src/tools/define.ts';
 import { createTable } from '../../src/tools/table.ts';
 import type { Caller } from '../../src/tools/types.ts';
 import { ModelStore } from './model-store.ts';
@@ -38,8 +39,11 @@ export function jsonOf(answer: Answer): Record<string, unknown> {
   return JSON.parse(answer.text) as Record<string, unknown>;
 }
 
+/** Folders of nobody. */
+export const NO_FOLDERS = { atHome: (path: string) => path, vault: () => '/nowhere' };
+
 /** The tools over the plainest store, and ways to call them; with a language model where one is given. */
-export function setUp(language?: LanguageModel) {
+export function setUp(language?: LanguageModel, folders: ToolDeps['folders'] = NO_FOLDERS) {
   const store = new ModelStore();
   const bugs: unknown[] = [];
   const usage = new UsageNotes();
@@ -50,8 +54,9 @@ export function setUp(language?: LanguageModel) {
     usage,
     clock,
     facts,
-    onBug: (error) => bugs.push(error),
     ...(language !== undefined && { language }),
+    folders,
+    onBug: (error) => bugs.push(error),
   });
   const call = async (name: string, args: unknown = {}, caller = OWNER): Promise<Answer> => {
     const answer = await table.call(`mimir_${name}`, args, caller);

@@ -7,9 +7,11 @@ import { COMMANDS } from '../../src/cli/commands.ts';
 import { writeKey } from '../../src/cli/keygen.ts';
 import { parseLine, type ParsedLine } from '../../src/cli/parse.ts';
 import {
+  demandVault,
   expandHome,
   isLoopback,
   readConfig,
+  readStoreConfig,
   unknownVariables,
   wantsColours,
   type Config,
@@ -219,9 +221,16 @@ test('which tools are shown comes from the flag, the variable, core, in this ord
 test('~ is the home folder wherever a path is expected', () => {
   const { call } = read(['vault-export', '--vault-dir', '~/v', '--db', '~/m.db'], HOME);
   assert.deepEqual([call.values['vault-dir'], call.values['db']], ['/home/ada/v', '/home/ada/m.db']);
-  assert.equal(read(['vault-export'], HOME).call.values['vault-dir'], '/home/ada/.mimir/vault');
   for (const path of ['~', '~/a/b']) assert.ok(expandHome(path, HOME).startsWith('/home/ada'), path);
   for (const path of ['/~', 'a/~', '~bob/x', './~/x']) assert.equal(expandHome(path, HOME), path);
+});
+
+test('the vault that nobody names is that of the variable, else in the home folder', () => {
+  const vault = (environment: Environment): string => demandVault(readStoreConfig({ db: '/m.db' }, environment));
+  assert.equal(vault(HOME), '/home/ada/.mimir/vault');
+  assert.equal(vault({ ...HOME, MIMIR_VAULT_DIR: '~/v' }), '/home/ada/v');
+  assert.equal(vault({ MIMIR_VAULT_DIR: 'v' }), resolve('v'));
+  assert.throws(() => vault({}), { code: 'invalid_argument', hint: /MIMIR_VAULT_DIR or HOME/ });
 });
 
 test('colours are for terminals, and for those who want them', () => {

@@ -20,6 +20,7 @@ function setUp() {
     usage,
     clock,
     facts: { dbPath: '/tmp/x.db', encrypted: false, version: '9' },
+    folders: { atHome: (path: string) => path, vault: () => '/nowhere' },
   };
   const table = createTable({ ...deps, onBug: () => undefined });
   const put = async (key: string, workspace = ''): Promise<string> => {

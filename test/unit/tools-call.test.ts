@@ -4,6 +4,7 @@ import { MimirError } from '../../src/errors.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { TOOLS } from '../../src/tools/table.ts';
 import { BOUND, jsonOf, setUp, type Answer, type Shown } from '../support/tool-table.ts';
+import { temporaryFolder } from '../support/processes.ts';
 
 describe('the table', () => {
   it('lists lean schemas that clients can read', () => {
@@ -47,8 +48,9 @@ describe('the table', () => {
 });
 
 describe('the examples of docs/tools.md', () => {
-  it('are taken by their tools', async () => {
-    const { call } = setUp();
+  it('are taken by their tools', async (t) => {
+    const folder = temporaryFolder({ after: (run) => t.after(run) });
+    const { call } = setUp(undefined, { atHome: (path) => path, vault: () => folder });
     for (const { listing, example } of TOOLS) {
       const { code } = await call(listing.name.replace('mimir_', ''), example);
       // The ids in them are made up, and no model is set here.

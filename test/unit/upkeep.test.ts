@@ -9,6 +9,7 @@ import { inSteps } from '../../src/tools/steps.ts';
 import { createTable } from '../../src/tools/table.ts';
 import type { Caller } from '../../src/tools/types.ts';
 import { ModelStore } from '../support/model-store.ts';
+import { NO_FOLDERS } from '../support/tool-table.ts';
 
 const OWNER: Caller = { principal: { kind: 'owner' }, client: 'test' };
 const BOUND: Caller = { principal: { kind: 'bound', workspace: 'w', agentId: 'ag' }, client: 'test' };
@@ -22,7 +23,14 @@ function setUp() {
   const clock = { nowMs: () => store.nowMs, randomBytes: (count: number) => new Uint8Array(count).fill(0xab) };
   const facts = { dbPath: '/tmp/x.db', encrypted: false, version: '9.9.9' };
   const bugs: unknown[] = [];
-  const table = createTable({ execute: store.execute, usage, clock, facts, onBug: (error) => bugs.push(error) });
+  const table = createTable({
+    folders: NO_FOLDERS,
+    execute: store.execute,
+    usage,
+    clock,
+    facts,
+    onBug: (error) => bugs.push(error),
+  });
   const call = async (name: string, args: unknown = {}, caller = OWNER): Promise<Answer> => {
     const { json, text, isError } = await table.call(`mimir_${name}`, args, caller);
     return { ...(JSON.parse(json) as Record<string, unknown>), isError, text };

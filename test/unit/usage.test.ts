@@ -6,6 +6,7 @@ import { UsageNotes } from '../../src/engine/usage.ts';
 import { OWNER } from '../../src/memory/scope.ts';
 import { createTable } from '../../src/tools/table.ts';
 import { ModelStore } from '../support/model-store.ts';
+import { NO_FOLDERS } from '../support/tool-table.ts';
 
 test('a use counts once, whether a snapshot is older or newer than the flush that stored it', () => {
   const notes = new UsageNotes();
@@ -31,6 +32,7 @@ test('a use counts once, whether a snapshot is older or newer than the flush tha
 test('min_decay and the layers of stats see uses that are not stored yet', async () => {
   const store = new ModelStore();
   const deps = {
+    folders: NO_FOLDERS,
     execute: store.execute,
     usage: new UsageNotes(),
     clock: { nowMs: () => store.nowMs, randomBytes: (count: number) => new Uint8Array(count) },

@@ -1,21 +1,12 @@
 import { itemJson } from '../../memory/item.ts';
 import { mayRead } from '../../memory/scope.ts';
-import type { Entity, Filters, Layer, Scope } from '../../memory/types.ts';
+import type { Entity, EntityFields, Filters, Layer, PastVersion, Scope } from '../../memory/types.ts';
 import type { Item } from '../store.ts';
 import { linksOf } from './links.ts';
 import { placeConditions } from './conditions.ts';
 import type { CachedItem, Session } from './session.ts';
 
-interface EntityRow {
-  readonly row: number;
-  readonly version: number;
-  readonly body: number;
-  readonly id: string;
-  readonly workspace: string;
-  readonly category: string;
-  readonly key: string;
-  readonly created_at_ms: number;
-  readonly links: number;
+interface VersionRow {
   readonly status: string;
   readonly type: string;
   readonly tags: string;
@@ -31,15 +22,29 @@ interface EntityRow {
   readonly agent_id: string;
   readonly visibility: string;
   readonly json: string;
+}
+
+interface EntityRow extends VersionRow {
+  readonly row: number;
+  readonly version: number;
+  readonly body: number;
+  readonly id: string;
+  readonly workspace: string;
+  readonly category: string;
+  readonly key: string;
+  readonly created_at_ms: number;
+  readonly links: number;
   readonly hash: Buffer;
   readonly count: number | null;
   readonly last_ms: number | null;
 }
 
+const VERSION_COLUMNS = `v.status, v.type, v.tags, v.importance, v.layer, v.topic_path, v.archived, v.archive_reason, v.verified,
+  v.source, v.always_on, v.certainty, v.agent_id, v.visibility, b.json`;
+
 const SELECT_ENTITY = `
-SELECT e.row, e.version, e.body, e.id, e.workspace, e.category, e.key, e.created_at_ms, e.links,
-  v.status, v.type, v.tags, v.importance, v.layer, v.topic_path, v.archived, v.archive_reason, v.verified, v.source,
-  v.always_on, v.certainty, v.agent_id, v.visibility, b.json, b.hash, u.count, u.last_ms
+SELECT e.row, e.version, e.body, e.id, e.workspace, e.category, e.key, e.created_at_ms, e.links, ${VERSION_COLUMNS}, b.hash,
+  u.count, u.last_ms
 FROM entity e CROSS JOIN version v ON v.id = e.version CROSS JOIN body b ON b.id = e.body
 LEFT JOIN usage u ON u.entity = e.row`;
 
@@ -52,10 +57,16 @@ function toEntity(row: EntityRow): Entity {
     workspace: row.workspace,
     category: row.category,
     key: row.key,
-    bodyJson: row.json,
     bodyHash: row.hash.toString('hex'),
     createdAtMs: row.created_at_ms,
     usage: { count: row.count ?? 0, lastAtMs: row.last_ms ?? row.created_at_ms },
+    ...saidBy(row),
+  };
+}
+
+function saidBy(row: VersionRow): EntityFields & { readonly bodyJson: string } {
+  return {
+    bodyJson: row.json,
     status: row.status,
     type: row.type,
     tags: JSON.parse(row.tags) as string[],
@@ -107,6 +118,17 @@ export function entityById(s: Session, scope: Scope, id: string): Entity | undef
 export function entityAtRow(s: Session, row: number): Entity | undefined {
   const found = s.sql.get<EntityRow>(`${SELECT_ENTITY} WHERE e.row = ?`, row);
   return found === undefined ? undefined : toEntity(found);
+}
+
+/** See `Reader.versionsOf`. */
+export function versionsOf(s: Session, row: number, count: number): PastVersion[] {
+  return s.sql
+    .all<VersionRow>(
+      `SELECT ${VERSION_COLUMNS} FROM version v CROSS JOIN body b ON b.id = v.body WHERE v.entity = ? ORDER BY v.id DESC LIMIT ?`,
+      row,
+      count,
+    )
+    .map(saidBy);
 }
 
 /** See `Reader.workspacesOf`. */

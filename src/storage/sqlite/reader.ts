@@ -1,6 +1,6 @@
 import type { Reader } from '../store.ts';
 import { counts, fileBytes, names } from './counts.ts';
-import { entityAt, entityById, items, recent, workspacesOf } from './entities.ts';
+import { entityAt, entityById, items, recent, versionsOf, workspacesOf } from './entities.ts';
 import { timeline } from './journal.ts';
 import { kept, orphans } from './kept.ts';
 import { linksOf } from './links.ts';
@@ -20,6 +20,7 @@ export function sqliteReader(s: Session): Reader {
     entityAt: (scope, workspace, category, key) => entityAt(s, scope, workspace, category, key),
     workspacesOf: (scope, category, key) => workspacesOf(s, scope, category, key),
     entityById: (scope, id) => entityById(s, scope, id),
+    versionsOf: (_scope, row, count) => versionsOf(s, row, count),
     linksOf: (_scope, row) => linksOf(s, row),
     termStatistics: (terms) => termStatistics(s, terms),
     indexIsCurrent: () => indexIsCurrent(s.sql),

@@ -174,7 +174,7 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
         entity.topicPath,
         Number(entity.archived),
         Number(entity.alwaysOn),
-        s.nowMs,
+        entity.createdAtMs ?? s.nowMs,
       );
       const body = addBody(row, entity);
       const version = addVersion(row, body.id, entity);

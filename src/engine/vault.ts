@@ -1,0 +1,258 @@
+import { MimirError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
+import {
+  fieldsOf,
+  linksText,
+  markOf,
+  portableOf,
+  recordDigest,
+  recordOf,
+  type Portable,
+  type PortableFields,
+} from '../memory/portable.ts';
+import { OWNER } from '../memory/scope.ts';
+import type { Entity, Link, Scope, Usage } from '../memory/types.ts';
+import type { Reader, Writer } from '../storage/store.ts';
+import { occupant } from './entities.ts';
+import { agentOf, homeOf, requireWrite, widened } from './lookup.ts';
+import { reads, writes } from './operation.ts';
+
+/** Where the next page begins. */
+export interface VaultPageInput {
+  readonly afterRow: number;
+}
+
+/** A memory as a vault shows it. */
+export interface VaultEntry {
+  readonly memory: Portable;
+  /** What it said before and says now, as digests, newest first: by them another store sees that it is behind. */
+  readonly past: readonly string[];
+  /** The key of each link's target, in the order of the links; empty where it cannot be seen. */
+  readonly labels: readonly string[];
+}
+
+/** Some memories, and where the next ones are. */
+export interface VaultPageOutput {
+  readonly entries: readonly VaultEntry[];
+  /** Null: these were the last. */
+  readonly nextRow: number | null;
+}
+
+/** Live memories in the order of their rows, as many as one step may hold. */
+export const vaultPage = reads<VaultPageInput, VaultPageOutput>('scan', async (tx, scope, { afterRow }) => {
+  const { found: rows, next } = await tx.kept(scope, { archived: false }, afterRow);
+  const entries: VaultEntry[] = [];
+  let [chars, last] = [0, afterRow];
+  for (const { row, id } of rows) {
+    if (chars > LIMITS.vaultStepMaxChars || entries.length >= LIMITS.vaultPageRows) return { entries, nextRow: last };
+    last = row;
+    const entity = await tx.entityById(scope, id);
+    if (entity === undefined) continue;
+    const links = await tx.linksOf(scope, row);
+    const labels: string[] = [];
+    for (const { targetId } of links) labels.push((await tx.entityById(widened(scope), targetId))?.key ?? '');
+    const past = (await tx.versionsOf(scope, row, LIMITS.vaultPastMax)).map((said) =>
+      recordDigest({ ...entity, ...said }),
+    );
+    entries.push({ memory: portableOf(entity, links), past: [...new Set(past)], labels });
+    chars += entity.bodyJson.length;
+  }
+  return { entries, nextRow: next };
+});
+
+/** A memory as a file has it. */
+export interface VaultFile {
+  readonly category: string;
+  readonly key: string;
+  readonly bodyJson: string;
+  /** The file says that it came out of a store under this id. */
+  readonly id?: string;
+  /** Without it, the workspace of the caller. */
+  readonly workspace?: string;
+  /** What else the file says. */
+  readonly stated: Partial<PortableFields>;
+  /** What counts for a new memory only. */
+  readonly atFirst: Partial<PortableFields>;
+  readonly links?: readonly Link[];
+  /** `markOf` of what was exported; a file that is not so any more was edited. */
+  readonly mark?: string;
+  /** See {@link VaultEntry}. */
+  readonly past: readonly string[];
+  readonly createdAtMs?: number;
+  readonly usage?: Usage;
+}
+
+/** Some files, in one transaction. */
+export interface VaultTakeInput {
+  readonly files: readonly VaultFile[];
+}
+
+/**
+ * What became of a file. `forgotten`: the memory was forgotten since, and the file says nothing new. `kept_both`: memory and
+ * file say different things, so the file's is a memory of its own under `key`.
+ */
+export type Taken =
+  | { readonly action: 'created' | 'updated' | 'unchanged' | 'forgotten' }
+  | { readonly action: 'kept_both'; readonly key: string }
+  | { readonly action: 'refused'; readonly message: string };
+
+/** Takes files into the store. One that is refused keeps none of the others out. */
+export const vaultTake = writes<VaultTakeInput, readonly Taken[]>(async (tx, scope, { files }) => {
+  const taken: Taken[] = [];
+  for (const file of files) {
+    try {
+      taken.push(await take(tx, scope, file));
+    } catch (thrown) {
+      // A refusal comes before anything of that file was written.
+      if (!(thrown instanceof MimirError) || thrown.kind !== 'refused') throw thrown;
+      taken.push({ action: 'refused', message: thrown.message });
+    }
+  }
+  return taken;
+});
+
+/** What a memory is when its file does not say. */
+const DEFAULTS: PortableFields = {
+  status: 'active',
+  type: 'insight',
+  tags: [],
+  importance: 0.5,
+  layer: 'buffer',
+  topicPath: '',
+  verified: false,
+  source: 'vault-import',
+  alwaysOn: false,
+  certainty: 0.5,
+  agentId: '',
+  visibility: 'workspace',
+};
+
+/** How a memory that a file contradicts is linked from the one that keeps the file's words. */
+const CONFLICTS_WITH = 'conflicts_with';
+
+/**
+ * A file without a mark and an id was written by hand: what is new in it holds, as if it were remembered. One that was exported
+ * is merged: it replaces what the store says only if that is what the file, or an earlier export of it, came from.
+ */
+async function take(tx: Writer, scope: Scope, file: VaultFile): Promise<Taken> {
+  const workspace = file.workspace ?? homeOf(scope);
+  requireWrite(scope, workspace);
+  const present = await occupant(tx, scope, workspace, file);
+  if (present === undefined) {
+    await create(tx, scope, workspace, file);
+    return { action: 'created' };
+  }
+  const links = await tx.linksOf(scope, present.row);
+  const here = portableOf(present, links);
+  const there = overlaid(here, file);
+  const untouched = file.mark !== undefined && file.mark === markOf(there);
+  const same = recordOf(there) === recordOf(here);
+  if (!present.archived && same && (untouched || linksText(there.links) === linksText(links)))
+    return { action: 'unchanged' };
+  // Who reads a folder again means what is new in it: what the store has said since then, or forgotten, stays.
+  if (
+    (untouched || file.mark === undefined) &&
+    !(same && !present.archived) &&
+    (await hasSaid(tx, scope, present, file))
+  )
+    return { action: present.archived ? 'forgotten' : 'unchanged' };
+  const byHand = file.mark === undefined && file.id === undefined;
+  const isCurrent = markOf(here) === file.mark;
+  if (!present.archived && !same && !byHand && !isCurrent && !file.past.includes(recordDigest(here)))
+    return keepBoth(tx, scope, present.id, there, file);
+  const agentId = there.agentId === here.agentId ? here.agentId : (agentOf(scope, there.agentId) ?? '');
+  await tx.revise(scope, present, {
+    ...fieldsOf(there),
+    agentId,
+    bodyJson: there.bodyJson,
+    archived: false,
+    archiveReason: '',
+  });
+  await relink(tx, scope, present.row, links, there.links, byHand || isCurrent);
+  return { action: 'updated' };
+}
+
+/** What a memory would be if its file held. */
+export function overlaid(memory: Portable, file: VaultFile): Portable {
+  const { category, key, bodyJson, workspace = memory.workspace, links = memory.links, stated } = file;
+  return { ...memory, ...stated, workspace, category, key, bodyJson, links };
+}
+
+/** What a file says by itself; null when it did not come out of a store. */
+export function exportedMemory(file: VaultFile): Portable | null {
+  const { id, workspace = '', category, key, bodyJson } = file;
+  if (id === undefined) return null;
+  const usage = { count: 0, lastAtMs: 0 };
+  return overlaid({ ...DEFAULTS, id, workspace, category, key, bodyJson, links: [], createdAtMs: 0, usage }, file);
+}
+
+/** Whether a memory once said all that a file says: then the store has moved on, and the file is older. */
+async function hasSaid(tx: Reader, scope: Scope, present: Entity, file: VaultFile): Promise<boolean> {
+  const versions = await tx.versionsOf(scope, present.row, LIMITS.vaultVersionsMax);
+  return versions.some((version) => {
+    const said = portableOf({ ...present, ...version }, []);
+    return recordOf(overlaid(said, file)) === recordOf(said);
+  });
+}
+
+async function create(tx: Writer, scope: Scope, workspace: string, file: VaultFile): Promise<void> {
+  const { category, key, bodyJson, id, createdAtMs, usage, links = [] } = file;
+  const fields = { ...DEFAULTS, ...file.atFirst, ...file.stated };
+  // Ids are unique in the whole store, whoever may see them.
+  const isFree = id !== undefined && (await tx.entityById({ ...widened(scope), principal: OWNER }, id)) === undefined;
+  const made = await tx.create(scope, {
+    ...fields,
+    agentId: agentOf(scope, fields.agentId) ?? '',
+    id: isFree ? id : tx.newId('mem-'),
+    workspace,
+    category,
+    key,
+    bodyJson,
+    archived: false,
+    archiveReason: '',
+    ...(createdAtMs !== undefined && { createdAtMs }),
+  });
+  if (usage !== undefined && (usage.count > 0 || usage.lastAtMs !== made.createdAtMs))
+    await tx.noteUse(made.row, usage.count, usage.lastAtMs);
+  await relink(tx, scope, made.row, [], links, true);
+}
+
+async function keepBoth(tx: Writer, scope: Scope, presentId: string, there: Portable, file: VaultFile): Promise<Taken> {
+  // The same words come to the same key, so that reading a folder again adds nothing.
+  const key = `${there.key} (vault ${recordDigest(there).slice(0, 8)})`;
+  const other = await occupant(tx, scope, there.workspace, { category: there.category, key });
+  if (other !== undefined) return { action: other.archived ? 'forgotten' : 'unchanged' };
+  const conflict: Link = { targetId: presentId, relationship: CONFLICTS_WITH, weight: 0.5 };
+  const { id: _id, createdAtMs: _made, usage: _used, ...rest } = file;
+  await create(tx, scope, there.workspace, {
+    ...rest,
+    key,
+    stated: fieldsOf(there),
+    links: [...there.links, conflict],
+  });
+  return { action: 'kept_both', key };
+}
+
+/** Makes the open links those that are wanted; unless they are to be `exact`, none is closed. */
+async function relink(
+  tx: Writer,
+  scope: Scope,
+  row: number,
+  present: readonly Link[],
+  wanted: readonly Link[],
+  exact: boolean,
+): Promise<void> {
+  const open = async (links: readonly Link[]): Promise<void> => {
+    for (const { targetId, relationship, weight } of links)
+      await tx.openLink(scope, row, targetId, relationship, weight);
+  };
+  // All at once, so that they keep their order.
+  if (present.length === 0) return open(wanted);
+  for (const target of new Set([...present, ...wanted].map(({ targetId }) => targetId))) {
+    const [old, now] = [present, wanted].map((links) => links.filter(({ targetId }) => targetId === target));
+    if (old === undefined || now === undefined || linksText(old) === linksText(now)) continue;
+    if (old.length > 0 && !exact) continue;
+    if (old.length > 0) await tx.closeLinks(scope, row, target);
+    await open(now);
+  }
+}

@@ -1,0 +1,264 @@
+import { createHash } from 'node:crypto';
+
+import { Document, isMap, parse, parseDocument, Scalar, visit, type Node } from 'yaml';
+
+import type { VaultEntry } from '../engine/vault.ts';
+import { MimirError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
+import { markOf } from '../memory/portable.ts';
+import type { Link } from '../memory/types.ts';
+
+/** A file of a vault, read but not judged: values are as they stand there, mostly texts. */
+export interface ParsedFile {
+  readonly members: Readonly<Record<string, unknown>>;
+  readonly bodyJson: string;
+  /** Undefined where the file says nothing of links. */
+  readonly links: readonly Link[] | undefined;
+}
+
+const DASHES = '---';
+/** Between what a memory says and what it is linked to. Obsidian shows it to writers only. */
+const LINKS_BELOW = '%% mimir links %%';
+const WEIGHT = 0.5;
+
+/** Texts that every file system takes and keeps apart, and a wikilink may hold. */
+const STEM = /^[a-z0-9_-]{1,60}$/;
+
+/** Name of a memory's file without its ending: its id where that can be one. Different ids have different names. */
+export function stemOf(id: string): string {
+  if (STEM.test(id)) return id;
+  const digest = createHash('sha256').update(id, 'utf8').digest('hex').slice(0, 12);
+  return `${id.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 40)}-${digest}`;
+}
+
+/** The name of the file of a memory. */
+export function fileNameOf(id: string): string {
+  return `${stemOf(id)}.md`;
+}
+
+/**
+ * A memory as Markdown: front matter that has every field, the body (as prose where it is nothing but a text), and its links
+ * as wikilinks. What else stands in the front matter of `existing` is kept.
+ */
+export function renderFile({ memory, past, labels }: VaultEntry, existing?: string): string {
+  const section = bodySection(memory.bodyJson);
+  const front = frontOf(existing);
+  const values: Record<string, unknown> = {
+    id: memory.id,
+    category: memory.category,
+    key: memory.key,
+    type: memory.type,
+    workspace_hash: memory.workspace,
+    agent_id: memory.agentId,
+    tags: memory.tags,
+    status: memory.status,
+    importance: memory.importance,
+    layer: memory.layer,
+    topic_path: memory.topicPath,
+    verified: memory.verified,
+    always_on: memory.alwaysOn,
+    certainty: memory.certainty,
+    visibility: memory.visibility,
+    source: memory.source,
+    // Files are named by ids, which do not change; this is by what Obsidian finds them.
+    aliases: [memory.key],
+    retrieval_count: memory.usage.count,
+    created: momentText(memory.createdAtMs),
+    last_accessed: momentText(memory.usage.lastAtMs),
+    mimir: [markOf(memory), ...past],
+  };
+  for (const [name, value] of Object.entries(values)) front.set(name, nodeOf(front, value));
+  if (section === null) front.set('body_json', nodeOf(front, memory.bodyJson));
+  else front.delete('body_json');
+  const list = memory.links.map((link, i) => linkLine(link, labels[i] ?? '')).join('');
+  const below = list === '' ? '' : `\n${LINKS_BELOW}\n\n${list}`;
+  return `${DASHES}\n${front.toString({ lineWidth: 0, doubleQuotedAsJSON: true })}${DASHES}\n\n${section === null ? '' : `${section}\n`}${below}`;
+}
+
+/** Texts of several lines, with blanks at their ends, or with characters that cannot be seen: the library's block form loses some. */
+const DELICATE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|^\s|\s$/u;
+
+function nodeOf(front: Document, value: unknown): Node {
+  const node = front.createNode(value);
+  visit(node, {
+    Scalar: (_, scalar) => {
+      if (typeof scalar.value === 'string' && DELICATE.test(scalar.value)) scalar.type = Scalar.QUOTE_DOUBLE;
+    },
+  });
+  return node;
+}
+
+/** The front matter to set fields in: that of the file that is there, if it can be read. */
+function frontOf(existing: string | undefined): Document {
+  const lines = existing === undefined ? undefined : splitFront(existing);
+  if (lines !== undefined) {
+    const document = parseDocument(lines.front.join('\n'), PARSED);
+    if (document.errors.length === 0 && isMap(document.contents)) return document;
+  }
+  return new Document({});
+}
+
+/** Unix milliseconds as an ISO date; a number where no date says as much. */
+function momentText(ms: number): string | number {
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) || date.getTime() !== ms ? ms : date.toISOString();
+}
+
+/** How a body stands in a file; null when none of the ways would bring it back byte for byte. */
+function bodySection(bodyJson: string): string | null {
+  for (const section of [proseOf(bodyJson), bodyJson]) {
+    if (section === null || section.includes('\r') || section.split('\n').includes(LINKS_BELOW)) continue;
+    if (bodyOf(section) === bodyJson) return section;
+  }
+  return null;
+}
+
+/** The text of a body that is nothing but one. */
+function proseOf(bodyJson: string): string | null {
+  if (!bodyJson.startsWith('{"content":"')) return null;
+  const body = parsedJson(bodyJson);
+  if (typeof body !== 'object' || body === null || !('content' in body)) return null;
+  return typeof body.content === 'string' ? body.content : null;
+}
+
+/** The body that a section means: JSON as it stands, any other text as a `content`. */
+function bodyOf(section: string): string {
+  const text = section.trim();
+  return parsedJson(text) === undefined ? JSON.stringify({ content: text }) : text;
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    // That it is none is an answer here.
+    return undefined;
+  }
+}
+
+const PLAIN_RELATIONSHIP = /^[\p{L}\p{N}_](?:[\p{L}\p{N}_ -]*[\p{L}\p{N}_])?$/u;
+const LINK =
+  /^- (?:(?<quoted>"(?:[^"\\]|\\.)*")|(?<plain>[^:"]+)): \[\[(?<stem>[^\]|#^]+)(?:\|[^\]]*)?\]\](?: (?<weight>[-+.\deE]+))?(?: (?<id>"(?:[^"\\]|\\.)*"))?$/u;
+
+function linkLine({ targetId, relationship, weight }: Link, label: string): string {
+  const stem = stemOf(targetId);
+  const name = PLAIN_RELATIONSHIP.test(relationship) ? relationship : JSON.stringify(relationship);
+  // Only for the eye, so whatever could end it or the line is left out.
+  const shown = label.replace(/[\p{Cc}\p{Zl}\p{Zp}[\]|]+/gu, ' ').trim();
+  const more = `${weight === WEIGHT ? '' : ` ${weight}`}${stem === targetId ? '' : ` ${JSON.stringify(targetId)}`}`;
+  return `- ${name}: [[${stem}${shown === '' ? '' : `|${shown}`}]]${more}\n`;
+}
+
+function readLink(line: string): Link {
+  const { quoted, plain, stem, weight, id } = LINK.exec(line.trimEnd())?.groups ?? {};
+  const link = {
+    targetId: id === undefined ? stem : parsedJson(id),
+    relationship: quoted === undefined ? plain?.trim() : parsedJson(quoted),
+    weight: weight === undefined ? WEIGHT : Number(weight),
+  };
+  if (typeof link.targetId === 'string' && typeof link.relationship === 'string' && Number.isFinite(link.weight))
+    return { targetId: link.targetId, relationship: link.relationship, weight: link.weight };
+  throw unreadable(`a line below "${LINKS_BELOW}" is no link; write it as "- related: [[id of a memory]]"`);
+}
+
+/**
+ * Reads a file: one that {@link renderFile} wrote, one of the original, or one that a person wrote. Throws `invalid_argument`
+ * with what is wrong with it.
+ */
+export function parseFile(text: string): ParsedFile {
+  const { front, rest } = splitFront(text) ?? {};
+  if (front === undefined) throw unreadable('no front matter: it must begin with a line of three dashes');
+  if (rest === undefined) throw unreadable('unclosed front matter: a second line of three dashes must end it');
+  const chars = front.reduce((sum, line) => sum + (line.startsWith('body_json:') ? 0 : line.length + 1), 0);
+  if (chars > LIMITS.vaultFrontMaxChars)
+    throw unreadable(`the front matter has more than ${LIMITS.vaultFrontMaxChars} characters`);
+  const members = readFront(front);
+  const at = rest.lastIndexOf(LINKS_BELOW);
+  const inSection = bodyOf((at === -1 ? rest : rest.slice(0, at)).join('\n'));
+  const { body_json: exact } = members;
+  const marked = members['mimir'] !== undefined;
+  const below = at === -1 ? [] : rest.slice(at + 1).filter((line) => line.trim() !== '');
+  return {
+    members,
+    bodyJson: typeof exact === 'string' ? exact : inSection,
+    links: at === -1 && !marked ? undefined : below.map(readLink),
+  };
+}
+
+/** The lines between the dashes and those after them; both are missing where there are no dashes, `rest` where they do not close. */
+function splitFront(text: string): { readonly front: string[]; readonly rest: string[] | undefined } | undefined {
+  const lines = text
+    .replace(/^\ufeff/, '')
+    .replaceAll('\r\n', '\n')
+    .split('\n');
+  const start = lines.findIndex((line) => line.trim() !== '');
+  if (start === -1 || lines[start]?.trimEnd() !== DASHES) return undefined;
+  const end = lines.findIndex((line, i) => i > start && line.trimEnd() === DASHES);
+  if (end === -1) return { front: lines.slice(start + 1), rest: undefined };
+  return { front: lines.slice(start + 1, end), rest: lines.slice(end + 1) };
+}
+
+/** The lines that the original writes, in its order: names without quotes or escapes, each to the end of its line. */
+const OF_ORIGINAL =
+  'id category key type workspace_hash agent_id tags decay_score retrieval_count layer created last_accessed';
+
+function readFront(lines: readonly string[]): Record<string, unknown> {
+  const named = lines.map((line) => /^([a-z_]+):(.*)$/.exec(line)).filter((match) => match !== null);
+  const flat = named.length === lines.length;
+  const raw = named.map(([, name = '', value = '']): [string, string] => [name, value.trim()]);
+  if (flat && raw.map(([name]) => name).join(' ') === OF_ORIGINAL) {
+    return { ...Object.fromEntries(raw), tags: parsedJson(raw.find(([name]) => name === 'tags')?.[1] ?? '') };
+  }
+  try {
+    return membersOf(lines.join('\n'));
+  } catch (thrown) {
+    // The original reads whatever follows a name; a value such as "a: b" is no YAML, and yet it is clear what is meant.
+    // What the library throws itself is about aliases or depth.
+    if (!flat) throw thrown instanceof MimirError ? thrown : unreadable('the front matter is nested too deep');
+    return Object.fromEntries(raw.map(([name, value]) => [name, plainValue(value)]));
+  }
+}
+
+/** Every scalar as the text that stands there: what is a number or a date is decided where the field is known. */
+function membersOf(yaml: string): Record<string, unknown> {
+  const document = parseDocument(yaml, { ...PARSED, schema: 'failsafe' });
+  const [error] = document.errors;
+  if (error !== undefined) {
+    const line = error.linePos?.[0].line ?? 1;
+    throw unreadable(`the front matter is no YAML in its line ${line}; put texts with special characters in quotes`);
+  }
+  const names = isMap(document.contents) ? document.contents.items.map(({ key }) => String(key)) : [];
+  if (new Set(names).size < names.length) throw unreadable('the front matter has a name twice');
+  const value: unknown = document.toJS({ maxAliasCount: ALIASES_MAX });
+  if (value === null || value === '') return {};
+  if (typeof value !== 'object' || Array.isArray(value))
+    throw unreadable('the front matter must be lines of "name: value"');
+  return value as Record<string, unknown>;
+}
+
+/** Left to look for equal names itself, the library compares each with each: 15 s for 20,000. */
+const PARSED = { uniqueKeys: false };
+
+/** Aliases that multiply are no memory, but an attack on the reader's. */
+const ALIASES_MAX = 100;
+
+function plainValue(value: string): unknown {
+  try {
+    const read: unknown = parse(value, { schema: 'failsafe', logLevel: 'silent' });
+    return typeof read === 'string' || Array.isArray(read) ? read : value;
+  } catch {
+    // No YAML: it stands for itself.
+    return value;
+  }
+}
+
+function unreadable(what: string): MimirError {
+  return new MimirError('invalid_argument', `${what}.`);
+}
+
+/** The mark of a memory and the digests of its past, as a file has them. */
+export function marksOf(members: Readonly<Record<string, unknown>>): { mark?: string; past: string[] } {
+  const { mimir } = members;
+  const [mark, ...past] = (Array.isArray(mimir) ? mimir : [mimir]).filter((one) => typeof one === 'string');
+  return mark === undefined ? { past: [] } : { mark, past };
+}
