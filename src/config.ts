@@ -30,6 +30,15 @@ export interface Config extends StoreConfig {
   readonly tools: readonly string[];
   /** The model that memories are embedded with; null: recall goes by words. */
   readonly embedding: EmbeddingConfig | null;
+  /** Where documents come in from; null: from nowhere. */
+  readonly connectors: ConnectorsConfig | null;
+}
+
+/** The file that says which connectors there are, and what is not in it. */
+export interface ConnectorsConfig {
+  readonly file: string;
+  /** For a file without one; empty when there is none. */
+  readonly githubToken: string;
 }
 
 /** Which embedding model, and where it is. */
@@ -104,6 +113,7 @@ const VARIABLES: ReadonlySet<string> = new Set([
   'MIMIR_EMBEDDING_ENDPOINT',
   'MIMIR_EMBEDDING_API_KEY',
   'MIMIR_LLM_API_KEY',
+  'MIMIR_GITHUB_TOKEN',
 ]);
 
 /** Variables that look like ours and that nobody reads; those of the load test are read elsewhere. */
@@ -188,6 +198,7 @@ export function readConfig(values: FlagValues, environment: Environment = proces
     ),
     tools: Object.freeze(tools),
     embedding: readEmbedding(values, environment),
+    connectors: readConnectors(values, environment),
   };
   if (transport === 'http' && !isLoopback(config.host) && config.token === null) {
     throw usage(
@@ -225,6 +236,14 @@ export function readEmbedding(values: FlagValues, environment: Environment = pro
     null;
   const model = named ?? textOf(values, 'llm-model') ?? 'llama3';
   return { source: { kind: 'server', endpoint: server, model, apiKey }, background: named !== undefined };
+}
+
+/** Which file has the connectors; null without one, and where nothing may be asked of anybody. */
+export function readConnectors(values: FlagValues, environment: Environment = process.env): ConnectorsConfig | null {
+  const file = textOf(values, 'connectors-config');
+  if (file === undefined || values['offline'] === true) return null;
+  const githubToken = variable(environment, 'MIMIR_GITHUB_TOKEN') ?? variable(environment, 'GITHUB_TOKEN') ?? '';
+  return { file: resolve(file), githubToken };
 }
 
 function allowList(flag: string, given: readonly string[], allowed: RegExp, shape: string): readonly string[] {

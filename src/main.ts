@@ -7,7 +7,7 @@ import { COMMANDS } from './cli/commands.ts';
 import { generalHelp, helpOf } from './cli/help.ts';
 import { parseLine, type ParsedLine } from './cli/parse.ts';
 import { monotonicMs, systemClock } from './clock.ts';
-import type { Config, EmbeddingConfig, StoreConfig } from './config.ts';
+import { expandHome, type Config, type ConnectorsConfig, type EmbeddingConfig, type StoreConfig } from './config.ts';
 import type { Execute } from './engine/operations.ts';
 import { errorToData, EXIT_CODES, MimirError } from './errors.ts';
 import { LIMITS } from './limits.ts';
@@ -16,6 +16,7 @@ import { OWNER } from './memory/scope.ts';
 import type { Scope } from './memory/types.ts';
 import type { Pool } from './pool/pool.ts';
 import type { Meaning, VectorShelf } from './provider/meaning.ts';
+import type { Connectors } from './sources/connectors.ts';
 import type { ToolDeps } from './tools/define.ts';
 import type { Offers } from './tools/offers.ts';
 import type { TableDeps } from './tools/table.ts';
@@ -90,21 +91,50 @@ async function assemble(config: OpenConfig, log: Log): Promise<Assembled> {
   });
   const { embedding = null } = config;
   const meaning = embedding === null ? undefined : await meaningOf(embedding, pool.execute, log);
+  const execute = meaning === undefined ? pool.execute : await telling(pool.execute, meaning);
+  const sources = config.connectors ? await connectorsOf(config.connectors, execute, log) : null;
   const deps = {
-    execute: meaning === undefined ? pool.execute : await telling(pool.execute, meaning),
+    execute,
     usage: pool.usage,
     clock: systemClock,
     facts: { dbPath: config.dbPath, encrypted: config.keyFile !== null, version: version() },
     ...(meaning !== undefined && { meaning }),
+    ...(sources !== null && { connectors: sources.connectors }),
   };
   const onBug = (error: unknown, incident: string): void => log.error('bug', { incident, stack: bugStack(error) });
   const table = createTable({ ...deps, onBug, ...(config.tools !== undefined && { show: config.tools }) });
   const close = async (): Promise<void> => {
+    await sources?.connectors.close();
     await meaning?.close();
     await pool.close();
   };
   meaning?.nudge();
-  return { pool, deps, table, onBug, close };
+  return { pool, deps, table, onBug, close, loaded: sources?.loaded ?? [] };
+}
+
+/** The connectors of the configuration, and what is to be said about them. */
+async function connectorsOf(
+  { file, githubToken }: ConnectorsConfig,
+  execute: Execute,
+  log: Log,
+): Promise<{ connectors: Connectors; loaded: readonly string[] }> {
+  const [{ readConnectorSettings }, { createConnectors }, { fileSource }, { githubSource }, { bringIn }] =
+    await Promise.all([
+      import('./sources/settings.ts'),
+      import('./sources/connectors.ts'),
+      import('./sources/files.ts'),
+      import('./sources/github.ts'),
+      import('./engine/ingesting.ts'),
+    ]);
+  const { github, files, notes } = readConnectorSettings(file, { githubToken, expandHome });
+  const sources = [
+    ...(github === null ? [] : [githubSource(github, systemClock.nowMs)]),
+    ...(files === null ? [] : [fileSource(files, log)]),
+  ];
+  const scope: Scope = { principal: OWNER, workspace: '', actor: 'owner', client: 'connector' };
+  const connectors = createConnectors(sources, (source, options) => bringIn(execute, scope, source, options), log);
+  const loaded = `mimir: loaded ${sources.length} connector(s) from ${file}`;
+  return { connectors, loaded: [loaded, ...notes.map((note) => `mimir: ${note}`)] };
 }
 
 /** The model of the configuration, with the store of this pool as its shelf. */
@@ -141,13 +171,15 @@ async function telling(execute: Execute, meaning: Meaning): Promise<Execute> {
 }
 
 /** What may be said of a store that is opened. */
-type OpenConfig = StoreConfig & Partial<Pick<Config, 'tools' | 'embedding'>>;
+type OpenConfig = StoreConfig & Partial<Pick<Config, 'tools' | 'embedding' | 'connectors'>>;
 
 interface Assembled {
   readonly pool: Pool;
   readonly deps: ToolDeps;
   readonly table: ToolTable;
   readonly onBug: TableDeps['onBug'];
+  /** What is said of its connectors when it serves. */
+  readonly loaded: readonly string[];
   /** Finishes what was accepted and closes the store. */
   readonly close: () => Promise<void>;
 }
@@ -176,7 +208,7 @@ export async function openStore(config: OpenConfig): Promise<OpenStore> {
 async function serve(config: Config, notes: readonly string[]): Promise<void> {
   const log = stderrLog(config.transport === 'http' ? 'json' : 'plain', systemClock.nowMs);
   const stopped = stopAsked();
-  const [{ pool, deps, table, onBug, close }, { createOffers }] = await Promise.all([
+  const [{ pool, deps, table, onBug, close, loaded }, { createOffers }] = await Promise.all([
     assemble(config, log),
     import('./tools/offers.ts'),
   ]);
@@ -195,11 +227,13 @@ async function serve(config: Config, notes: readonly string[]): Promise<void> {
     offers: createOffers(deps),
     pool,
     log,
+    loaded,
     notes,
     stopped,
     onBug: onStrayBug,
     close: () => withDeadline(close()),
   };
+  deps.connectors?.watch();
   if (config.transport === 'http') await serveHttp(config, served);
   else await serveStandardInput(config, served);
 }
@@ -209,6 +243,8 @@ interface Served {
   readonly offers: Offers;
   readonly pool: Pool;
   readonly log: Log;
+  /** What is said of its connectors. */
+  readonly loaded: readonly string[];
   /** Told once it stands. */
   readonly notes: readonly string[];
   /** Resolves at the first SIGTERM or SIGINT. */
@@ -246,13 +282,14 @@ async function stopAsked(): Promise<void> {
 
 async function serveStandardInput(
   config: Config,
-  { table, offers, log, notes, stopped, close, onBug }: Served,
+  { table, offers, log, loaded, notes, stopped, close, onBug }: Served,
 ): Promise<void> {
   const [{ StdioTransport, openStandardOutput }, { serveConnection, toolServers }] = await Promise.all([
     import('./transport/stdio.ts'),
     import('./mcp/server.ts'),
   ]);
   log.banner(`mimir: using database at ${config.dbPath}`);
+  for (const line of loaded) log.banner(line);
   const transport = new StdioTransport(process.stdin, openStandardOutput());
   const caller: Caller = { principal: OWNER, client: 'stdio' };
   const behind = { table, offers, caller, version: version(), onBug };
@@ -267,7 +304,7 @@ async function serveStandardInput(
 
 async function serveHttp(
   config: Config,
-  { table, offers, pool, log, notes, stopped, close, onBug }: Served,
+  { table, offers, pool, log, loaded, notes, stopped, close, onBug }: Served,
 ): Promise<void> {
   const [{ listen }, { mcpDoors }] = await Promise.all([import('./transport/http.ts'), import('./transport/doors.ts')]);
   const caller: Caller = { principal: OWNER, client: 'http' };
@@ -290,6 +327,7 @@ async function serveHttp(
   }
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`;
   log.banner(`mimir: using database at ${config.dbPath}`);
+  for (const line of loaded) log.banner(line);
   log.banner(`mimir: MCP over http transport on ${url}`);
   log.banner(`mimir: POST ${url}/message`);
   log.banner(`mimir: GET  ${url}/sse`);

@@ -87,7 +87,7 @@ export interface OpenStore {
 export interface Host {
   readonly version: string;
   /** Throws `invalid_argument` when a name in `tools` is none. */
-  open(config: StoreConfig & Partial<Pick<Config, 'tools' | 'embedding'>>): Promise<OpenStore>;
+  open(config: StoreConfig & Partial<Pick<Config, 'tools' | 'embedding' | 'connectors'>>): Promise<OpenStore>;
   /** Serves until the clients are gone; ends the process. `notes` are told on stderr once it stands. */
   serve(config: Config, notes: readonly string[]): Promise<void>;
 }

@@ -3,6 +3,7 @@ import { cohere, cohereRelated, cohereSurvey } from './coherence.ts';
 import { context } from './context.ts';
 import { embeddingNext, embeddingOpen, embeddingPut, embeddingStatus, embeddingTexts } from './embedding.ts';
 import { forget, getEntity, remember, rememberMany } from './entities.ts';
+import { ingestKnown, ingestPut } from './ingest.ts';
 import { journal, timeline } from './journal.ts';
 import { conflicts, score, supersede } from './judging.ts';
 import { bench, correct } from './lessons.ts';
@@ -52,6 +53,8 @@ export const OPERATIONS = Object.freeze({
   cohere_survey: cohereSurvey,
   cohere_related: cohereRelated,
   cohere,
+  ingest_known: ingestKnown,
+  ingest_put: ingestPut,
 });
 
 /** Name of an operation. */

@@ -98,6 +98,17 @@ export interface Reader {
   recent(scope: Scope, filters: Filters, count: number, offset: number): Awaitable<readonly Item[]>;
   /** Live rows above `afterRow`, in the order of their numbers: a way through all of them that stays right while others write. */
   retained(scope: Scope, afterRow: number, count: number): Awaitable<readonly Retainable[]>;
+  /**
+   * At most `count` rows of a category, live or archived ones, whose version is above `afterVersion`, by version: a way through all of
+   * them in which what others change meanwhile comes again at the end.
+   */
+  inOrder(
+    scope: Scope,
+    category: string,
+    archived: boolean,
+    afterVersion: number,
+    count: number,
+  ): Awaitable<readonly Entity[]>;
   /** Categories and workspaces of live rows, each once, sorted by code point. */
   names(scope: Scope): Awaitable<StoreNames>;
   /** Size of the store. */

@@ -5,6 +5,7 @@ import type { Execute, OperationName } from '../engine/operations.ts';
 import type { UsageNotes } from '../engine/usage.ts';
 import type { Scope } from '../memory/types.ts';
 import type { Meaning } from '../provider/meaning.ts';
+import type { Connectors } from '../sources/connectors.ts';
 import { fieldsOf, invalidArgument, listedSchema, publishedSchema, readArguments } from './input.ts';
 import type { Caller, ToolAnnotations, ToolListing } from './types.ts';
 
@@ -26,6 +27,8 @@ export interface ToolDeps {
   readonly facts: ServerFacts;
   /** The embedding model; absent when none is set. */
   readonly meaning?: Meaning;
+  /** What brings documents in; absent when none is set. */
+  readonly connectors?: Connectors;
 }
 
 /** The JSON text of an object; with another `text` for the model where that can leave out what stands there twice. */

@@ -3,6 +3,7 @@ import { MimirError } from '../errors.ts';
 import type { Profile, Tool, ToolDeps } from './define.ts';
 import { recallMany, rememberMany } from './batches.ts';
 import { embed } from './embed.ts';
+import { ingest } from './ingest.ts';
 import { autocohere, cohere } from './coherence.ts';
 import { journal, timeline } from './journal.ts';
 import { conflicts, score, supersede } from './judging.ts';
@@ -21,6 +22,7 @@ const TOOLS: readonly Tool[] = [
   recall,
   getEntity,
   forget,
+  ingest,
   embed,
   link,
   unlink,

@@ -1,6 +1,6 @@
 import type { Reader } from '../store.ts';
 import { counts, fileBytes, names, retained } from './counts.ts';
-import { entityAt, entityById, items, recent, workspacesOf } from './entities.ts';
+import { entityAt, entityById, inOrder, items, recent, workspacesOf } from './entities.ts';
 import { timeline } from './journal.ts';
 import { linksOf } from './links.ts';
 import { indexIsCurrent } from './schema.ts';
@@ -28,6 +28,7 @@ export function sqliteReader(s: Session): Reader {
     items: (scope, bodies) => items(s, scope, bodies),
     recent: (scope, filters, count, offset) => recent(s, scope, filters, count, offset),
     retained: (scope, afterRow, count) => retained(s, scope, afterRow, count),
+    inOrder: (scope, category, archived, after, count) => inOrder(s, scope, category, archived, after, count),
     names: (scope) => names(s, scope),
     bytes: () => fileBytes(s),
     timeline: (scope, filter, count, offset) => timeline(s, scope, filter, count, offset),
