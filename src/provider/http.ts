@@ -89,7 +89,9 @@ export async function postJson({ url, body, apiKey, deadlineMs, signal }: ModelR
   });
   const down = (what: string, afterMs: number = LIMITS.providerPauseMs): MimirError =>
     new MimirError('provider_down', `${who} at ${place} ${what}.`, { retryAfterMs: afterMs });
-  if (LATER.has(status)) throw down(`answered ${status}`, retryAfterMs(headers.get('retry-after')));
+  // Whoever answers with another address would get the key; it may be back tomorrow.
+  if (LATER.has(status) || (status >= 300 && status < 400))
+    throw down(`answered ${status}`, retryAfterMs(headers.get('retry-after')));
   if (status < 200 || status > 299) {
     throw new MimirError('provider_refused', `${who} at ${place} answered ${status}.`);
   }
