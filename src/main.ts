@@ -126,15 +126,20 @@ async function connectorsOf(
       import('./sources/github.ts'),
       import('./engine/ingesting.ts'),
     ]);
-  const { github, files, notes } = readConnectorSettings(file, { githubToken, expandHome });
+  const { github, files, notes, problems } = readConnectorSettings(file, { githubToken, expandHome });
   const sources = [
     ...(github === null ? [] : [githubSource(github, systemClock.nowMs)]),
     ...(files === null ? [] : [fileSource(files, log)]),
   ];
   const scope: Scope = { principal: OWNER, workspace: '', actor: 'owner', client: 'connector' };
-  const connectors = createConnectors(sources, (source, options) => bringIn(execute, scope, source, options), log);
+  const connectors = createConnectors(
+    sources,
+    (source, options) => bringIn(execute, scope, source, options),
+    log,
+    problems,
+  );
   const loaded = `mimir: loaded ${sources.length} connector(s) from ${file}`;
-  return { connectors, loaded: [loaded, ...notes.map((note) => `mimir: ${note}`)] };
+  return { connectors, loaded: [loaded, ...[...problems, ...notes].map((note) => `mimir: ${note}`)] };
 }
 
 /** The model of the configuration, with the store of this pool as its shelf. */

@@ -176,7 +176,7 @@ export function showContext(answer: Members, look: Look): string {
 /** What came in, for people. Throws `provider_down` with the same text when something could not be brought in. */
 export function showIngest(answer: Members): string {
   const dry = answer['dry_run'] === true;
-  const count = (name: string): string => String(answer[name] ?? 0);
+  const count = (name: string): string => JSON.stringify(answer[name] ?? 0);
   const listed = (name: string): string[] => {
     const lines = answer[name];
     return Array.isArray(lines) ? lines.map((line) => harmless(`  ${String(line)}`)) : [];

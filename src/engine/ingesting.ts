@@ -38,7 +38,7 @@ export async function bringIn(
   options: BringInOptions,
 ): Promise<BroughtIn> {
   const { dryRun, signal, looked, onlyAgain = false } = options;
-  const origin = `connector:${source.name}`;
+  const { origin } = source;
   const pieces = await allKnown(execute, scope, { source: origin, category: source.category }, signal);
   const result = { changed: [] as string[], forgotten: [] as string[], unchanged: 0, errors: [] as string[] };
   if (onlyAgain && pieces.length === 0) return { ...result, notes: [] };

@@ -59,8 +59,10 @@ function under(open: readonly string[], { level, text }: Stretch): string[] {
 function pieceOf(stretches: readonly Stretch[], headings: readonly string[]): Piece {
   const [first, last] = [stretches[0], stretches.at(-1)];
   const text = stretches.map((stretch) => stretch.text).join('');
-  const from = first?.column == null ? '' : `C${first.column}`;
-  const to = last?.column == null ? '' : `C${last.column + last.text.replace(/\r?\n$/, '').length - 1}`;
+  const columnOf = (column: number | null | undefined, more: number): string =>
+    column === null || column === undefined ? '' : `C${column + more}`;
+  const from = columnOf(first?.column, 0);
+  const to = columnOf(last?.column, (last?.text.replace(/\r?\n$/, '').length ?? 0) - 1);
   const place = `L${first?.line ?? 1}${from}-L${last?.line ?? 1}${to}`;
   return { text, place, headings: headings.filter((heading) => heading !== '') };
 }

@@ -53,6 +53,8 @@ export interface Reading {
 export interface Source {
   /** As the argument `connector` and the settings name it. */
   readonly name: string;
+  /** Stands as `source` in its memories, which are told from all others by it. */
+  readonly origin: string;
   /** The category of its memories. */
   readonly category: string;
   /** Begins to read. `known` is what is stored of it already. */

@@ -16,6 +16,8 @@ export interface ConnectorReport extends BroughtIn {
 /** The connectors of a running program. */
 export interface Connectors {
   readonly names: readonly string[];
+  /** Why others, which were asked for, are not there. */
+  readonly problems: readonly string[];
   /** Runs one of them, or all, one after the other. A connector that fails says so in its report, and the next one runs. */
   readonly ingest: (asked: {
     readonly name?: string;
@@ -34,7 +36,12 @@ interface Unasked {
 }
 
 /** Puts sources, each with its own queue of runs, over what brings them in. */
-export function createConnectors(sources: readonly Source[], bringIn: BringIn, log: Log): Connectors {
+export function createConnectors(
+  sources: readonly Source[],
+  bringIn: BringIn,
+  log: Log,
+  problems: readonly string[] = [],
+): Connectors {
   const ended = new AbortController();
   const stops: (() => void)[] = [];
   const unasked = new Map<string, Unasked>();
@@ -99,6 +106,7 @@ export function createConnectors(sources: readonly Source[], bringIn: BringIn, l
 
   return {
     names: sources.map(({ name }) => name),
+    problems,
     ingest: async ({ name, dryRun, signal }) => {
       const signals = signal === undefined ? ended.signal : AbortSignal.any([ended.signal, signal]);
       const reports: ConnectorReport[] = [];

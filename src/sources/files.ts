@@ -22,6 +22,9 @@ export interface FileSettings {
   /** Whether what .gitignore files name stays outside. */
   readonly gitignore: boolean;
   readonly maxBytes: number;
+  /** Whether what changes comes in by itself while a server runs. */
+  readonly watch: boolean;
+  /** How long after a change. */
   readonly debounceMs: number;
 }
 
@@ -57,18 +60,21 @@ export function fileSource(settings: FileSettings, log: Log): Source {
   const entered = (folder: string): void => watched?.add(folder);
   return {
     name: 'file_watcher',
+    origin: 'connector:file_watcher',
     category: 'file',
     read: (_known, signal) => readFiles(settings, entered, signal),
-    watch: async (changed) => {
-      const own = watchFolders(settings.debounceMs, changed, log);
-      watched = own;
-      const walk: Walk = { settings, entered, unread: [], notes: [], signal: new AbortController().signal };
-      for await (const _ of allFiles(walk)); // entering the folders is all
-      return () => {
-        watched = null;
-        own.close();
-      };
-    },
+    ...(settings.watch && {
+      watch: async (changed) => {
+        const own = watchFolders(settings.debounceMs, changed, log);
+        watched = own;
+        const walk: Walk = { settings, entered, unread: [], notes: [], signal: new AbortController().signal };
+        for await (const _ of allFiles(walk)); // entering the folders is all
+        return () => {
+          watched = null;
+          own.close();
+        };
+      },
+    }),
   };
 }
 

@@ -51,6 +51,7 @@ export function githubSource(settings: GithubSettings, nowMs: () => number): Sou
   const quiet = { untilMs: 0 };
   return {
     name: 'github',
+    origin: 'connector:github',
     category: 'github-issue',
     read: (known, signal): Reading => {
       const [notes, errors]: [string[], string[]] = [[], []];
@@ -108,16 +109,19 @@ async function* issuesOf(
     `${apiUrl}/repos/${repo}/issues?state=all&sort=updated&direction=asc&per_page=${LIMITS.githubPage}&since=${encodeURIComponent(from)}`;
   // The same issue in the same state comes again where pages overlap.
   const seen = new Set<string>();
+  let came = 0;
   for (let url: string | null = asked(since); url !== null;) {
     const page: Page = await pageAt(client, repo, url);
     const fresh = page.issues.filter(({ number, updatedAt }) => !seen.has(`${number} ${updatedAt}`));
     for (const issue of fresh) {
-      if (seen.size >= itemsMax) {
+      seen.add(`${issue.number} ${issue.updatedAt}`);
+      if (issue.isPullRequest && !pullRequests) continue;
+      if (came === itemsMax) {
         notes.push(`${repo}: ${itemsMax} came in; the next run goes on there (max_items_per_repo).`);
         return;
       }
-      seen.add(`${issue.number} ${issue.updatedAt}`);
-      if (pullRequests || !issue.isPullRequest) yield issueDocument(repo, issue);
+      came += 1;
+      yield issueDocument(repo, issue);
     }
     const last = fresh.at(-1)?.updatedAt ?? '';
     // Counted pages would skip what moves to the end while they are read, so it is asked by time; but not where one moment

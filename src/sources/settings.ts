@@ -11,10 +11,12 @@ import type { GithubSettings } from './github.ts';
 
 /** What a settings file says. */
 export interface ConnectorSettings {
-  readonly files: (FileSettings & { readonly watch: boolean }) | null;
+  readonly files: FileSettings | null;
   readonly github: GithubSettings | null;
   /** What is in the file and has no effect. */
   readonly notes: readonly string[];
+  /** Which connectors are left out because a setting is wrong: the memory itself is served all the same. */
+  readonly problems: readonly string[];
 }
 
 /** What the settings are read with. */
@@ -24,7 +26,8 @@ export interface SettingsAround {
   readonly expandHome: (path: string) => string;
 }
 
-const texts = z.array(z.string());
+/** A list; one text alone is a list of it. */
+const texts = z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(z.string()));
 const FILES = z.object({
   enabled: z.boolean().default(false),
   paths: texts.default([]),
@@ -46,7 +49,10 @@ const GITHUB = z.object({
   api_url: z.url({ protocol: /^https?$/ }).default('https://api.github.com'),
 });
 
-/** Reads a file of settings. Throws `invalid_argument` with the place that is wrong; never quotes what stands there, which may be a token. */
+/**
+ * Reads a file of settings. Throws `invalid_argument` when it cannot be read at all. Names the place of what is wrong and never
+ * quotes what stands there, which may be a token.
+ */
 export function readConnectorSettings(path: string, around: SettingsAround): ConnectorSettings {
   let text: string;
   try {
@@ -60,20 +66,26 @@ export function readConnectorSettings(path: string, around: SettingsAround): Con
 
 /** {@link readConnectorSettings} of a text; paths in it that are not whole are from the folder of the file on. */
 export function connectorSettings(text: string, path: string, around: SettingsAround): ConnectorSettings {
-  const sections = section(yamlOf(text, path), 'connectors', path);
-  const notes: string[] = [];
+  const [notes, problems]: [string[], string[]] = [[], []];
+  const section = (value: unknown, name: string): Readonly<Record<string, unknown>> => {
+    const member: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+    if (member === undefined || member === null) return {};
+    if (typeof member === 'object' && !Array.isArray(member)) return Object.fromEntries(Object.entries(member));
+    problems.push(`${path}: ${name} must have settings below it.`);
+    return {};
+  };
   const read = <S extends z.ZodObject>(name: string, shape: S): z.output<S> | null => {
-    const given = section(sections, name, path);
-    const parsed = shape.safeParse(given);
-    if (!parsed.success) {
-      const [issue] = parsed.error.issues;
-      const place = ['connectors', name, ...(issue?.path ?? [])].join('.');
-      throw wrong(`${path}: ${place} is not right: ${issue?.message ?? 'it cannot be read'}.`);
-    }
+    const given = section(sections, name);
     for (const member of Object.keys(given))
       if (!(member in shape.shape)) notes.push(`${path}: there is no setting connectors.${name}.${member}`);
-    return parsed.data['enabled'] === true ? parsed.data : null;
+    const parsed = shape.safeParse(given);
+    if (parsed.success) return parsed.data['enabled'] === true ? parsed.data : null;
+    const [issue] = parsed.error.issues;
+    const place = ['connectors', name, ...(issue?.path ?? [])].join('.');
+    problems.push(`${path}: ${place} is not right: ${issue?.message ?? 'it cannot be read'}.`);
+    return null;
   };
+  const sections = section(yamlOf(text, path), 'connectors');
   const [files, github] = [read('file_watcher', FILES), read('github', GITHUB)];
   for (const name of Object.keys(sections))
     if (name !== 'file_watcher' && name !== 'github') notes.push(`${path}: there is no connector ${name}`);
@@ -97,6 +109,7 @@ export function connectorSettings(text: string, path: string, around: SettingsAr
       apiUrl: github.api_url.replace(/\/+$/, ''),
     },
     notes,
+    problems,
   };
 }
 
@@ -106,17 +119,9 @@ function wrong(message: string, hint = 'docs/sources.md shows what such a file h
 
 function yamlOf(text: string, path: string): unknown {
   try {
-    return parse(text) as unknown;
+    return parse(text, { logLevel: 'error' }) as unknown;
   } catch (thrown) {
     const [place] = thrown instanceof YAMLParseError ? (thrown.linePos ?? []) : [];
     throw wrong(`${path} is no YAML${place === undefined ? '' : `: line ${place.line}, column ${place.col}`}.`);
   }
-}
-
-/** A member that has members itself; nothing at all is the same as none of them. */
-function section(value: unknown, name: string, path: string): Readonly<Record<string, unknown>> {
-  const member: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
-  if (member === undefined || member === null) return {};
-  if (typeof member === 'object' && !Array.isArray(member)) return Object.fromEntries(Object.entries(member));
-  throw wrong(`${path}: ${name} must have settings below it.`);
 }

@@ -25,7 +25,12 @@ export const ingest = defineTool({
       });
     }
     if (connectors === undefined || connectors.names.length === 0) {
-      throw new MimirError('no_connectors', 'This server has no connectors.');
+      const [problem] = connectors?.problems ?? [];
+      throw new MimirError(
+        'no_connectors',
+        'This server has no connectors.',
+        problem === undefined ? {} : { hint: problem },
+      );
     }
     const { signal } = caller;
     const reports = await connectors.ingest({
@@ -40,7 +45,7 @@ export const ingest = defineTool({
       forgotten: sum(reports, ({ forgotten }) => forgotten.length),
       unchanged: sum(reports, (report) => report.unchanged),
       dry_run: dryRun,
-      errors: shortened(reports.flatMap(({ errors }) => errors)),
+      errors: shortened([...connectors.problems, ...reports.flatMap(({ errors }) => errors)]),
       ...(notes.length > 0 && { notes: shortened(notes) }),
       ...(dryRun && {
         would_ingest: shortened(reports.flatMap(({ changed }) => changed)),

@@ -324,7 +324,7 @@ test('others wait for no step longer than for a few dozen pieces', async (t) => 
   await run(fileSource(folderSettings(folder, { maxBytes: 1_000_000 }), SILENT));
   assert.ok(
     sizes.length > 5 && sizes.every((size) => size <= LIMITS.ingestStepItems + LIMITS.ingestStepItems),
-    `${sizes}`,
+    sizes.join(),
   );
   assert.equal(
     sizes.reduce((sum, size) => sum + size, 0),
@@ -337,6 +337,7 @@ test('a watched folder tells of a new file, a change, a removal and a new folder
   writeFiles(folder, { 'a.md': 'one', 'sub/b.md': 'two' });
   const source = fileSource(folderSettings(folder), SILENT);
   let told = 0;
+  assert.equal(fileSource(folderSettings(folder, { watch: false }), SILENT).watch, undefined);
   const stop = await source.watch?.(() => (told += 1));
   t.after(() => stop?.());
   const { run } = ingestInto();

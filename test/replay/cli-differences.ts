@@ -118,13 +118,13 @@ export const CLI_DIFFERENCES: readonly CliDifference[] = [
   },
   {
     where: 'serve with flags for what is not there yet',
-    original: 'announces language model, embeddings and connectors',
+    original: 'announces language model and embeddings',
     ours: 'does not',
     reason: 'not there yet',
     match: {
       part: 'stderr',
       argv: SERVES,
-      original: /^mimir: (LLM enabled|local ONNX embedding enabled|loaded \d+ connector)/,
+      original: /^mimir: (LLM enabled|local ONNX embedding enabled)/,
       ours: /^absent$/,
     },
   },
@@ -134,6 +134,25 @@ export const CLI_DIFFERENCES: readonly CliDifference[] = [
     ours: 'says of each flag that it has no effect, and why',
     reason: 'nobody should wait for what does not come',
     match: { part: 'stderr', argv: SERVES, original: /^absent$/, ours: /^mimir: --[a-z-]+ has no effect: / },
+  },
+  {
+    where: 'serve with a connectors file that cannot be read',
+    original: 'exits 1',
+    ours: 'exits 2',
+    reason: 'a wrong setting of serve exits 2, whichever it is',
+    match: { part: 'exit', argv: /--connectors-config/, original: /^1$/, ours: /^2$/ },
+  },
+  {
+    where: 'serve with a connectors file in which something is wrong',
+    original: 'says nothing',
+    ours: 'names the place',
+    reason: 'a connector that is silently left out is missed much later',
+    match: {
+      part: 'stderr',
+      argv: /--connectors-config/,
+      original: /^absent$/,
+      ours: /^mimir: \S+: (there is no connector|connectors\.\S+ is not right)/,
+    },
   },
   {
     where: '--offline',

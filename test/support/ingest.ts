@@ -21,6 +21,7 @@ export function folderSettings(path: string, more: Partial<FileSettings> = {}): 
     exclude: [],
     gitignore: true,
     maxBytes: 100_000,
+    watch: true,
     debounceMs: 20,
     ...more,
   };
