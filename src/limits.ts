@@ -123,6 +123,8 @@ export const LIMITS = {
   /** A file that is read: above this the default is not to, and more than the most nobody may ask for, since it is read at once. */
   sourceFileMaxBytes: 1 * MIB,
   sourceFileMostBytes: 16 * MIB,
+  /** A file of another program that is imported: it is read at once, and takes about four times as much. */
+  importFileMaxBytes: 128 * MIB,
   /** How long after a change a watched folder is read by default (the original's number), and the longest. */
   watchAfterMs: 1_500,
   watchAfterMostMs: 600_000,

@@ -206,6 +206,15 @@ export async function openStore(config: OpenConfig): Promise<OpenStore> {
     call: (tool, args) => table.call(tool, args, COMMAND_LINE),
     examine: () => pool.execute('examine', WHOLE_STORE, {}),
     probeWrite: async () => void (await pool.execute('probe_write', WHOLE_STORE, {})),
+    bringIn: async (asked, dryRun, looked) => {
+      const [{ importSource }, { bringIn }] = await Promise.all([
+        import('./sources/imports.ts'),
+        import('./engine/ingesting.ts'),
+      ]);
+      const scope: Scope = { ...WHOLE_STORE, workspace: '' };
+      const source = importSource(asked, stderrLog('plain', systemClock.nowMs));
+      return await bringIn(pool.execute, scope, source, { dryRun, signal: new AbortController().signal, looked });
+    },
     close,
   };
 }

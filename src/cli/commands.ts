@@ -8,6 +8,7 @@ import type { ToolAnswer } from '../tools/types.ts';
 import type { Call, Command, Flag } from './command.ts';
 import { warnOfEarlyStore } from './early.ts';
 import { generalHelp, helpOf } from './help.ts';
+import { importFrom } from './import-from.ts';
 import { callAnyTool, lookOf, toolCommand } from './run.ts';
 import { harmless, members, prettyJson, showContext, showIngest, showRecall, textOf } from './show.ts';
 
@@ -272,6 +273,33 @@ export const COMMANDS: readonly Command[] = [
     show: jsonOr(showIngest),
     doing: 'Bringing in',
   }),
+  {
+    word: 'import',
+    summary: 'Bring in what another memory program left: a file or a folder.',
+    notes: ['Again later, it brings in what is new or changed. docs/sources.md says what each format looks like.'],
+    words: { name: 'PATH', required: true, most: 1 },
+    flags: [
+      {
+        name: 'from',
+        kind: 'text',
+        value: 'FORMAT',
+        help: 'reference, jsonl (.csv too), markdown, mem0 or basic-memory',
+        required: true,
+      },
+      { ...CATEGORY, required: false, mayBeEmpty: false, help: 'store under this category, not that of the format' },
+      {
+        name: 'map',
+        kind: 'list',
+        value: 'A=B,C=D',
+        help: 'jsonl: what its records call content, key, title and tags',
+      },
+      DRY_RUN,
+      JSON_OUT,
+      ...STORE,
+    ],
+    example: 'mimir import --from reference ~/memory.jsonl --dry-run',
+    run: importFrom,
+  },
   toolCommand({
     word: 'write',
     ofOriginal: true,

@@ -4,6 +4,7 @@ import type { KnownPiece, SourcedPiece } from '../memory/sourced.ts';
 import type { Entity, Scope } from '../memory/types.ts';
 import type { Writer } from '../storage/store.ts';
 import { occupant } from './entities.ts';
+import { LINK_WEIGHT } from './links.ts';
 import { homeOf, requireWrite } from './lookup.ts';
 import { reads, writes } from './operation.ts';
 
@@ -143,3 +144,36 @@ async function putPiece(
   });
   return true;
 }
+
+/** A link between two documents, by the keys of their memories. */
+export interface SourcedLink {
+  readonly from: string;
+  readonly to: string;
+  readonly relationship: string;
+}
+
+/** Links between documents of one source. */
+export interface IngestLinkInput {
+  readonly source: string;
+  readonly category: string;
+  readonly links: readonly SourcedLink[];
+}
+
+/** Makes links that are not there yet; answers how many. What is not there, or is somebody else's, is not linked. */
+export const ingestLink = writes<IngestLinkInput, number>(async (tx, scope, { source, category, links }) => {
+  const workspace = homeOf(scope);
+  requireWrite(scope, workspace);
+  let made = 0;
+  for (const { from, to, relationship } of links) {
+    const [one, other] = [
+      await tx.entityAt(scope, workspace, category, from),
+      await tx.entityAt(scope, workspace, category, to),
+    ];
+    if (one?.source !== source || other?.source !== source || one.archived) continue;
+    const present = await tx.linksOf(scope, one.row);
+    if (present.some((link) => link.targetId === other.id && link.relationship === relationship)) continue;
+    await tx.openLink(scope, one.row, other.id, relationship, LINK_WEIGHT);
+    made += 1;
+  }
+  return made;
+});

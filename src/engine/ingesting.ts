@@ -10,9 +10,10 @@ import {
   type KnownPiece,
   type Source,
   type SourceDocument,
+  type SourcedPiece,
 } from '../memory/sourced.ts';
 import type { Scope } from '../memory/types.ts';
-import type { DocumentChange, IngestKnownInput, IngestKnownOutput } from './ingest.ts';
+import type { DocumentChange, IngestKnownInput, IngestKnownOutput, SourcedLink } from './ingest.ts';
 import type { Execute } from './operations.ts';
 
 /** How a source is to be brought in. */
@@ -39,10 +40,10 @@ export async function bringIn(
 ): Promise<BroughtIn> {
   const { dryRun, signal, looked, onlyAgain = false } = options;
   const { origin } = source;
-  const pieces = await allKnown(execute, scope, { source: origin, category: source.category }, signal);
+  const stored = await allKnown(execute, scope, { source: origin, category: source.category }, signal);
   const result = { changed: [] as string[], forgotten: [] as string[], unchanged: 0, errors: [] as string[] };
-  if (onlyAgain && pieces.length === 0) return { ...result, notes: [] };
-  const known = Map.groupBy(pieces, ({ key }) => documentKeyOf(key));
+  if (onlyAgain && stored.length === 0) return { ...result, notes: [] };
+  const known = Map.groupBy(stored, ({ key }) => documentKeyOf(key));
   const waiting: { change: DocumentChange; done: () => void }[] = [];
 
   const flush = async (): Promise<void> => {
@@ -63,13 +64,22 @@ export async function bringIn(
   };
 
   const seen = new Map<string, string>();
-  const reading = source.read(pieces, signal);
+  const links = collectedLinks();
+  const reading = source.read(stored, signal);
   let whole = false;
   try {
     for await (const document of reading.documents) {
       const key = ownKey(document, seen, known);
       seen.set(key, document.path);
-      const change = changeOf({ ...document, key }, known.get(key) ?? []);
+      const pieces = piecesOf({ ...document, key }, SIZES);
+      if (pieces.some(isTooLarge)) {
+        result.errors.push(
+          `${key.slice(0, LIMITS.problemMaxChars)} is too large: its name, or what stands beside its text.`,
+        );
+        continue;
+      }
+      links.add(document, key, pieces[0]?.key ?? key);
+      const change = changeOf(pieces, known.get(key) ?? []);
       if (change === null) result.unchanged += 1;
       else await add(change, () => result.changed.push(key));
       looked?.(seen.size);
@@ -81,13 +91,18 @@ export async function bringIn(
     result.errors.push(thrown.hint === undefined ? thrown.message : `${thrown.message} ${thrown.hint}`);
   }
   if (whole) {
-    for (const [key, stored] of known) {
-      const live = stored.filter(({ standing }) => standing === 'live');
+    for (const [key, all] of known) {
+      const live = all.filter(({ standing }) => standing === 'live');
       if (seen.has(key) || live.length === 0 || !live.every(({ path }) => reading.isGone(path))) continue;
       await add({ put: [], gone: live.map(({ id }) => id) }, () => result.forgotten.push(key));
     }
   }
   await flush();
+  const made = links.resolved();
+  for (let at = 0; at < made.length && !dryRun; at += LIMITS.ingestStepItems) {
+    const some = made.slice(at, at + LIMITS.ingestStepItems);
+    await execute('ingest_link', scope, { source: origin, category: source.category, links: some }, { signal });
+  }
   return { ...result, errors: [...result.errors, ...reading.errors], notes: reading.notes };
 }
 
@@ -121,9 +136,27 @@ function ownKey(
   return `${key}~${createHash('sha256').update(path, 'utf8').digest('hex').slice(0, 8)}`;
 }
 
+const SIZES = { wholeMax: LIMITS.wholeDocumentMaxChars, pieceMax: LIMITS.pieceMaxChars };
+
+/** Links wait until all documents are there: they lead forward too. */
+function collectedLinks() {
+  const byName = new Map<string, string>();
+  const waiting: SourcedLink[] = [];
+  return {
+    add: ({ names = [], links = [] }: SourceDocument, key: string, first: string): void => {
+      for (const name of [key, ...names]) if (!byName.has(name.toLowerCase())) byName.set(name.toLowerCase(), first);
+      waiting.push(...links.map(({ to, relationship }) => ({ from: first, to, relationship })));
+    },
+    resolved: (): SourcedLink[] =>
+      waiting.flatMap(({ from, to, relationship }) => {
+        const target = byName.get(to.toLowerCase());
+        return target === undefined || target === from ? [] : [{ from, to: target, relationship }];
+      }),
+  };
+}
+
 /** What has to be done about a document; null: nothing. */
-function changeOf(document: SourceDocument, known: readonly KnownPiece[]): DocumentChange | null {
-  const pieces = piecesOf(document, { wholeMax: LIMITS.wholeDocumentMaxChars, pieceMax: LIMITS.pieceMaxChars });
+function changeOf(pieces: readonly SourcedPiece[], known: readonly KnownPiece[]): DocumentChange | null {
   const stored = new Map(known.map((piece) => [piece.key, piece]));
   const put = pieces.filter(({ key, bodyJson, tags }) => {
     const old = stored.get(key);
@@ -135,6 +168,13 @@ function changeOf(document: SourceDocument, known: readonly KnownPiece[]): Docum
   const current = new Set(pieces.map(({ key }) => key));
   const gone = known.filter(({ key, standing }) => standing === 'live' && !current.has(key)).map(({ id }) => id);
   return put.length === 0 && gone.length === 0 ? null : { put, gone };
+}
+
+function isTooLarge({ key, bodyJson }: SourcedPiece): boolean {
+  return (
+    Buffer.byteLength(key, 'utf8') > LIMITS.nameMaxBytes ||
+    Buffer.byteLength(bodyJson, 'utf8') > LIMITS.bodyJsonMaxBytes
+  );
 }
 
 /** How much of one step changes are: at 1 it is full. */

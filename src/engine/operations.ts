@@ -3,7 +3,7 @@ import { cohere, cohereRelated, cohereSurvey } from './coherence.ts';
 import { context } from './context.ts';
 import { embeddingNext, embeddingOpen, embeddingPut, embeddingStatus, embeddingTexts } from './embedding.ts';
 import { forget, getEntity, remember, rememberMany } from './entities.ts';
-import { ingestKnown, ingestPut } from './ingest.ts';
+import { ingestKnown, ingestLink, ingestPut } from './ingest.ts';
 import { journal, timeline } from './journal.ts';
 import { conflicts, score, supersede } from './judging.ts';
 import { bench, correct } from './lessons.ts';
@@ -55,6 +55,7 @@ export const OPERATIONS = Object.freeze({
   cohere,
   ingest_known: ingestKnown,
   ingest_put: ingestPut,
+  ingest_link: ingestLink,
 });
 
 /** Name of an operation. */

@@ -13,6 +13,17 @@ export interface SourceDocument {
   /** What else stands in the body: path or address, title, when it was changed. */
   readonly meta: Readonly<Record<string, unknown>>;
   readonly tags: readonly string[];
+  /** What other documents call it, beside its key. */
+  readonly names?: readonly string[];
+  /** Which documents it leads to. */
+  readonly links?: readonly DocumentLink[];
+}
+
+/** Where a document leads to. */
+export interface DocumentLink {
+  /** The key or a name of the other document; large and small letters are the same. */
+  readonly to: string;
+  readonly relationship: string;
 }
 
 /** One memory that a document becomes: the whole of it, or a piece. */

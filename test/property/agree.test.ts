@@ -236,6 +236,11 @@ const inputs: Record<
     ),
   }),
   ingest_known: fc.record({ source, category, archived: fc.boolean(), afterVersion: fc.constantFrom(0, 0, 2) }),
+  ingest_link: fc.record({
+    source,
+    category,
+    links: fc.array(fc.record({ from: key, to: key, relationship: fc.constantFrom('about', 'is') }), { maxLength: 3 }),
+  }),
   ingest_put: fc.record({
     source,
     category,
