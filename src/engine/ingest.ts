@@ -118,7 +118,9 @@ async function putPiece(
   const present = await occupant(tx, scope, workspace, { category, key });
   if (present !== undefined) {
     if (present.source !== source) return false;
-    await tx.revise(scope, present, { bodyJson, tags, archived: false, archiveReason: '' });
+    // What a document says now is fresh, however long nobody asked for it.
+    if (await tx.revise(scope, present, { bodyJson, tags, archived: false, archiveReason: '' }))
+      await tx.noteUse(present.row, 1, tx.nowMs);
     return true;
   }
   await tx.create(scope, {

@@ -77,8 +77,8 @@ test('nothing outside of the folder is read, whatever lies in it', async (t) => 
     make();
     const { run, stored } = ingestInto();
     const settings = folderSettings(root, { extensions: [], include: ['../**', '/**', '**'] });
-    const { errors } = await run(fileSource(settings, SILENT));
-    assert.deepEqual(errors, [], way);
+    const { errors, notes } = await run(fileSource(settings, SILENT));
+    assert.deepEqual([errors, notes], [[], []], way);
     assert.doesNotMatch(JSON.stringify(stored()), /SECRET/, way);
     assert.equal(stored().length, 2, way);
   }
@@ -87,13 +87,13 @@ test('nothing outside of the folder is read, whatever lies in it', async (t) => 
 test('a folder that becomes a link while it is read leads nowhere', async (t) => {
   const folder = temporaryFolder(t);
   const [root, outside] = [join(folder, 'root'), join(folder, 'outside')];
-  writeFiles(outside, { 'x.md': 'SECRET' });
+  writeFiles(outside, { 'x.md': 'SECRET', 'hidden-name.md': 'SECRET' });
   writeFiles(root, { 'a.md': 'first', 'sub/x.md': 'inside', 'z/x.md': 'last' });
   const { run, stored } = ingestInto();
   const source = fileSource(folderSettings(root), SILENT);
   // The trap closes after the folder above was listed.
   let armed = true;
-  await run(source, {
+  const { notes } = await run(source, {
     looked: () => {
       if (!armed) return;
       armed = false;
@@ -102,7 +102,7 @@ test('a folder that becomes a link while it is read leads nowhere', async (t) =>
     },
   });
   assert.doesNotMatch(JSON.stringify(stored()), /SECRET/);
-  assert.equal(stored().length, 2);
+  assert.deepEqual([stored().length, notes], [2, [`${join(root, 'sub')}: leads out of the folder`]]);
 });
 
 /** Names of the files that come in. */
@@ -353,4 +353,7 @@ test('a watched folder tells of a new file, a change, a removal and a new folder
   await next('a removal', () => rmSync(join(folder, 'a.md')));
   await next('a new folder', () => mkdirSync(join(folder, 'new')));
   await next('a file in it', () => writeFiles(folder, { 'new/d.md': 'four' }));
+  await next('a folder that goes', () => rmSync(join(folder, 'new'), { recursive: true }));
+  await next('and comes back', () => mkdirSync(join(folder, 'new')));
+  await next('and a file in it', () => writeFiles(folder, { 'new/d.md': 'five' }));
 });
