@@ -120,8 +120,9 @@ export const LIMITS = {
   wholeDocumentMaxChars: 4_000,
   /** Pieces of longer ones: as much of a text as is embedded. */
   pieceMaxChars: 2_000,
-  /** A file that is read: above this the default is not to, and more than the most nobody may ask for, since it is read at once. */
+  /** Larger files stay outside by default: texts that people write are smaller. */
   sourceFileMaxBytes: 1 * MIB,
+  /** The most that settings may ask for: a file is read at once, and split. */
   sourceFileMostBytes: 16 * MIB,
   /** A file of another program that is imported: it is read at once, and takes about four times as much. */
   importFileMaxBytes: 128 * MIB,
@@ -130,7 +131,7 @@ export const LIMITS = {
   watchAfterMostMs: 600_000,
   /** Folders that are watched: each costs a handle of the system. */
   watchedFoldersMax: 8_192,
-  /** A page of GitHub's answers, its deadline, and how many bytes it may have: 100 issues of 64 KB. */
+  /** Issues of a page, the most that GitHub gives, and how long one may take. */
   githubPage: 100,
   githubRequestMs: 30_000,
   /** How long GitHub may ask to wait for before the rest is left for the next run, and how often in one run. */

@@ -242,9 +242,9 @@ async function readText({ path, realPath }: FoundFile, maxBytes: number): Promis
     if (stat.size > maxBytes) return { note: `has ${stat.size} bytes, more than ${maxBytes} (max_file_bytes)` };
     const bytes = Buffer.alloc(Math.min(stat.size, maxBytes) + 1);
     let length = 0;
-    for (let read = -1; read !== 0 && length < bytes.length; length += read)
+    for (let read = -1; read !== 0 && length < stat.size; length += read)
       ({ bytesRead: read } = await file.read(bytes, length, bytes.length - length, length));
-    // It grew while it was read: the next run, or the watcher, reads it again.
+    // It may have grown while it was read: the next run, or the watcher, reads it again.
     const content = bytes.subarray(0, Math.min(length, maxBytes));
     if (content.includes(0)) return { note: null };
     return new TextDecoder('utf-8', { fatal: true }).decode(content);
