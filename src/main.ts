@@ -197,12 +197,13 @@ const WHOLE_STORE: Scope = { principal: OWNER, workspace: null, actor: 'owner', 
 export async function openStore(config: OpenConfig): Promise<OpenStore> {
   // Who ends at once embeds nothing unasked.
   const embedding = config.embedding && { ...config.embedding, background: false };
-  const { pool, table, close } = await assemble(
+  const { pool, deps, table, close } = await assemble(
     { ...config, ...(embedding !== undefined && { embedding }) },
     stderrLog('plain', systemClock.nowMs),
   );
   return {
     toolNames: table.all.map(({ name }) => name),
+    connectorProblems: deps.connectors?.problems ?? [],
     call: (tool, args) => table.call(tool, args, COMMAND_LINE),
     examine: () => pool.execute('examine', WHOLE_STORE, {}),
     probeWrite: async () => void (await pool.execute('probe_write', WHOLE_STORE, {})),

@@ -93,6 +93,8 @@ export interface Imported {
 export interface OpenStore {
   /** Names of all tools that there are. */
   readonly toolNames: readonly string[];
+  /** Which connectors are left out because of their settings, and why. */
+  readonly connectorProblems: readonly string[];
   call(tool: string, args: unknown): Promise<ToolAnswer>;
   /** Reads everything and computes it again. */
   examine(): Promise<Examination>;
