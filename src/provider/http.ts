@@ -36,7 +36,7 @@ export interface HttpRequest {
   readonly hint?: string;
 }
 
-/** What came back, whatever its status; a redirect is not followed, because whoever gets the next request would get the key. */
+/** What came back, whatever its status; `text` only of a success; a redirect is not followed, because whoever gets the next request would get the key. */
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: Headers;
@@ -55,7 +55,11 @@ export async function exchange(request: HttpRequest): Promise<HttpAnswer> {
       redirect: 'manual',
       signal: bounded,
     });
-    return { status: response.status, headers: response.headers, text: await readBounded(response, who) };
+    const { status, headers: answered } = response;
+    if (response.ok) return { status, headers: answered, text: await readBounded(response, who) };
+    // Words about a failure may quote what was sent, and may have no end.
+    await response.body?.cancel();
+    return { status, headers: answered, text: '' };
   } catch (thrown) {
     if (thrown instanceof MimirError) throw thrown;
     if (signal.aborted) throw new MimirError('cancelled', 'The request was cancelled.');
@@ -87,11 +91,12 @@ export async function postJson({ url, body, apiKey, deadlineMs, signal }: ModelR
     signal,
     who,
   });
-  const down = (what: string, afterMs: number = LIMITS.providerPauseMs): MimirError =>
-    new MimirError('provider_down', `${who} at ${place} ${what}.`, { retryAfterMs: afterMs });
+  const down = (what: string, afterMs: number = LIMITS.providerPauseMs, facts = {}): MimirError =>
+    new MimirError('provider_down', `${who} at ${place} ${what}.`, { retryAfterMs: afterMs, facts });
   // Whoever answers with another address would get the key; it may be back tomorrow.
-  if (LATER.has(status) || (status >= 300 && status < 400))
-    throw down(`answered ${status}`, retryAfterMs(headers.get('retry-after')));
+  if (LATER.has(status) || (status >= 300 && status < 400)) {
+    throw down(`answered ${status}`, retryAfterMs(headers.get('retry-after')), { status });
+  }
   if (status < 200 || status > 299) {
     throw new MimirError('provider_refused', `${who} at ${place} answered ${status}.`);
   }
