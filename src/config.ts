@@ -34,6 +34,8 @@ export interface Config extends StoreConfig {
   readonly embedding: EmbeddingConfig | null;
   /** The model that answers questions; null: there is none. */
   readonly language: LanguageConfig | null;
+  /** Where documents come in from; null: from nowhere. */
+  readonly connectors: ConnectorsConfig | null;
 }
 
 /** Which language model, and where it is. */
@@ -41,6 +43,13 @@ export interface LanguageConfig {
   readonly endpoint: string;
   readonly model: string;
   readonly apiKey: string | null;
+}
+
+/** The file that says which connectors there are, and what is not in it. */
+export interface ConnectorsConfig {
+  readonly file: string;
+  /** For a file without one; empty when there is none. */
+  readonly githubToken: string;
 }
 
 /** Which embedding model, and where it is. */
@@ -124,6 +133,7 @@ const VARIABLES: ReadonlySet<string> = new Set([
   'MIMIR_LLM_ENDPOINT',
   'MIMIR_LLM_MODEL',
   'MIMIR_LLM_API_KEY',
+  'MIMIR_GITHUB_TOKEN',
 ]);
 
 /** Variables that look like ours and that nobody reads; those of the load test are read elsewhere. */
@@ -222,6 +232,7 @@ export function readConfig(values: FlagValues, environment: Environment = proces
     tools: Object.freeze(tools),
     embedding: readEmbedding(values, environment),
     language: readLanguage(values, environment),
+    connectors: readConnectors(values, environment),
   };
   if (transport === 'http' && !isLoopback(config.host) && config.token === null) {
     throw usage(
@@ -292,6 +303,14 @@ function requireServer(flag: string, address: string): void {
     throw usage(`${flag} must be the address of a model server.`, hint);
   // `fetch` takes none, and other users can read a command line.
   if (url.username !== '' || url.password !== '') throw usage(`${flag} must have no name and password in it.`, hint);
+}
+
+/** Which file has the connectors; null without one, and where nothing may be asked of anybody. */
+export function readConnectors(values: FlagValues, environment: Environment = process.env): ConnectorsConfig | null {
+  const file = textOf(values, 'connectors-config');
+  if (file === undefined || values['offline'] === true) return null;
+  const githubToken = variable(environment, 'MIMIR_GITHUB_TOKEN') ?? variable(environment, 'GITHUB_TOKEN') ?? '';
+  return { file: resolve(file), githubToken };
 }
 
 function allowList(flag: string, given: readonly string[], allowed: RegExp, shape: string): readonly string[] {

@@ -30,6 +30,10 @@ export const ERRORS = {
     kind: 'refused',
     hint: 'Start the server with --embedding-endpoint URL --embedding-model NAME, or with --embedding-model FOLDER.',
   },
+  no_connectors: {
+    kind: 'refused',
+    hint: 'Start it with --connectors-config FILE; docs/sources.md shows such a file.',
+  },
   provider_refused: {
     kind: 'damaged',
     hint: 'Look at the address, the name of the model and the key of the model server.',

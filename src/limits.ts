@@ -152,6 +152,39 @@ export const LIMITS = {
   vaultFrontMaxChars: 256 * KIB,
   /** Files that a report names of each kind; the rest is counted. */
   vaultNamedMax: 200,
+  /** What is stored of a source is read in steps of so many rows: about 10 ms of whoever reads. */
+  ingestKnownRows: 500,
+  /** One step of an ingest: others wait for it. A piece takes about 0.5 ms, so this is mostly used up at once; long texts take longer. */
+  ingestStepItems: 64,
+  ingestStepMaxChars: 128 * KIB,
+  ingestStepMs: 50,
+  /** A document up to this long is one memory: recall shows it whole, and it is about two pages. */
+  wholeDocumentMaxChars: 4_000,
+  /** Pieces of longer ones: as much of a text as is embedded. */
+  pieceMaxChars: 2_000,
+  /** Larger files stay outside by default: texts that people write are smaller. */
+  sourceFileMaxBytes: 1 * MIB,
+  /** The most that settings may ask for: a file is read at once, and split. */
+  sourceFileMostBytes: 16 * MIB,
+  /** A file of another program that is imported: it is read at once, and takes about four times as much. */
+  importFileMaxBytes: 128 * MIB,
+  /** How long after a change a watched folder is read by default (the original's number), and the longest. */
+  watchAfterMs: 1_500,
+  watchAfterMostMs: 600_000,
+  /** Folders that are watched: each costs a handle of the system. */
+  watchedFoldersMax: 8_192,
+  /** Issues of a page, the most that GitHub gives, and how long one may take. */
+  githubPage: 100,
+  githubRequestMs: 30_000,
+  /** How long GitHub may ask to wait for before the rest is left for the next run, and how often in one run. */
+  githubWaitMs: 5_000,
+  githubWaits: 3,
+  githubRedirectsMax: 5,
+  githubDaysPast: 90,
+  githubItemsMax: 500,
+  githubItemsMost: 10_000,
+  /** Names that a dry run and a note give as examples. */
+  ingestExamples: 10,
   /** Expired state entries that one write closes on its way. */
   stateSweepMax: 100,
 

@@ -11,6 +11,7 @@ import {
   demandVault,
   expandHome,
   type Config,
+  type ConnectorsConfig,
   type EmbeddingConfig,
   type LanguageConfig,
   type StoreConfig,
@@ -24,6 +25,7 @@ import type { Scope } from './memory/types.ts';
 import type { Pool } from './pool/pool.ts';
 import type { LanguageModel } from './provider/language-model.ts';
 import type { Meaning, VectorShelf } from './provider/meaning.ts';
+import type { Connectors } from './sources/connectors.ts';
 import type { ToolDeps } from './tools/define.ts';
 import type { Offers } from './tools/offers.ts';
 import type { TableDeps } from './tools/table.ts';
@@ -99,19 +101,23 @@ async function assemble(config: OpenConfig, log: Log): Promise<Assembled> {
   const { embedding = null, language: named = null } = config;
   const language = named === null ? undefined : await languageOf(named);
   const meaning = embedding === null ? undefined : await meaningOf(embedding, pool.execute, log);
+  const execute = meaning === undefined ? pool.execute : await telling(pool.execute, meaning);
+  const sources = config.connectors ? await connectorsOf(config.connectors, execute, log) : null;
   const deps = {
-    execute: meaning === undefined ? pool.execute : await telling(pool.execute, meaning),
+    execute,
     usage: pool.usage,
     clock: systemClock,
     facts: { dbPath: config.dbPath, encrypted: config.keyFile !== null, version: version() },
     folders: { atHome: (path: string) => expandHome(path), vault: () => demandVault(config) },
     ...(meaning !== undefined && { meaning }),
     ...(language !== undefined && { language }),
+    ...(sources !== null && { connectors: sources.connectors }),
   };
   const onBug = (error: unknown, incident: string): void => log.error('bug', { incident, stack: bugStack(error) });
   const table = createTable({ ...deps, onBug, ...(config.tools !== undefined && { show: config.tools }) });
   const close = async (): Promise<void> => {
     language?.close();
+    await sources?.connectors.close();
     await meaning?.close();
     await pool.close();
   };
@@ -121,7 +127,37 @@ async function assemble(config: OpenConfig, log: Log): Promise<Assembled> {
       note: 'only mimir_embed uses the model server; --embedding-model turns the rest on',
     });
   }
-  return { pool, deps, table, onBug, close };
+  return { pool, deps, table, onBug, close, loaded: sources?.loaded ?? [] };
+}
+
+/** The connectors of the configuration, and what is to be said about them. */
+async function connectorsOf(
+  { file, githubToken }: ConnectorsConfig,
+  execute: Execute,
+  log: Log,
+): Promise<{ connectors: Connectors; loaded: readonly string[] }> {
+  const [{ readConnectorSettings }, { createConnectors }, { fileSource }, { githubSource }, { bringIn }] =
+    await Promise.all([
+      import('./sources/settings.ts'),
+      import('./sources/connectors.ts'),
+      import('./sources/files.ts'),
+      import('./sources/github.ts'),
+      import('./engine/ingesting.ts'),
+    ]);
+  const { github, files, notes, problems } = readConnectorSettings(file, { githubToken, expandHome });
+  const sources = [
+    ...(github === null ? [] : [githubSource(github, systemClock.nowMs)]),
+    ...(files === null ? [] : [fileSource(files, log)]),
+  ];
+  const scope: Scope = { principal: OWNER, workspace: '', actor: 'owner', client: 'connector' };
+  const connectors = createConnectors(
+    sources,
+    (source, options) => bringIn(execute, scope, source, options),
+    log,
+    problems,
+  );
+  const loaded = `mimir: loaded ${sources.length} connector(s) from ${file}`;
+  return { connectors, loaded: [loaded, ...[...problems, ...notes].map((note) => `mimir: ${note}`)] };
 }
 
 async function languageOf(named: LanguageConfig): Promise<LanguageModel> {
@@ -164,13 +200,15 @@ async function telling(execute: Execute, meaning: Meaning): Promise<Execute> {
 }
 
 /** What may be said of a store that is opened. */
-type OpenConfig = StoreConfig & Partial<Pick<Config, 'tools' | 'embedding' | 'language'>>;
+type OpenConfig = StoreConfig & Partial<Pick<Config, 'tools' | 'embedding' | 'language' | 'connectors'>>;
 
 interface Assembled {
   readonly pool: Pool;
   readonly deps: ToolDeps;
   readonly table: ToolTable;
   readonly onBug: TableDeps['onBug'];
+  /** What is said of its connectors when it serves. */
+  readonly loaded: readonly string[];
   /** Finishes what was accepted and closes the store. */
   readonly close: () => Promise<void>;
 }
@@ -188,15 +226,25 @@ const WHOLE_STORE: Scope = { principal: OWNER, workspace: null, actor: 'owner', 
 export async function openStore(config: OpenConfig): Promise<OpenStore> {
   // Who ends at once embeds nothing unasked.
   const embedding = config.embedding && { ...config.embedding, background: false };
-  const { pool, table, close } = await assemble(
+  const { pool, deps, table, close } = await assemble(
     { ...config, ...(embedding !== undefined && { embedding }) },
     stderrLog('plain', systemClock.nowMs),
   );
   return {
     toolNames: table.all.map(({ name }) => name),
+    connectorProblems: deps.connectors?.problems ?? [],
     call: (tool, args) => table.call(tool, args, COMMAND_LINE),
     examine: () => pool.execute('examine', WHOLE_STORE, {}),
     probeWrite: async () => void (await pool.execute('probe_write', WHOLE_STORE, {})),
+    bringIn: async (asked, dryRun, looked) => {
+      const [{ importSource }, { bringIn }] = await Promise.all([
+        import('./sources/imports.ts'),
+        import('./engine/ingesting.ts'),
+      ]);
+      const scope: Scope = { ...WHOLE_STORE, workspace: '' };
+      const source = importSource(asked, stderrLog('plain', systemClock.nowMs));
+      return await bringIn(pool.execute, scope, source, { dryRun, signal: new AbortController().signal, looked });
+    },
     close,
   };
 }
@@ -204,7 +252,7 @@ export async function openStore(config: OpenConfig): Promise<OpenStore> {
 async function serve(config: Config, notes: readonly string[]): Promise<void> {
   const log = stderrLog(config.transport === 'http' ? 'json' : 'plain', systemClock.nowMs);
   const stopped = stopAsked();
-  const [{ pool, deps, table, onBug, close }, { createOffers }] = await Promise.all([
+  const [{ pool, deps, table, onBug, close, loaded }, { createOffers }] = await Promise.all([
     assemble(config, log),
     import('./tools/offers.ts'),
   ]);
@@ -223,11 +271,13 @@ async function serve(config: Config, notes: readonly string[]): Promise<void> {
     offers: createOffers(deps),
     pool,
     log,
+    loaded,
     notes,
     stopped,
     onBug: onStrayBug,
     close: () => withDeadline(close()),
   };
+  deps.connectors?.watch();
   if (config.transport === 'http') await serveHttp(config, served);
   else await serveStandardInput(config, served);
 }
@@ -237,6 +287,8 @@ interface Served {
   readonly offers: Offers;
   readonly pool: Pool;
   readonly log: Log;
+  /** What is said of its connectors. */
+  readonly loaded: readonly string[];
   /** Told once it stands. */
   readonly notes: readonly string[];
   /** Resolves at the first SIGTERM or SIGINT. */
@@ -274,13 +326,14 @@ async function stopAsked(): Promise<void> {
 
 async function serveStandardInput(
   config: Config,
-  { table, offers, log, notes, stopped, close, onBug }: Served,
+  { table, offers, log, loaded, notes, stopped, close, onBug }: Served,
 ): Promise<void> {
   const [{ StdioTransport, openStandardOutput }, { serveConnection, toolServers, waitsForNetwork }] = await Promise.all(
     [import('./transport/stdio.ts'), import('./mcp/server.ts')],
   );
   log.banner(`mimir: using database at ${config.dbPath}`);
   announceModel(config, log);
+  for (const line of loaded) log.banner(line);
   const transport = new StdioTransport(process.stdin, openStandardOutput(), (message) =>
     waitsForNetwork({ table }, message),
   );
@@ -297,7 +350,7 @@ async function serveStandardInput(
 
 async function serveHttp(
   config: Config,
-  { table, offers, pool, log, notes, stopped, close, onBug }: Served,
+  { table, offers, pool, log, loaded, notes, stopped, close, onBug }: Served,
 ): Promise<void> {
   const [{ listen }, { mcpDoors }] = await Promise.all([import('./transport/http.ts'), import('./transport/doors.ts')]);
   const caller: Caller = { principal: OWNER, client: 'http' };
@@ -321,6 +374,7 @@ async function serveHttp(
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`;
   log.banner(`mimir: using database at ${config.dbPath}`);
   announceModel(config, log);
+  for (const line of loaded) log.banner(line);
   log.banner(`mimir: MCP over http transport on ${url}`);
   log.banner(`mimir: POST ${url}/message`);
   log.banner(`mimir: GET  ${url}/sse`);

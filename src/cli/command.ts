@@ -71,15 +71,37 @@ export interface Examination {
   readonly indexIsCurrent: boolean;
 }
 
+/** What another program left, and as what it is to come in. */
+export interface ImportAsked {
+  readonly from: string;
+  readonly path: string;
+  readonly category?: string;
+  /** By `content`, `key`, `title` and `tags`: what a record calls it. */
+  readonly map: Readonly<Record<string, string>>;
+}
+
+/** What came in, or would. */
+export interface Imported {
+  readonly changed: readonly string[];
+  readonly forgotten: readonly string[];
+  readonly unchanged: number;
+  readonly notes: readonly string[];
+  readonly errors: readonly string[];
+}
+
 /** A store with its tools. Nothing is opened before the first call. */
 export interface OpenStore {
   /** Names of all tools that there are. */
   readonly toolNames: readonly string[];
+  /** Which connectors are left out because of their settings, and why. */
+  readonly connectorProblems: readonly string[];
   call(tool: string, args: unknown): Promise<ToolAnswer>;
   /** Reads everything and computes it again. */
   examine(): Promise<Examination>;
   /** Takes the write lock and gives it back; throws a `MimirError` that says why nothing can be written. */
   probeWrite(): Promise<void>;
+  /** Brings in what another program left; `looked` is told how many documents were looked at. */
+  bringIn(asked: ImportAsked, dryRun: boolean, looked: (documents: number) => void): Promise<Imported>;
   close(): Promise<void>;
 }
 
@@ -87,7 +109,9 @@ export interface OpenStore {
 export interface Host {
   readonly version: string;
   /** Throws `invalid_argument` when a name in `tools` is none. */
-  open(config: StoreConfig & Partial<Pick<Config, 'tools' | 'embedding' | 'language'>>): Promise<OpenStore>;
+  open(
+    config: StoreConfig & Partial<Pick<Config, 'tools' | 'embedding' | 'language' | 'connectors'>>,
+  ): Promise<OpenStore>;
   /** Serves until the clients are gone; ends the process. `notes` are told on stderr once it stands. */
   serve(config: Config, notes: readonly string[]): Promise<void>;
 }

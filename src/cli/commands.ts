@@ -8,8 +8,9 @@ import type { ToolAnswer } from '../tools/types.ts';
 import type { Call, Command, Flag } from './command.ts';
 import { warnOfEarlyStore } from './early.ts';
 import { generalHelp, helpOf } from './help.ts';
+import { importFrom } from './import-from.ts';
 import { callAnyTool, lookOf, toolCommand } from './run.ts';
-import { harmless, members, prettyJson, showContext, showRecall, textOf } from './show.ts';
+import { harmless, members, prettyJson, showContext, showIngest, showRecall, textOf } from './show.ts';
 
 // Nothing heavy may be imported here: a server over stdio reads this table before it answers.
 
@@ -62,6 +63,13 @@ const MODEL: readonly Flag[] = [
   { name: 'offline', kind: 'switch', help: 'ask no model server, whatever else is set' },
 ];
 
+const CONNECTORS: Flag = {
+  name: 'connectors-config',
+  kind: 'path',
+  value: 'FILE',
+  help: 'bring in files and GitHub issues as this YAML file says (docs/sources.md)',
+};
+
 const SERVER: readonly Flag[] = [
   ...STORE,
   {
@@ -83,9 +91,9 @@ const SERVER: readonly Flag[] = [
     help: 'which tools clients are shown (MIMIR_TOOLS; core): core, all, or names with commas between them; all can be called',
   },
   ...MODEL,
+  CONNECTORS,
   later('web', 'the web page is not there yet'),
   later('web-auth-token', 'the web page is not there yet', 'TOKEN'),
-  later('connectors-config', 'connectors are not there yet', 'FILE'),
   // Refused with a sentence by config.ts.
   { name: 'workspace-token', kind: 'text', value: 'TOKEN', help: '', hidden: true },
   { name: 'mcp', kind: 'switch', help: '', hidden: true },
@@ -241,10 +249,59 @@ export const COMMANDS: readonly Command[] = [
         fallback: '{}',
       },
       ...MODEL,
+      CONNECTORS,
       ...STORE,
     ],
     example: `mimir call traverse --args '{"category":"note","key":"heron"}'`,
     run: callAnyTool,
+  },
+  toolCommand({
+    word: 'ingest',
+    tool: 'mimir_ingest',
+    summary: 'Bring in what connectors find: new and changed documents, and which are gone.',
+    flags: [
+      { ...CONNECTORS, required: true },
+      {
+        name: 'connector',
+        kind: 'text',
+        value: 'NAME',
+        help: 'only this one: github or file_watcher',
+        field: 'connector',
+      },
+      DRY_RUN,
+      JSON_OUT,
+      ...STORE,
+    ],
+    example: 'mimir ingest --connectors-config ~/connectors.yaml --dry-run',
+    show: jsonOr(showIngest),
+    doing: 'Bringing in',
+  }),
+  {
+    word: 'import',
+    summary: 'Bring in what another memory program left: a file or a folder.',
+    notes: ['Again later, it brings in what is new or changed. docs/sources.md says what each format looks like.'],
+    words: { name: 'PATH', required: true, most: 1 },
+    flags: [
+      {
+        name: 'from',
+        kind: 'text',
+        value: 'FORMAT',
+        help: 'reference, jsonl (.csv too), markdown, mem0 or basic-memory',
+        required: true,
+      },
+      { ...CATEGORY, required: false, mayBeEmpty: false, help: 'store under this category, not that of the format' },
+      {
+        name: 'map',
+        kind: 'list',
+        value: 'A=B,C=D',
+        help: 'jsonl: what its records call content, key, title and tags',
+      },
+      DRY_RUN,
+      JSON_OUT,
+      ...STORE,
+    ],
+    example: 'mimir import --from reference ~/memory.jsonl --dry-run',
+    run: importFrom,
   },
   toolCommand({
     word: 'write',

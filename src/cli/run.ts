@@ -1,5 +1,5 @@
 import { monotonicMs, systemClock } from '../clock.ts';
-import { readEmbedding, readLanguage, readStoreConfig, usage, wantsColours } from '../config.ts';
+import { readConnectors, readEmbedding, readLanguage, readStoreConfig, usage, wantsColours } from '../config.ts';
 import { ERRORS, EXIT_CODES, MimirError, type ErrorCode } from '../errors.ts';
 import { print, printError } from '../log.ts';
 import type { ToolAnswer } from '../tools/types.ts';
@@ -55,7 +55,7 @@ export function toolCommand(row: ToolCommand): Command {
     run: async (call, host) => {
       const values = storeFlag === undefined ? call.values : { ...call.values, db: call.values[storeFlag] };
       const config = readStoreConfig(values, call.environment);
-      const store = await host.open(config);
+      const store = await host.open({ ...config, connectors: readConnectors(values, call.environment) });
       if (!store.toolNames.includes(tool)) throw notThereYet(row.word, tool);
       warnOfEarlyStore(config, call.environment);
       const progress = doing === undefined ? null : showProgress(doing, process.stderr, monotonicMs);
@@ -92,7 +92,8 @@ export async function callAnyTool(call: Call, host: Host): Promise<number> {
   const args = await readArguments(String(call.values['args']));
   const { values, environment } = call;
   const models = { embedding: readEmbedding(values, environment), language: readLanguage(values, environment) };
-  const store = await host.open({ ...readStoreConfig(values, environment), ...models });
+  const connectors = readConnectors(values, environment);
+  const store = await host.open({ ...readStoreConfig(values, environment), ...models, connectors });
   const name = [word, `mimir_${word}`].find((one) => store.toolNames.includes(one));
   if (name === undefined) {
     throw usage(`There is no tool of that name.`, `There are ${store.toolNames.join(', ')}.`);

@@ -1,3 +1,4 @@
+import { MimirError } from '../errors.ts';
 import { wrap } from './help.ts';
 
 /** How text for people is set. */
@@ -170,4 +171,24 @@ export function showContext(answer: Members, look: Look): string {
     .split('\n')
     .map((line) => (line.startsWith('#') ? styled(line, 'bold', look) : line))
     .join('\n');
+}
+
+/** What came in, for people. Throws `provider_down` with the same text when something could not be brought in. */
+export function showIngest(answer: Members): string {
+  const dry = answer['dry_run'] === true;
+  const count = (name: string): string => JSON.stringify(answer[name] ?? 0);
+  const listed = (name: string): string[] => {
+    const lines = answer[name];
+    return Array.isArray(lines) ? lines.map((line) => harmless(`  ${String(line)}`)) : [];
+  };
+  const under = (title: string, name: string): string[] => (listed(name).length === 0 ? [] : [title, ...listed(name)]);
+  const text = [
+    `${dry ? 'would bring in' : 'brought in'} ${count('ingested')}, ${dry ? 'would forget' : 'forgot'} ${count('forgotten')}, unchanged ${count('unchanged')}`,
+    ...under('new or changed:', 'would_ingest'),
+    ...under('gone:', 'would_forget'),
+    ...under('left out:', 'notes'),
+    ...under('failed:', 'errors'),
+  ].join('\n');
+  if (listed('errors').length > 0) throw new MimirError('provider_down', text);
+  return text;
 }

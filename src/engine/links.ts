@@ -23,7 +23,8 @@ export interface LinkOutput {
   readonly relationship: string;
 }
 
-const WEIGHT = 0.5;
+/** What a link weighs when nobody says. */
+export const LINK_WEIGHT = 0.5;
 
 /** Links an entity to another. There is one link between two: a second call changes nothing and answers what is there. */
 export const link = writes<LinkInput, LinkOutput>(async (tx, scope, { category, key, toId, relationship }) => {
@@ -38,7 +39,7 @@ export const link = writes<LinkInput, LinkOutput>(async (tx, scope, { category, 
   const present = links.find(({ targetId }) => targetId === toId);
   if (present !== undefined) return { relationship: present.relationship };
   const meaning = relationship === '' ? 'related' : relationship;
-  await tx.openLink(scope, source.row, toId, meaning, WEIGHT);
+  await tx.openLink(scope, source.row, toId, meaning, LINK_WEIGHT);
   return { relationship: meaning };
 });
 

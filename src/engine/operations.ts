@@ -3,6 +3,7 @@ import { cohere, cohereRelated, cohereSurvey } from './coherence.ts';
 import { context } from './context.ts';
 import { embeddingNext, embeddingOpen, embeddingPut, embeddingStatus, embeddingTexts } from './embedding.ts';
 import { forget, getEntity, remember, rememberMany } from './entities.ts';
+import { ingestKnown, ingestLink, ingestPut } from './ingest.ts';
 import { journal, timeline } from './journal.ts';
 import { conflicts, score, supersede } from './judging.ts';
 import { bench, correct, synthesize } from './lessons.ts';
@@ -65,6 +66,9 @@ export const OPERATIONS = Object.freeze({
   vault_page: vaultPage,
   vault_take: vaultTake,
   federate,
+  ingest_known: ingestKnown,
+  ingest_put: ingestPut,
+  ingest_link: ingestLink,
 });
 
 /** Name of an operation. */

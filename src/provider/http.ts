@@ -21,42 +21,84 @@ function retryAfterMs(header: string | null): number {
     : LIMITS.providerPauseMs;
 }
 
+/** A request of any kind. */
+export interface HttpRequest {
+  readonly url: string;
+  readonly method: 'GET' | 'POST';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly deadlineMs: number;
+  /** Aborts it earlier. */
+  readonly signal: AbortSignal;
+  /** Who is asked, as errors name it: `The model server`. */
+  readonly who: string;
+  /** What mends it when nobody answers, where that is not said in the table of errors. */
+  readonly hint?: string;
+}
+
+/** What came back, whatever its status; `text` only of a success; a redirect is not followed, because whoever gets the next request would get the key. */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+/** An exchange within a deadline and a bound of bytes. `provider_down` when nobody answers in time, or not to the end. */
+export async function exchange(request: HttpRequest): Promise<HttpAnswer> {
+  const { url, method, headers, body, deadlineMs, signal, who, hint } = request;
+  const bounded = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
+  try {
+    const response = await fetch(url, {
+      method,
+      headers,
+      ...(body !== undefined && { body }),
+      redirect: 'manual',
+      signal: bounded,
+    });
+    const { status, headers: answered } = response;
+    if (response.ok) return { status, headers: answered, text: await readBounded(response, who) };
+    // Words about a failure may quote what was sent, and may have no end.
+    await response.body?.cancel();
+    return { status, headers: answered, text: '' };
+  } catch (thrown) {
+    if (thrown instanceof MimirError) throw thrown;
+    if (signal.aborted) throw new MimirError('cancelled', 'The request was cancelled.');
+    const what = bounded.aborted ? `did not answer within ${deadlineMs} ms` : 'cannot be reached';
+    throw new MimirError('provider_down', `${who} at ${new URL(url).host} ${what}.`, {
+      retryAfterMs: LIMITS.providerPauseMs,
+      ...(hint !== undefined && { hint }),
+    });
+  }
+}
+
 /**
  * Posts JSON and reads the JSON of the answer. `provider_down` is for what time may mend: nobody listens, too slow, cut short,
  * overloaded; `provider_refused` for what the operator has to: a wrong address, name or key. The server's own words are not
  * passed on, because they may quote what was sent.
  */
 export async function postJson({ url, body, apiKey, deadlineMs, signal }: ModelRequest): Promise<unknown> {
-  const bounded = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
+  const who = 'The model server';
   const place = new URL(url).host;
+  const { status, headers, text } = await exchange({
+    url,
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      ...(apiKey !== null && { authorization: `Bearer ${apiKey}` }),
+    },
+    body: JSON.stringify(body),
+    deadlineMs,
+    signal,
+    who,
+  });
   const down = (what: string, afterMs: number = LIMITS.providerPauseMs, facts = {}): MimirError =>
-    new MimirError('provider_down', `The model server at ${place} ${what}.`, { retryAfterMs: afterMs, facts });
-  let text: string;
-  try {
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        ...(apiKey !== null && { authorization: `Bearer ${apiKey}` }),
-      },
-      body: JSON.stringify(body),
-      // Whoever answers with another address would get the key.
-      redirect: 'error',
-      signal: bounded,
-    });
-    if (!response.ok) {
-      await response.body?.cancel();
-      if (LATER.has(response.status)) {
-        const { status } = response;
-        throw down(`answered ${status}`, retryAfterMs(response.headers.get('retry-after')), { status });
-      }
-      throw new MimirError('provider_refused', `The model server at ${place} answered ${response.status}.`);
-    }
-    text = await readBounded(response);
-  } catch (thrown) {
-    if (thrown instanceof MimirError) throw thrown;
-    if (signal.aborted) throw new MimirError('cancelled', 'The request was cancelled.');
-    throw down(bounded.aborted ? `did not answer within ${deadlineMs} ms` : 'cannot be reached');
+    new MimirError('provider_down', `${who} at ${place} ${what}.`, { retryAfterMs: afterMs, facts });
+  // Whoever answers with another address would get the key; it may be back tomorrow.
+  if (LATER.has(status) || (status >= 300 && status < 400)) {
+    throw down(`answered ${status}`, retryAfterMs(headers.get('retry-after')), { status });
+  }
+  if (status < 200 || status > 299) {
+    throw new MimirError('provider_refused', `${who} at ${place} answered ${status}.`);
   }
   try {
     return JSON.parse(text) as unknown;
@@ -65,13 +107,13 @@ export async function postJson({ url, body, apiKey, deadlineMs, signal }: ModelR
   }
 }
 
-async function readBounded(response: Response): Promise<string> {
+async function readBounded(response: Response, who: string): Promise<string> {
   const parts: Uint8Array[] = [];
   let bytes = 0;
   for await (const part of response.body ?? []) {
     bytes += part.byteLength;
     if (bytes > LIMITS.providerAnswerMaxBytes) {
-      throw new MimirError('provider_refused', 'The model server sent more than any answer has.');
+      throw new MimirError('provider_refused', `${who} sent more than any answer has.`);
     }
     parts.push(part);
   }

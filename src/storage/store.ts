@@ -152,6 +152,17 @@ export interface Reader {
   items(scope: Scope, bodies: readonly number[]): Awaitable<readonly Item[]>;
   /** Live rows, newest change first. */
   recent(scope: Scope, filters: Filters, count: number, offset: number): Awaitable<readonly Item[]>;
+  /**
+   * At most `count` rows of a category, live or archived ones, whose version is above `afterVersion`, by version: a way through all of
+   * them in which what others change meanwhile comes again at the end.
+   */
+  inOrder(
+    scope: Scope,
+    category: string,
+    archived: boolean,
+    afterVersion: number,
+    count: number,
+  ): Awaitable<readonly Entity[]>;
   /** Categories and workspaces of live rows, each once, sorted by code point. */
   names(scope: Scope): Awaitable<StoreNames>;
   /** Size of the store. */

@@ -6,6 +6,7 @@ import type { UsageNotes } from '../engine/usage.ts';
 import type { Scope } from '../memory/types.ts';
 import type { LanguageModel } from '../provider/language-model.ts';
 import type { Meaning } from '../provider/meaning.ts';
+import type { Connectors } from '../sources/connectors.ts';
 import { fieldsOf, invalidArgument, listedSchema, publishedSchema, readArguments } from './input.ts';
 import type { Caller, ToolAnnotations, ToolListing } from './types.ts';
 
@@ -38,6 +39,8 @@ export interface ToolDeps {
   readonly meaning?: Meaning;
   /** The language model; absent when none is set. */
   readonly language?: LanguageModel;
+  /** What brings documents in; absent when none is set. */
+  readonly connectors?: Connectors;
 }
 
 /** The JSON text of an object; with another `text` for the model where that can leave out what stands there twice. */

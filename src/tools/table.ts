@@ -2,6 +2,7 @@ import { MimirError } from '../errors.ts';
 import type { Profile, Tool, ToolDeps } from './define.ts';
 import { recallMany, rememberMany } from './batches.ts';
 import { embed } from './embed.ts';
+import { ingest } from './ingest.ts';
 import { autocohere, cohere } from './coherence.ts';
 import { journal, timeline } from './journal.ts';
 import { conflicts, score, supersede } from './judging.ts';
@@ -24,6 +25,7 @@ export const TOOLS: readonly Tool[] = [
   ask,
   getEntity,
   forget,
+  ingest,
   embed,
   prune,
   link,

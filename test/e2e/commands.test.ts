@@ -216,10 +216,10 @@ test('help and version need no home, no store, and say what was asked', async ()
 
 test('serve says of each flag that has no effect why, and an older store of the original is pointed at', async (t) => {
   const folder = temporaryFolder(t);
-  const { stderr } = await mimir(['--web', '--connectors-config', 'x'], { env: { HOME: folder } });
+  const { stderr } = await mimir(['--web', '--web-auth-token', 'x'], { env: { HOME: folder } });
   assert.match(
     stderr,
-    /ready\nmimir: --web has no effect: the web page is not there yet\nmimir: --connectors-config has no effect: [^\n]+\n$/,
+    /ready\nmimir: --web has no effect: the web page is not there yet\nmimir: --web-auth-token has no effect: [^\n]+\n$/,
   );
   new Database(join(folder, 'mimir.db')).close();
   const early = await mimir(['recall', 'x'], { env: { HOME: folder } });

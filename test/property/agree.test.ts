@@ -49,6 +49,8 @@ const optional = <T>(name: string, values: fc.Arbitrary<T>) =>
 const merged = (...parts: fc.Arbitrary<object>[]): fc.Arbitrary<Record<string, unknown>> =>
   fc.tuple(...parts).map((objects) => Object.assign({}, ...objects) as Record<string, unknown>);
 
+const source = fc.constantFrom('connector:a', 'connector:a', 'connector:b', 'agent');
+
 /** Ids are random in each store; a step names one by its place among those seen so far. */
 const someId = fc.nat(8).map((n) => `#${n}`);
 const filters = merged(
@@ -297,6 +299,34 @@ const inputs: Record<
   orphans: fc.record({ after: fc.constant(0) }),
   reindex: fc.constantFrom({ after: 0, maxMs: Number.MAX_SAFE_INTEGER }, { whole: true }),
   vacuum: fc.constant({}),
+  ingest_known: fc.record({ source, category, archived: fc.boolean(), afterVersion: fc.constantFrom(0, 0, 2) }),
+  ingest_link: fc.record({
+    source,
+    category,
+    links: fc.array(fc.record({ from: key, to: key, relationship: fc.constantFrom('about', 'is') }), { maxLength: 3 }),
+  }),
+  ingest_put: fc.record({
+    source,
+    category,
+    documents: fc.array(
+      fc.record({
+        put: fc.array(
+          fc.record({
+            key,
+            tags: fc.constantFrom([], ['heron']),
+            bodyJson: fc.constantFrom(
+              '{"content":"heron","path":"/a"}',
+              '{"content":"staging","updated_at":"2026"}',
+              '["x"]',
+            ),
+          }),
+          { maxLength: 2 },
+        ),
+        gone: fc.array(someId, { maxLength: 2 }),
+      }),
+      { maxLength: 2 },
+    ),
+  }),
 };
 
 const stepOf = (name: keyof typeof inputs): fc.Arbitrary<Step> =>
@@ -345,7 +375,7 @@ const MAY_DIFFER = new Set([
 function stable(answer: unknown, ids: string[]): string {
   const kept = JSON.stringify({ answer }, (name: string, value: unknown) => (MAY_DIFFER.has(name) ? undefined : value));
   const written = canonicalJson(kept);
-  return written.replace(/(?:mem|jrn|cor|bch|syn|correction|bench|insight|failure)-[0-9a-f]{12}/g, (id) => {
+  return written.replace(/(?:mem|jrn|cor|bch|syn|ingest|correction|bench|insight|failure)-[0-9a-f]{12}/g, (id) => {
     if (!ids.includes(id)) ids.push(id);
     return `id${ids.indexOf(id)}`;
   });

@@ -307,6 +307,13 @@ export class ModelStore implements Writer, Exclusive {
       .slice(offset, offset + count)
       .map((e) => this.#item(e));
   }
+  inOrder(scope: Scope, category: string, archived: boolean, afterVersion: number, count: number): Entity[] {
+    return this.#live(scope, { category, includeArchived: true })
+      .filter((e) => e.archived === archived && e.version > afterVersion)
+      .filter((e) => scope.workspace === null || e.workspace === scope.workspace)
+      .toSorted((a, b) => a.version - b.version)
+      .slice(0, count);
+  }
   names(scope: Scope) {
     const different = (name: (e: Entity) => string): string[] =>
       [...new Set(this.#live(scope, {}).map(name))].toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));

@@ -55,7 +55,7 @@ describe('the examples of docs/tools.md', () => {
       const { code } = await call(listing.name.replace('mimir_', ''), example);
       // The ids in them are made up, and no model is set here.
       assert.ok(
-        [undefined, 'not_found', 'no_model'].includes(code as string | undefined),
+        [undefined, 'not_found', 'no_model', 'no_connectors'].includes(code as string | undefined),
         `${listing.name}: ${String(code)}`,
       );
     }

@@ -144,6 +144,27 @@ export function workspacesOf(s: Session, scope: Scope, category: string, key: st
     .map((row) => row.workspace);
 }
 
+/** See `Reader.inOrder`. */
+export function inOrder(
+  s: Session,
+  scope: Scope,
+  category: string,
+  archived: boolean,
+  afterVersion: number,
+  count: number,
+): Entity[] {
+  const { conditions, values } = placeConditions(scope, { category, includeArchived: true });
+  return s.sql
+    .all<EntityRow>(
+      `${SELECT_ENTITY} WHERE ${conditions.join(' AND ')} AND e.archived = ? AND e.version > ? ORDER BY e.version LIMIT ?`,
+      ...values,
+      Number(archived),
+      afterVersion,
+      count,
+    )
+    .map(toEntity);
+}
+
 interface HitRow {
   readonly row: number;
   readonly version: number;

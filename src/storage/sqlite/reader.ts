@@ -1,6 +1,6 @@
 import type { Reader } from '../store.ts';
 import { counts, fileBytes, names } from './counts.ts';
-import { entityAt, entityById, items, recent, versionsOf, workspacesOf } from './entities.ts';
+import { entityAt, entityById, inOrder, items, recent, versionsOf, workspacesOf } from './entities.ts';
 import { timeline } from './journal.ts';
 import { kept, orphans } from './kept.ts';
 import { linksOf } from './links.ts';
@@ -29,6 +29,7 @@ export function sqliteReader(s: Session): Reader {
     triggered: (scope, query, count) => triggered(s, scope, query, count),
     items: (scope, bodies) => items(s, scope, bodies),
     recent: (scope, filters, count, offset) => recent(s, scope, filters, count, offset),
+    inOrder: (scope, category, archived, after, count) => inOrder(s, scope, category, archived, after, count),
     names: (scope) => names(s, scope),
     bytes: () => fileBytes(s),
     timeline: (scope, filter, count, offset) => timeline(s, scope, filter, count, offset),

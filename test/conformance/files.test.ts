@@ -1,0 +1,355 @@
+// Folders as memories: what comes in, what never does, and that the store says what the folder says.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import fc from 'fast-check';
+
+import { MimirError } from '../../src/errors.ts';
+import { LIMITS } from '../../src/limits.ts';
+import { fileSource, type FileSettings } from '../../src/sources/files.ts';
+import { folderSettings, ingestInto, SILENT, writeFiles } from '../support/ingest.ts';
+import { temporaryFolder, until } from '../support/processes.ts';
+
+const dashed = (path: string): string => path.replaceAll('/', '-');
+
+/** A long text of many paragraphs, some of them under headings. */
+function longText(paragraphs: number): string {
+  return Array.from({ length: paragraphs }, (_, i) =>
+    i % 5 === 0 ? `## Part ${i}\n\nText ${i}. ${'word '.repeat(60)}\n` : `Text ${i}. ${'word '.repeat(60)}\n`,
+  ).join('\n');
+}
+
+test('a file is a memory as in the original, and a long one is pieces that name their lines', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFiles(folder, { 'a.md': '# Alpha\n\nThe importer reads mail.\n', 'empty.md': '', 'sub/long.md': longText(40) });
+  const { run, store, live } = ingestInto();
+  const done = await run(fileSource(folderSettings(folder), SILENT));
+  assert.deepEqual([done.changed.length, done.errors, done.notes], [3, [], []]);
+  const alpha = store.entities.find(({ key }) => key === dashed(join(folder, 'a.md')));
+  assert.deepEqual(JSON.parse(alpha?.bodyJson ?? ''), {
+    content: '# Alpha\n\nThe importer reads mail.\n',
+    path: join(folder, 'a.md'),
+  });
+  const { id, category, type, layer, importance, certainty, source, visibility, tags } = alpha ?? {};
+  assert.match(String(id), /^ingest-/);
+  assert.deepEqual(
+    [category, type, layer, importance, certainty, source, visibility, tags],
+    ['file', 'insight', 'buffer', 1, 0.5, 'connector:file_watcher', 'workspace', ['ext:md']],
+  );
+  const pieces = live().filter(({ key }) => key.includes('long.md#L'));
+  assert.ok(pieces.length > 5);
+  const lines = longText(40).split('\n');
+  for (const { key, bodyJson } of pieces) {
+    const { content, lines: place, heading } = JSON.parse(bodyJson) as Record<string, string>;
+    assert.ok(key.endsWith(`#${place}`));
+    const [, first = 0, last = 0] = /^L(\d+)-L(\d+)$/.exec(place ?? '') ?? [];
+    assert.equal(
+      content?.trimEnd(),
+      lines
+        .slice(Number(first) - 1, Number(last))
+        .join('\n')
+        .trimEnd(),
+    );
+    assert.match(String(heading), /^Part \d+$/);
+  }
+});
+
+test('nothing outside of the folder is read, whatever lies in it', async (t) => {
+  const folder = temporaryFolder(t);
+  const [root, outside] = [join(folder, 'root'), join(folder, 'outside')];
+  writeFiles(outside, { 'secret.md': 'SECRET', 'deep/secret.md': 'SECRET' });
+  writeFiles(root, { 'ok.md': 'fine', 'sub/ok.md': 'fine too' });
+  const ways: Record<string, () => void> = {
+    'a link to a file': () => symlinkSync(join(outside, 'secret.md'), join(root, 'file.md')),
+    'a link to a folder': () => symlinkSync(outside, join(root, 'folder')),
+    'a link over the folder above': () => symlinkSync('../outside', join(root, 'up')),
+    'a link in a folder below': () => symlinkSync('../../outside/secret.md', join(root, 'sub/below.md')),
+    'a link to a link': () => symlinkSync(join(root, 'file.md'), join(root, 'again.md')),
+    'a link to itself': () => symlinkSync(root, join(root, 'loop')),
+    'a link to nowhere': () => symlinkSync(join(root, 'none'), join(root, 'none.md')),
+    'a pipe': () => void execFileSync('mkfifo', [join(root, 'pipe.md')]),
+    'a .gitignore that is a link': () => symlinkSync(join(outside, 'secret.md'), join(root, '.gitignore')),
+  };
+  for (const [way, make] of Object.entries(ways)) {
+    make();
+    const { run, stored } = ingestInto();
+    const settings = folderSettings(root, { extensions: [], include: ['../**', '/**', '**'] });
+    const { errors, notes } = await run(fileSource(settings, SILENT));
+    assert.deepEqual([errors, notes], [[], []], way);
+    assert.doesNotMatch(JSON.stringify(stored()), /SECRET/, way);
+    assert.equal(stored().length, 2, way);
+  }
+});
+
+test('a folder that becomes a link while it is read leads nowhere', async (t) => {
+  const folder = temporaryFolder(t);
+  const [root, outside] = [join(folder, 'root'), join(folder, 'outside')];
+  writeFiles(outside, { 'x.md': 'SECRET', 'hidden-name.md': 'SECRET' });
+  writeFiles(root, { 'a.md': 'first', 'sub/x.md': 'inside', 'z/x.md': 'last' });
+  const { run, stored } = ingestInto();
+  const source = fileSource(folderSettings(root), SILENT);
+  // The trap closes after the folder above was listed.
+  let armed = true;
+  const { notes } = await run(source, {
+    looked: () => {
+      if (!armed) return;
+      armed = false;
+      renameSync(join(root, 'sub'), join(folder, 'was-sub'));
+      symlinkSync(outside, join(root, 'sub'));
+    },
+  });
+  assert.doesNotMatch(JSON.stringify(stored()), /SECRET/);
+  assert.deepEqual([stored().length, notes], [2, [`${join(root, 'sub')}: leads out of the folder`]]);
+});
+
+/** Names of the files that come in. */
+async function names(folder: string, more: Partial<FileSettings> = {}): Promise<string[]> {
+  const { run, stored } = ingestInto();
+  await run(fileSource(folderSettings(folder, more), SILENT));
+  return stored().map(([key]) => key.slice(dashed(folder).length + 1));
+}
+
+test('endings, patterns, dot folders, .gitignore, sizes and what is no text', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFiles(folder, {
+    'a.md': 'a',
+    'b.txt': 'b',
+    'c.json': '{}',
+    README: 'no ending',
+    '.hidden/x.md': 'x',
+    'node_modules/x.md': 'x',
+    'target/x.md': 'x',
+    'sub/d.md': 'd',
+    'sub/deep/e.md': 'e',
+    'big.md': 'x'.repeat(100_001),
+    'fits.md': 'x '.repeat(1_000),
+    'nul.md': 'a\0b',
+    'latin1.md': Buffer.from([0x61, 0xe9, 0x62]),
+    'bom.md': '\uFEFFwith a mark',
+  });
+  const all = ['a.md', 'b.txt', 'bom.md', 'fits.md', 'sub-d.md', 'sub-deep-e.md'];
+  assert.deepEqual(await names(folder), all);
+  assert.deepEqual(await names(folder, { extensions: [] }), ['README', ...all, 'c.json'].toSorted());
+  assert.deepEqual(await names(folder, { include: ['sub/**'] }), ['sub-d.md', 'sub-deep-e.md']);
+  assert.deepEqual(await names(folder, { include: ['*.md', '!a.md'], exclude: ['deep/', 'fits.*'] }), [
+    'bom.md',
+    'sub-d.md',
+  ]);
+  assert.deepEqual(await names(folder, { paths: [join(folder, 'sub'), folder, join(folder, 'a.md')] }), all);
+  writeFiles(folder, { '.gitignore': '*.txt\n/sub/*\n!/sub/deep\n', 'sub/deep/.gitignore': '!e.md\n' });
+  assert.deepEqual(await names(folder), ['a.md', 'bom.md', 'fits.md', 'sub-deep-e.md']);
+  assert.deepEqual(await names(folder, { gitignore: false }), all);
+  // The rules of the repository hold in its folders too; those of a folder above that is none do not.
+  assert.deepEqual(await names(join(folder, 'sub')), ['d.md', 'deep-e.md']);
+  mkdirSync(join(folder, '.git'));
+  assert.deepEqual(await names(join(folder, 'sub')), ['deep-e.md']);
+});
+
+test('two paths of one key are two memories, and stay them', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFiles(folder, { 'a-b.md': 'one', 'a/b.md': 'two' });
+  const { run, stored } = ingestInto();
+  const source = fileSource(folderSettings(folder), SILENT);
+  assert.equal((await run(source)).changed.length, 2);
+  assert.deepEqual(
+    stored()
+      .map(([, body]) => (body as { content: string }).content)
+      .toSorted(),
+    ['one', 'two'],
+  );
+  assert.deepEqual(await run(source).then(({ changed, unchanged }) => [changed, unchanged]), [[], 2]);
+  rmSync(join(folder, 'a-b.md'));
+  assert.equal((await run(source)).forgotten.length, 1);
+  assert.deepEqual(await run(source).then(({ changed, unchanged }) => [changed, unchanged]), [[], 1]);
+});
+
+test('a dry run says what the run does, and writes nothing', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFiles(folder, { 'a.md': 'one', 'b.md': longText(20) });
+  const { run, store } = ingestInto();
+  const source = fileSource(folderSettings(folder), SILENT);
+  const dry = await run(source, { dryRun: true });
+  assert.equal(store.entities.length, 0);
+  assert.deepEqual(await run(source), dry);
+  writeFiles(folder, { 'a.md': 'other' });
+  rmSync(join(folder, 'b.md'));
+  const before = JSON.stringify(store.entities);
+  const second = await run(source, { dryRun: true });
+  assert.equal(JSON.stringify(store.entities), before);
+  assert.deepEqual(await run(source), second);
+  assert.deepEqual([second.changed.length, second.forgotten.length], [1, 1]);
+});
+
+test('what cannot be looked at is not gone: a folder without rights, a disk that is not there, a file that is too large', async (t) => {
+  const folder = temporaryFolder(t);
+  const root = join(folder, 'root');
+  writeFiles(root, { 'sub/a.md': 'a', 'b.md': 'b', 'c.md': 'c' });
+  const { run, stored } = ingestInto();
+  const source = fileSource(folderSettings(root), SILENT);
+  await run(source);
+  writeFiles(root, { 'b.md': 'b'.repeat(100_001), 'c.md': 'c\0c' });
+  const large = await run(source);
+  assert.deepEqual([large.forgotten, large.notes.length, stored().length], [[], 1, 3]);
+  if (process.getuid?.() !== 0) {
+    chmodSync(join(root, 'sub'), 0);
+    const closed = await run(source);
+    chmodSync(join(root, 'sub'), 0o700);
+    assert.deepEqual([closed.forgotten, stored().length], [[], 3]);
+    assert.match(String(closed.notes), /sub: may not be read/);
+  }
+  renameSync(root, join(folder, 'elsewhere'));
+  const absent = await run(source);
+  assert.deepEqual([absent.forgotten, absent.notes, stored().length], [[], [`${root}: is not there`], 3]);
+  mkdirSync(root);
+  assert.equal((await run(source)).forgotten.length, 3, 'an empty folder is empty');
+});
+
+test('what somebody forgot stays forgotten until the file says something else; what came back is back', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFiles(folder, { 'a.md': 'one', 'b.md': 'two' });
+  const { run, store, stored } = ingestInto();
+  const source = fileSource(folderSettings(folder), SILENT);
+  await run(source);
+  const [first] = store.entities;
+  assert.ok(first !== undefined);
+  store.revise({ principal: { kind: 'owner' }, workspace: '', actor: 't', client: 't' }, first, {
+    archived: true,
+    archiveReason: 'manual',
+  });
+  assert.deepEqual((await run(source)).changed, []);
+  assert.equal(stored().length, 1);
+  appendFileSync(join(folder, 'a.md'), ' and more');
+  assert.equal((await run(source)).changed.length, 1);
+  renameSync(join(folder, 'b.md'), join(folder, 'b.kept'));
+  assert.equal((await run(source)).forgotten.length, 1);
+  renameSync(join(folder, 'b.kept'), join(folder, 'b.md'));
+  assert.equal((await run(source)).changed.length, 1);
+  assert.equal(stored().length, 2);
+  assert.equal(store.entities.length, 2, 'the same memories');
+});
+
+test('a memory of somebody else under the same key is left alone, and said', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFiles(folder, { 'a.md': 'one', 'b.md': 'two' });
+  const { run, store } = ingestInto();
+  const memory = { category: 'file', key: dashed(join(folder, 'a.md')), bodyJson: '"mine"', recallWhen: [] };
+  const scope = { principal: { kind: 'owner' as const }, workspace: '', actor: 't', client: 't' };
+  await store.execute('remember', scope, memory);
+  const { errors } = await run(fileSource(folderSettings(folder), SILENT));
+  assert.match(String(errors), /a\.md holds a memory of somebody else/);
+  assert.deepEqual(
+    store.entities.map(({ source, bodyJson }) => [source, bodyJson.includes('mine')]),
+    [
+      ['agent', true],
+      ['connector:file_watcher', false],
+    ],
+  );
+});
+
+/** A folder under change: in each step some files are written, changed or removed. */
+const change = fc.record({
+  name: fc.constantFrom('a.md', 'a-b.md', 'a/b.md', 'c/d.md', 'e.txt'),
+  text: fc.constantFrom(null, '', 'short', longText(3), longText(30), `${longText(10)}end\n`, longText(12)),
+});
+
+test('after any changes, and any run that was cut short, the store says what the folder says', async (t) => {
+  const base = temporaryFolder(t);
+  let count = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.array(change, { minLength: 1, maxLength: 6 }), fc.option(fc.nat(3))), {
+        minLength: 1,
+        maxLength: 4,
+      }),
+      async (steps) => {
+        const folder = join(base, `f${count++}`);
+        mkdirSync(folder);
+        const { run, store, stored } = ingestInto();
+        const { execute } = store;
+        const source = fileSource(folderSettings(folder), SILENT);
+        for (const [changes, cutAfter] of steps) {
+          for (const { name, text } of changes) {
+            if (text === null) rmSync(join(folder, name), { force: true });
+            else writeFiles(folder, { [name]: text });
+          }
+          if (cutAfter !== null) {
+            let writes = 0;
+            const cut: typeof execute = (name, scope, input) => {
+              if (name === 'ingest_put' && writes++ >= cutAfter) throw new MimirError('cancelled', 'cut');
+              return execute(name, scope, input);
+            };
+            Object.assign(store, { execute: cut });
+            await run(source).catch((thrown: unknown) => {
+              if (!(thrown instanceof MimirError)) throw thrown;
+            });
+            Object.assign(store, { execute });
+          }
+          await run(source);
+          const again = await run(source);
+          assert.deepEqual([again.changed, again.forgotten], [[], []], 'a second run changes nothing');
+        }
+        const fresh = ingestInto();
+        await fresh.run(source);
+        const texts = (all: [string, unknown][]): string[] => all.map(([, body]) => JSON.stringify(body)).toSorted();
+        assert.deepEqual(texts(stored()), texts(fresh.stored()));
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
+test('others wait for no step longer than for a few dozen pieces', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFiles(folder, {
+    'long.md': longText(1_500),
+    ...Object.fromEntries([...Array(200).keys()].map((i) => [`${i}.md`, `n ${i}`])),
+  });
+  const store = ingestInto().store;
+  const { execute } = store;
+  const sizes: number[] = [];
+  const counting: typeof execute = (name, scope, input) => {
+    if (name === 'ingest_put') {
+      const { documents } = input as unknown as { documents: { put: { bodyJson: string }[]; gone: string[] }[] };
+      sizes.push(documents.reduce((sum, { put, gone }) => sum + put.length + gone.length, 0));
+      const chars = documents.flatMap(({ put }) => put).reduce((sum, { bodyJson }) => sum + bodyJson.length, 0);
+      assert.ok(chars < LIMITS.ingestStepMaxChars + 10_000);
+    }
+    return execute(name, scope, input);
+  };
+  Object.assign(store, { execute: counting });
+  const { run } = ingestInto(store);
+  const source = fileSource(folderSettings(folder, { maxBytes: 1_000_000 }), SILENT);
+  assert.equal((await run(source)).changed.length, 201);
+  // A document is a whole, so a step that was nearly full may be as large again.
+  assert.ok(sizes.length > 5 && sizes.every((size) => size <= 2 * LIMITS.ingestStepItems), sizes.join());
+  assert.deepEqual((await run(source)).changed, []);
+});
+
+test('a watched folder tells of a new file, a change, a removal and a new folder', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFiles(folder, { 'a.md': 'one', 'sub/b.md': 'two' });
+  const source = fileSource(folderSettings(folder), SILENT);
+  let told = 0;
+  assert.equal(fileSource(folderSettings(folder, { watch: false }), SILENT).watch, undefined);
+  const stop = await source.watch?.(() => (told += 1));
+  t.after(() => stop?.());
+  const { run } = ingestInto();
+  const next = async (what: string, make: () => void): Promise<void> => {
+    const before = told;
+    make();
+    await until(() => (told > before ? true : undefined)).catch(() => assert.fail(what));
+    // What follows is told by watchers that a run has set.
+    await run(source);
+  };
+  await next('a new file', () => writeFiles(folder, { 'c.md': 'three' }));
+  await next('a change below', () => writeFileSync(join(folder, 'sub/b.md'), 'other'));
+  await next('a removal', () => rmSync(join(folder, 'a.md')));
+  await next('a new folder', () => mkdirSync(join(folder, 'new')));
+  await next('a file in it', () => writeFiles(folder, { 'new/d.md': 'four' }));
+  await next('a folder that goes', () => rmSync(join(folder, 'new'), { recursive: true }));
+  await next('and comes back', () => mkdirSync(join(folder, 'new')));
+  await next('and a file in it', () => writeFiles(folder, { 'new/d.md': 'five' }));
+});

@@ -1,0 +1,237 @@
+// Documents, brought in by the real program.
+import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+
+import Database from 'better-sqlite3-multiple-ciphers';
+
+import { writeFiles } from '../support/ingest.ts';
+import { callText, http, startHttp, startMimir, temporaryFolder } from '../support/processes.ts';
+
+interface SetUp {
+  readonly folder: string;
+  readonly docs: string;
+  readonly config: string;
+  readonly mimir: (db: string, ...args: string[]) => Promise<{ exit: number | null; stdout: string; stderr: string }>;
+}
+
+function setUp(t: TestContext, more = ''): SetUp {
+  const folder = temporaryFolder(t);
+  const [docs, config] = [join(folder, 'docs'), join(folder, 'c.yaml')];
+  writeFiles(docs, {});
+  writeFileSync(
+    config,
+    `connectors:\n  file_watcher:\n    enabled: true\n    paths: [docs]\n    debounce_ms: 30\n${more}`,
+  );
+  const mimir: SetUp['mimir'] = async (db, ...args) => {
+    const { child, printed, ended } = startMimir([...args, '--db', join(folder, db)]);
+    child.stdin.end();
+    return { exit: await ended, ...printed };
+  };
+  return { folder, docs, config, mimir };
+}
+
+const paragraphs = (count: number, secret: string): string =>
+  Array.from({ length: count }, (_, i) => `Paragraph ${i} speaks of bridges. ${'and so on '.repeat(20)}`)
+    .with(count >> 1, `The harbour master is called ${secret}.`)
+    .join('\n\n');
+
+test('mimir ingest says what it does, does it once, and recall names the lines of a long file', async (t) => {
+  const { docs, config, mimir } = setUp(t);
+  writeFiles(docs, { 'a.md': 'Alpha reads mail.', 'long.md': paragraphs(60, 'Grimshaw') });
+  const ingest = (...more: string[]) => mimir('m.db', 'ingest', '--connectors-config', config, ...more);
+  const dry = await ingest('--dry-run');
+  assert.match(
+    dry.stdout,
+    /^would bring in 2, would forget 0, unchanged 0\nnew or changed:\n {2}\S+a\.md\n {2}\S+long\.md\n$/,
+  );
+  assert.equal((await ingest('--connector', 'file_watcher')).stdout, 'brought in 2, forgot 0, unchanged 0\n');
+  assert.equal((await ingest()).stdout, 'brought in 0, forgot 0, unchanged 2\n');
+  const { stdout } = await mimir('m.db', 'recall', 'who is the harbour master', '--json');
+  const [first] = (JSON.parse(stdout) as { items: { key: string; lines: string; content: string; path: string }[] })
+    .items;
+  assert.match(first?.content ?? '', /Grimshaw/);
+  const [, from = 0, to = 0] = /#L(\d+)-L(\d+)$/.exec(first?.key ?? '') ?? [];
+  const named = paragraphs(60, 'Grimshaw')
+    .split('\n')
+    .slice(Number(from) - 1, Number(to));
+  assert.match(named.join('\n'), /Grimshaw/);
+  assert.ok(named.length < 20);
+  assert.equal(first?.path, join(docs, 'long.md'));
+  rmSync(join(docs, 'long.md'));
+  assert.equal((await ingest()).stdout, 'brought in 0, forgot 1, unchanged 1\n');
+  const unknown = await ingest('--connector', '../../etc/passwd');
+  assert.match(
+    unknown.stdout,
+    /^brought in 0.*\nleft out:\n {2}No connector has this name; there is file_watcher\.\n$/,
+  );
+  assert.match((await mimir('m.db', 'verify')).stdout, /^All \d+ operations .* agree/);
+});
+
+/** All that a store says, but for ids and times, in one order. */
+function contentOf(path: string): unknown[] {
+  const db = new Database(path, { readonly: true });
+  try {
+    return db
+      .prepare(
+        'SELECT category, key, body_json, tags, archived, archive_reason, source FROM entities ORDER BY category, key',
+      )
+      .all();
+  } finally {
+    db.close();
+  }
+}
+
+test('killed in the middle and run again, the store is the same as without the kill', async (t) => {
+  const { folder, docs, config, mimir } = setUp(t);
+  const files = Array.from({ length: 400 }, (_, i): [string, string] => [
+    `d${i % 7}/n${i}.md`,
+    i % 20 === 0 ? paragraphs(40, `Keeper ${i}`) : `Note ${i} about ${'something '.repeat(30)}`,
+  ]);
+  writeFiles(docs, Object.fromEntries(files));
+  assert.equal((await mimir('whole.db', 'ingest', '--connectors-config', config)).exit, 0);
+  const whole = contentOf(join(folder, 'whole.db'));
+  assert.ok(whole.length > 400);
+  let cut = 0;
+  for (let kill = 0; kill < 2; kill++) {
+    const db = join(folder, 'killed.db');
+    const { child, ended } = startMimir(['ingest', '--connectors-config', config, '--db', db]);
+    const [least, most] = [kill * 130, whole.length];
+    let seen = 0;
+    // As long as it takes on a busy machine; a process that hangs is killed by its starter.
+    while (child.exitCode === null && child.signalCode === null && (seen <= least || seen >= most)) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      seen = countOf(db);
+    }
+    if (child.exitCode === null && seen > least && seen < most) cut += 1;
+    child.kill('SIGKILL');
+    await ended;
+  }
+  assert.ok(cut > 0, 'at least one was killed in the middle');
+  assert.equal((await mimir('killed.db', 'ingest', '--connectors-config', config)).exit, 0);
+  assert.deepEqual(contentOf(join(folder, 'killed.db')), whole);
+  assert.equal(
+    (await mimir('killed.db', 'ingest', '--connectors-config', config)).stdout,
+    'brought in 0, forgot 0, unchanged 400\n',
+  );
+});
+
+/** Rows of a store that another process writes; 0 while it is not there. */
+function countOf(path: string): number {
+  try {
+    const db = new Database(path, { readonly: true, fileMustExist: true });
+    try {
+      return Number(db.prepare('SELECT count(*) FROM entity').pluck().get());
+    } finally {
+      db.close();
+    }
+  } catch {
+    return 0; // it is being made
+  }
+}
+
+test('a server brings in what changes while it runs, and what changed while it did not', async (t) => {
+  const { folder, docs, config } = setUp(t);
+  writeFiles(docs, { 'a.md': 'The ferry is red.' });
+  const start = () => startHttp(['--db', join(folder, 'm.db'), '--connectors-config', config]);
+  const stop = async ({ child, ended }: Awaited<ReturnType<typeof start>>): Promise<void> => {
+    child.kill('SIGTERM');
+    await ended;
+  };
+  const first = await start();
+  t.after(() => first.child.kill('SIGKILL'));
+  assert.match(first.printed.stderr, /loaded 1 connector\(s\) from .*c\.yaml/);
+  const call = async (port: number, name: string, args: object): Promise<Record<string, unknown>> => {
+    const { body } = await http(port, { body: callText(1, name, args) });
+    return (JSON.parse(body) as { result: { structuredContent: Record<string, unknown> } }).result.structuredContent;
+  };
+  const keys = async (port: number, query: string): Promise<string> =>
+    JSON.stringify(await call(port, 'mimir_recall', { query }));
+  const comes = async (port: number, query: string, pattern: RegExp): Promise<void> => {
+    const started = performance.now();
+    while (!pattern.test(await keys(port, query))) {
+      assert.ok(performance.now() - started < 10_000, `${query} did not come`);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+  };
+  assert.deepEqual(await call(first.port, 'mimir_ingest', {}), {
+    ingested: 1,
+    forgotten: 0,
+    unchanged: 0,
+    dry_run: false,
+    errors: [],
+  });
+  writeFiles(docs, { 'new/b.md': 'The lighthouse is blue.' });
+  await comes(first.port, 'lighthouse', /The lighthouse is blue/);
+  writeFiles(docs, { 'a.md': 'The ferry is green.' });
+  await comes(first.port, 'ferry', /The ferry is green/);
+  const asked = await call(first.port, 'mimir_ingest', {});
+  assert.deepEqual([asked['ingested'], asked['errors']], [2, []], 'what came in unasked is told too');
+  assert.equal((await call(first.port, 'mimir_ingest', {}))['ingested'], 0);
+  await stop(first);
+  writeFiles(docs, { 'c.md': 'The crane is yellow.' });
+  rmSync(join(docs, 'a.md'));
+  const second = await start();
+  t.after(() => second.child.kill('SIGKILL'));
+  await comes(second.port, 'crane', /The crane is yellow/);
+  await comes(second.port, 'ferry', /"items":\[\]/);
+  await stop(second);
+});
+
+test('while documents come in, clients go on working', async (t) => {
+  const { folder, docs, config } = setUp(t);
+  writeFiles(
+    docs,
+    Object.fromEntries([...Array(400).keys()].map((i) => [`${i}.md`, `Note ${i}. ${'bridge '.repeat(250)}`])),
+  );
+  const server = await startHttp(['--db', join(folder, 'm.db'), '--connectors-config', config]);
+  t.after(() => server.child.kill('SIGKILL'));
+  const call = async (
+    name: string,
+    args: object,
+  ): Promise<{ isError?: boolean; structuredContent: { ingested: number } }> => {
+    const { status, body } = await http(server.port, { body: callText(1, name, args) });
+    assert.equal(status, 200, body);
+    return (JSON.parse(body) as { result: { isError?: boolean; structuredContent: { ingested: number } } }).result;
+  };
+  let isDone = false;
+  const ingesting = call('mimir_ingest', {}).finally(() => (isDone = true));
+  const client = async (who: number): Promise<number> => {
+    let calls = 0;
+    for (; !isDone; calls++) {
+      const body = JSON.stringify({ content: `client ${who} says ${calls}` });
+      const name = calls % 2 === 0 ? 'mimir_remember' : 'mimir_recall';
+      const { isError } = await call(name, { category: 'c', key: `${who}-${calls}`, body_json: body, query: 'bridge' });
+      assert.ok(isError !== true);
+    }
+    return calls;
+  };
+  const calls = await Promise.all([...Array(16).keys()].map(client));
+  assert.equal((await ingesting).structuredContent.ingested, 400);
+  assert.ok(
+    calls.every((count) => count > 0),
+    calls.join(),
+  );
+});
+
+test('settings that are wrong are named by their place; a file that cannot be read stops the start', async (t) => {
+  const { config, mimir } = setUp(t);
+  const serve = () => mimir('m.db', 'serve', '--connectors-config', config);
+  writeFileSync(config, 'connectors:\n  github: {enabled: yes please, token: S3CRET}\n');
+  const wrong = await serve();
+  assert.equal(wrong.exit, 0, 'the memory is served all the same');
+  assert.match(wrong.stderr, /loaded 0 connector.*\nmimir: \S+c\.yaml: connectors\.github\.enabled is not right/);
+  const doctor = await mimir('m.db', 'doctor', '--connectors-config', config);
+  assert.match(doctor.stdout, /note +\S+c\.yaml: connectors\.github\.enabled is not right/);
+  const ingest = await mimir('m.db', 'ingest', '--connectors-config', config);
+  assert.deepEqual([ingest.exit, ingest.stdout], [3, '']);
+  assert.match(ingest.stderr, /connectors\.github\.enabled is not right/);
+  writeFileSync(config, 'a: [1,\n b: S3CRET }');
+  const broken = await serve();
+  assert.deepEqual([broken.exit, broken.stderr.includes('S3CRET')], [2, false]);
+  assert.match(broken.stderr, /c\.yaml is no YAML: line 2/);
+  rmSync(config);
+  assert.match((await serve()).stderr, /c\.yaml cannot be read/);
+  assert.equal((await mimir('m.db', 'serve', '--offline', '--connectors-config', config)).exit, 0);
+});
