@@ -113,6 +113,13 @@ export const LIMITS = {
   /** Expired state entries that one write closes on its way. */
   stateSweepMax: 100,
 
+  // ---- taking over files of the original
+  /** Rows of one transaction, and their texts in characters beside the last one: others of this process wait about 0.2 s. */
+  importRowsMax: 500,
+  importChunkMaxChars: 4 * MIB,
+  /** A store that is being built beside the original and has not changed for so long was given up: checking it writes nothing. */
+  importQuietMs: 120_000,
+
   // ---- the pool
   batchOperationsMax: 64,
   batchMs: 20,

@@ -91,6 +91,8 @@ export interface NewEntity extends EntityFields {
   readonly category: string;
   readonly key: string;
   readonly bodyJson: string;
+  /** When it was made, Unix milliseconds; absent: now. Given for what comes from another store. */
+  readonly createdAtMs?: number;
 }
 
 /** What a change may set; an absent member stays as it is. */
@@ -172,6 +174,8 @@ export interface JournalEntry {
   readonly entityId: string;
   readonly agentId: string;
   readonly createdAtMs: number;
+  /** What the original's chain said of an imported entry; kept, and never looked at. */
+  readonly auditHash?: string;
 }
 
 /** Narrows the timeline; both ends are inclusive. */
