@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
-import type { OpenStore } from './cli/command.ts';
+import type { OpenSettings, OpenStore } from './cli/command.ts';
 import { COMMANDS } from './cli/commands.ts';
 import { generalHelp, helpOf } from './cli/help.ts';
 import { parseLine, type ParsedLine } from './cli/parse.ts';
+import { showProgress, type Progress } from './cli/progress.ts';
 import { monotonicMs, systemClock } from './clock.ts';
-import type { Config, EmbeddingConfig, StoreConfig } from './config.ts';
+import type { Config, EmbeddingConfig } from './config.ts';
 import type { Execute } from './engine/operations.ts';
 import { errorToData, EXIT_CODES, MimirError } from './errors.ts';
 import { LIMITS } from './limits.ts';
@@ -16,6 +17,7 @@ import { OWNER } from './memory/scope.ts';
 import type { Scope } from './memory/types.ts';
 import type { Pool } from './pool/pool.ts';
 import type { Meaning, VectorShelf } from './provider/meaning.ts';
+import type { ImportWatch } from './storage/original/import.ts';
 import type { ToolDeps } from './tools/define.ts';
 import type { Offers } from './tools/offers.ts';
 import type { TableDeps } from './tools/table.ts';
@@ -76,7 +78,7 @@ async function run({ command, call, asks, named }: ParsedLine): Promise<number> 
 }
 
 /** A pool over a store, and the tool table over the pool. Loaded when they are needed: a help text is quicker without. */
-async function assemble(config: OpenConfig, log: Log): Promise<Assembled> {
+async function assemble(config: OpenSettings, log: Log): Promise<Assembled> {
   const [{ openPool }, { createTable }] = await Promise.all([import('./pool/pool.ts'), import('./tools/table.ts')]);
   const pool = openPool({
     dbPath: config.dbPath,
@@ -87,6 +89,7 @@ async function assemble(config: OpenConfig, log: Log): Promise<Assembled> {
     cores: config.cores,
     clock: systemClock,
     log,
+    ...(config.importOriginal !== false && { importing: watchImport(log) }),
   });
   const { embedding = null } = config;
   const meaning = embedding === null ? undefined : await meaningOf(embedding, pool.execute, log);
@@ -105,6 +108,21 @@ async function assemble(config: OpenConfig, log: Log): Promise<Assembled> {
   };
   meaning?.nudge();
   return { pool, deps, table, onBug, close };
+}
+
+/** Shows how far an import of the original's database has come, and tells what it did. */
+function watchImport(log: Log): ImportWatch {
+  let bar: Progress | null = null;
+  return {
+    progress: (done, total) => {
+      bar ??= showProgress('Importing', process.stderr, monotonicMs);
+      bar.update(done, total);
+    },
+    ended: (report) => {
+      bar?.end();
+      for (const line of report?.lines ?? []) log.banner(`mimir: ${line}`);
+    },
+  };
 }
 
 /** The model of the configuration, with the store of this pool as its shelf. */
@@ -140,9 +158,6 @@ async function telling(execute: Execute, meaning: Meaning): Promise<Execute> {
   };
 }
 
-/** What may be said of a store that is opened. */
-type OpenConfig = StoreConfig & Partial<Pick<Config, 'tools' | 'embedding'>>;
-
 interface Assembled {
   readonly pool: Pool;
   readonly deps: ToolDeps;
@@ -157,7 +172,7 @@ const COMMAND_LINE: Caller = { principal: OWNER, client: 'cli', origin: { idPref
 const WHOLE_STORE: Scope = { principal: OWNER, workspace: null, actor: 'owner', client: 'cli' };
 
 /** Opens a store for a command: nothing is touched before its first call. */
-export async function openStore(config: OpenConfig): Promise<OpenStore> {
+export async function openStore(config: OpenSettings): Promise<OpenStore> {
   // Who ends at once embeds nothing unasked.
   const embedding = config.embedding && { ...config.embedding, background: false };
   const { pool, table, close } = await assemble(

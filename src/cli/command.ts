@@ -83,11 +83,17 @@ export interface OpenStore {
   close(): Promise<void>;
 }
 
+/** Which store is opened, and how. */
+export interface OpenSettings extends StoreConfig, Partial<Pick<Config, 'tools' | 'embedding'>> {
+  /** False: a database of the original is refused (`original_store`) instead of imported. */
+  readonly importOriginal?: boolean;
+}
+
 /** What a command may ask of the program around it. */
 export interface Host {
   readonly version: string;
   /** Throws `invalid_argument` when a name in `tools` is none. */
-  open(config: StoreConfig & Partial<Pick<Config, 'tools' | 'embedding'>>): Promise<OpenStore>;
+  open(settings: OpenSettings): Promise<OpenStore>;
   /** Serves until the clients are gone; ends the process. `notes` are told on stderr once it stands. */
   serve(config: Config, notes: readonly string[]): Promise<void>;
 }

@@ -7,14 +7,8 @@ import { LIMITS } from '../limits.ts';
 import type { Log } from '../log.ts';
 import type { Scope } from '../memory/types.ts';
 import { readKeyFile } from '../storage/files.ts';
-import {
-  makeSharedMemory,
-  openReader,
-  openWriter,
-  prepareStore,
-  type OpenOptions,
-  type StoreReader,
-} from '../storage/open.ts';
+import { makeSharedMemory, openReader, openWriter, type OpenOptions, type StoreReader } from '../storage/open.ts';
+import { prepareOrImport, type ImportWatch } from '../storage/original/import.ts';
 import type { Reader } from '../storage/store.ts';
 import { ThreadLane, type LaneOwner, type Waiting } from './lane.ts';
 import type { Role } from './messages.ts';
@@ -32,6 +26,8 @@ export interface PoolConfig {
   readonly cores: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** Told when the file is a database of the original and is imported; without it, such a file is refused. */
+  readonly importing?: ImportWatch;
 }
 
 /** Runs operations. */
@@ -79,6 +75,7 @@ export function openPool(config: PoolConfig): Pool {
   const usage = new UsageNotes();
   const shared = makeSharedMemory();
   let options: OpenOptions | null = null;
+  let opening: Promise<void> | null = null;
   /** The main thread's connection; none when the pool may have only one. */
   let main: StoreReader | null = null;
   let mainBusy: Promise<unknown> = Promise.resolve();
@@ -93,8 +90,7 @@ export function openPool(config: PoolConfig): Pool {
   let flushTimer: NodeJS.Timeout | null = null;
   let releasing = false;
 
-  const open = (): OpenOptions => {
-    if (options !== null) return options;
+  const open = async (): Promise<void> => {
     const key = config.keyFile === null ? null : readKeyFile(config.keyFile);
     const wanted: OpenOptions = {
       path: config.dbPath,
@@ -103,7 +99,8 @@ export function openPool(config: PoolConfig): Pool {
       busyTimeoutMs: config.busyTimeoutMs,
       shared,
     };
-    const isCurrent = prepareStore({ ...wanted, folder: config.makeFolder ? 'make' : 'demand' });
+    const folder = config.makeFolder ? 'make' : 'demand';
+    const isCurrent = await prepareOrImport({ ...wanted, folder }, config.importing ?? null);
     if (config.poolMax > 1) main = openReader(wanted);
     options = wanted;
     if (!isCurrent) {
@@ -112,7 +109,19 @@ export function openPool(config: PoolConfig): Pool {
         .start()
         .catch(() => undefined); // whoever calls next is told why it cannot open
     }
-    return wanted;
+  };
+
+  /** Opens the store once; a try that failed is made again by the next call. */
+  const opened = (): Promise<void> => {
+    opening ??= open().finally(() => {
+      opening = null;
+    });
+    return opening;
+  };
+
+  const openOptions = (): OpenOptions => {
+    if (options === null) throw new Error('a connection was wanted before the store was opened');
+    return options;
   };
 
   const owner: LaneOwner = {
@@ -126,7 +135,7 @@ export function openPool(config: PoolConfig): Pool {
     wrote: () => main?.release(),
     committed: async (ids) => {
       // With a pool of one the dead thread's connection is gone, so another may be open for this moment.
-      const log = main ?? openReader(open());
+      const log = main ?? openReader(openOptions());
       try {
         return new Set(ids.filter((id) => log.committed(id)));
       } finally {
@@ -137,7 +146,7 @@ export function openPool(config: PoolConfig): Pool {
   };
 
   const lane = (role: Role): ThreadLane => {
-    const { path, key, busyTimeoutMs } = open();
+    const { path, key, busyTimeoutMs } = openOptions();
     return new ThreadLane(
       { role, path, key, busyTimeoutMs, shared },
       owner,
@@ -242,15 +251,21 @@ export function openPool(config: PoolConfig): Pool {
     return result;
   };
 
-  const dispatch = (name: OperationName, scope: Scope, input: unknown, callOptions: CallOptions): Promise<unknown> => {
-    open();
+  const dispatch = async (
+    name: OperationName,
+    scope: Scope,
+    input: unknown,
+    callOptions: CallOptions,
+  ): Promise<unknown> => {
+    if (options === null) await opened();
     const operation = OPERATIONS[name];
-    if (operation.access === 'write' || main === null) return onThread(writerLane(), name, scope, input, callOptions);
+    if (operation.access === 'write' || main === null)
+      return await onThread(writerLane(), name, scope, input, callOptions);
     const cost = (operation.cost as (input: unknown) => Cost)(input);
-    if (cost === 'point') return onMain(main, name, scope, input);
+    if (cost === 'point') return await onMain(main, name, scope, input);
     const reader = pickReader();
-    if (reader !== null) return onThread(reader, name, scope, input, callOptions);
-    return onMain(main, name, scope, input).finally(() => {
+    if (reader !== null) return await onThread(reader, name, scope, input, callOptions);
+    return await onMain(main, name, scope, input).finally(() => {
       lastScanMs = performance.now();
     });
   };
@@ -289,7 +304,7 @@ export function openPool(config: PoolConfig): Pool {
     execute: execute as Execute,
     usage,
     ready: async () => {
-      open();
+      if (options === null) await opened();
       // A server for many clients is slow to its first ones while threads start, so they start before it listens.
       const lanes = [writerLane()];
       if (readersMax > 0) lanes.push(addReader());
@@ -299,6 +314,7 @@ export function openPool(config: PoolConfig): Pool {
       if (closing) return;
       closing = true;
       if (flushTimer !== null) clearTimeout(flushTimer);
+      await opening?.catch(() => undefined); // whoever wanted it is told
       if (inFlight > 0) await new Promise<void>((resolve) => (drained = resolve));
       await Promise.all(readers.map((reader) => reader.close()));
       await mainBusy;

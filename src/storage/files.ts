@@ -119,9 +119,9 @@ export function makePrivateFile(path: string): void {
   closeSync(openSync(path, 'wx', 0o600));
 }
 
-/** The path without symbolic links: a rename must meet the file, not a link to it. */
+/** The path without symbolic links: a rename must meet the file, not a link to it. As it is while there is no such file. */
 export function realPath(path: string): string {
-  return realpathSync(path);
+  return existsSync(path) ? realpathSync(path) : path;
 }
 
 /** Equal as long as the name stands for the same file. Only looks; nothing is opened. */

@@ -26,7 +26,8 @@ import { readEntity, readJournal, readState, type Reading, type TakenEntity } fr
 export interface ImportWatch {
   /** So many rows of so many. */
   readonly progress: (done: number, total: number) => void;
-  readonly done: (report: ImportReport) => void;
+  /** Called once it has ended; null when it failed, and whoever wanted the store is told why. */
+  readonly ended: (report: ImportReport | null) => void;
 }
 
 /** What an import did. */
@@ -39,8 +40,8 @@ export interface ImportReport {
   readonly mended: readonly string[];
   /** Where the original lies now. */
   readonly keptPath: string;
-  /** True when the new file is encrypted: the kept one holds the same texts in plain. */
-  readonly encrypted: boolean;
+  /** All of it in sentences for a person. */
+  readonly lines: readonly string[];
 }
 
 /** Names the space of vectors whose model the original has not written down. They are kept, and never compared with others. */
@@ -50,14 +51,35 @@ const SCOPE: Scope = { principal: OWNER, workspace: null, actor: 'owner', client
 /** How long a waiting process sleeps between two looks. */
 const LOOK_AGAIN_MS = 20;
 
-/** Whether another process is building a new store beside the original right now: what it writes changes all the time. */
-export function importGoesOn(path: string, nowMs: number): boolean {
-  const changedMs = storeChangedMs(newPath(realPath(path)));
+/** As `prepareStore`; a database of the original is imported before, when there is somebody to be told of it. */
+export async function prepareOrImport(
+  options: OpenOptions & { readonly folder?: 'make' | 'demand' },
+  watch: ImportWatch | null,
+): Promise<boolean> {
+  const goesOn = (): boolean => importGoesOn(options.path, options.clock.nowMs());
+  if (watch === null) return prepareStore(options);
+  // Waiting for another process's import: not where this thread would sleep meanwhile.
+  if (goesOn()) await importOriginal(options, watch);
+  try {
+    return prepareStore(options);
+  } catch (thrown) {
+    const isOriginal = thrown instanceof MimirError && thrown.code === 'original_store';
+    const isBeingImported = thrown instanceof MimirError && thrown.code === 'locked' && goesOn();
+    if (!isOriginal && !isBeingImported) throw thrown;
+  }
+  await importOriginal(options, watch);
+  return prepareStore(options);
+}
+
+/** Whether a process is building a new store beside the original right now: what it writes changes all the time. */
+function importGoesOn(path: string, nowMs: number): boolean {
+  const changedMs = storeChangedMs(newPath(path));
   return changedMs !== null && nowMs - changedMs < LIMITS.importQuietMs;
 }
 
+/** Where the new store is built: in the folder of the file, whose name may be a link. */
 function newPath(path: string): string {
-  return `${path}.new`;
+  return `${realPath(path)}.new`;
 }
 
 /**
@@ -82,8 +104,11 @@ export async function importOriginal(options: OpenOptions, watch: ImportWatch): 
     if (original === 'none') return;
     try {
       if (fileIdentity(path) !== before) continue;
-      watch.done(await takeOver(original, { ...options, path }, watch.progress));
+      watch.ended(await takeOver(original, { ...options, path }, watch.progress));
       return;
+    } catch (thrown) {
+      watch.ended(null);
+      throw thrown;
     } finally {
       original.close();
     }
@@ -133,7 +158,8 @@ async function takeOver(
     compareVectors(filling, fresh);
     const keptPath = keepUnderOtherName(options.path, `${options.path}.mimir-2.1`);
     replaceFile(fresh, options.path);
-    return { ...original.counts, vectors, mended: mends.lines(), keptPath, encrypted: key !== null };
+    const done = { ...original.counts, vectors, mended: mends.lines(), keptPath };
+    return { ...done, lines: linesOf(done, options) };
   } catch (thrown) {
     removeStoreFiles(fresh);
     throw thrown;
@@ -228,7 +254,8 @@ async function fill(filling: Filling): Promise<void> {
       const entity = await withFreeName(tx, raw, read, reading);
       if (entity.key !== read.key || entity.id !== raw['id']) renamed.set(raw['rowid'], entity);
       const made = await tx.create(SCOPE, entity);
-      if (usage.count > 0 || usage.lastAtMs !== entity.createdAtMs) await tx.noteUse(made.row, usage.count, usage.lastAtMs);
+      if (usage.count > 0 || usage.lastAtMs !== entity.createdAtMs)
+        await tx.noteUse(made.row, usage.count, usage.lastAtMs);
       for (const { targetId, relationship, weight } of links)
         await tx.openLink(SCOPE, made.row, targetId, relationship, weight);
     },
@@ -290,18 +317,22 @@ function vectorOf({ embedding }: RawRow, bytes: number): Float32Array | null {
 /** Throws unless every vector lies in the new store, byte for byte. */
 function compareVectors({ original, renamed, options }: Filling, path: string): void {
   for (const bytes of original.vectorBytes()) {
-    const stored = storedVectors(path, options.key, bytes)[Symbol.iterator]();
-    for (const raw of original.vectors(bytes)) {
-      if (vectorOf(raw, bytes) === null) continue;
-      const next = stored.next();
-      const isSame =
-        next.done !== true &&
-        next.value.id === idOf(raw, renamed) &&
-        raw['embedding'] instanceof Uint8Array &&
-        next.value.bytes.equals(raw['embedding'].subarray(0, bytes));
-      if (!isSame) throw failed(`the vector of ${String(raw['id'])} did not arrive`);
+    const stored = storedVectors(path, options.key, bytes);
+    try {
+      for (const raw of original.vectors(bytes)) {
+        if (vectorOf(raw, bytes) === null) continue;
+        const next = stored.next();
+        const isSame =
+          next.done !== true &&
+          next.value.id === idOf(raw, renamed) &&
+          raw['embedding'] instanceof Uint8Array &&
+          next.value.bytes.equals(raw['embedding'].subarray(0, bytes));
+        if (!isSame) throw failed(`the vector of ${String(raw['id'])} did not arrive`);
+      }
+      if (stored.next().done !== true) throw failed('there are more vectors than before');
+    } finally {
+      stored.return(undefined);
     }
-    if (stored.next().done !== true) throw failed('there are more vectors than before');
   }
 }
 
@@ -333,7 +364,8 @@ async function compare({ original, writer, reading, renamed, progress }: Filling
       const { auditHash: _, ...wanted } = readJournal(raw, quiet);
       const { createdAtMs: at } = wanted;
       const near = await tx.timeline(SCOPE, { fromMs: at, toMs: at }, original.counts.journal, 0);
-      if (!near.some((entry) => isDeepStrictEqual(entry, wanted))) throw failed(`the entry ${wanted.id} did not arrive`);
+      if (!near.some((entry) => isDeepStrictEqual(entry, wanted)))
+        throw failed(`the entry ${wanted.id} did not arrive`);
     }
     return await tx.counts(SCOPE);
   });
@@ -344,4 +376,20 @@ async function compare({ original, writer, reading, renamed, progress }: Filling
 
 function failed(why: string): MimirError {
   return new MimirError('import_failed', `The database of the original Mimir was not taken over: ${why}.`);
+}
+
+function linesOf(report: Omit<ImportReport, 'lines'>, { path, key }: OpenOptions): string[] {
+  const { entities, journal, state, vectors, mended, keptPath } = report;
+  const parts = [
+    `${entities} memories`,
+    ...(journal > 0 ? [`${journal} journal entries`] : []),
+    ...(state > 0 ? [`${state} state keys`] : []),
+    ...(vectors > 0 ? [`${vectors} vectors`] : []),
+  ];
+  const inPlain = key === null ? '' : ', and its index holds all texts in plain';
+  return [
+    `imported from the original's database into ${path}: ${parts.join(', ')}, each compared with the original`,
+    ...mended.map((line) => `mended: ${line}`),
+    `the original is kept as ${keptPath}${inPlain}; when all is well: rm '${keptPath}'`,
+  ];
 }

@@ -1,15 +1,19 @@
 /** What can be wrong in a file of the original, and what became of it, for so many rows. */
 const MENDS = {
-  not_indexed: (n: number) => `${n} live ${n === 1 ? 'memory was' : 'memories were'} missing in the text index; found again`,
-  stray_index: (n: number) => `${n} ${n === 1 ? 'entry' : 'entries'} of the text index belonged to no live memory; left behind`,
+  not_indexed: (n: number) =>
+    `${n} live ${n === 1 ? 'memory was' : 'memories were'} missing in the text index; found again`,
+  stray_index: (n: number) =>
+    `${n} ${n === 1 ? 'entry' : 'entries'} of the text index belonged to no live memory; left behind`,
   not_json: (n: number) => `${n} ${n === 1 ? 'body is' : 'bodies are'} no JSON; kept as text, byte for byte`,
-  too_deep: (n: number) => `${n} ${n === 1 ? 'body nests' : 'bodies nest'} too deep; kept as a JSON text of the same characters`,
+  too_deep: (n: number) =>
+    `${n} ${n === 1 ? 'body nests' : 'bodies nest'} too deep; kept as a JSON text of the same characters`,
   other_key: (n: number) =>
     `${n} ${n === 1 ? 'body was' : 'bodies were'} encrypted with another key; taken from the text index`,
   sealed: (n: number) =>
     `${n} ${n === 1 ? 'body was' : 'bodies were'} encrypted with another key and could not be read; kept as they stood, encrypted`,
   no_id: (n: number) => `${n} ${n === 1 ? 'memory' : 'memories'} without a usable id got one`,
-  name_taken: (n: number) => `${n} ${n === 1 ? 'memory' : 'memories'} with the category and key of another got a longer key`,
+  name_taken: (n: number) =>
+    `${n} ${n === 1 ? 'memory' : 'memories'} with the category and key of another got a longer key`,
   column: (n: number) => `${n} ${n === 1 ? 'row' : 'rows'} had a column that could not be read; it got its default`,
   tags: (n: number) => `the tags of ${n} ${n === 1 ? 'memory' : 'memories'} could not be read; left out`,
   links: (n: number) => `the links of ${n} ${n === 1 ? 'memory' : 'memories'} could not be read; left out`,

@@ -126,7 +126,7 @@ export interface StoredVector {
 }
 
 /** The vectors of this size in a store of ours, in the order in which their entities were made. */
-export function* storedVectors(path: string, key: Uint8Array | null, bytes: number): Iterable<StoredVector> {
+export function* storedVectors(path: string, key: Uint8Array | null, bytes: number): Generator<StoredVector, void> {
   const db = connect({ path, key });
   try {
     const rows = db.prepare(

@@ -160,7 +160,9 @@ export function inspect(db: Connection): FileKind {
 /** Refuses a file of the original, as what it is. */
 export function refuseOriginal({ kind }: FileKind): void {
   if (kind === 'original') {
-    throw new MimirError('original_store', 'The file is a database of the original Mimir. Nothing was written to it.');
+    throw new MimirError('original_store', 'The file is a database of the original Mimir. Nothing was written to it.', {
+      facts: { importable: true },
+    });
   }
   if (kind === 'original_v01') {
     throw new MimirError('original_store', 'The file is a database of Mimir 0.1. Nothing was written to it.', {
