@@ -200,4 +200,25 @@ export const CLI_DIFFERENCES: readonly CliDifference[] = [
     reason: 'no comparison with them means anything',
     match: { part: 'exit', argv: /NaN|inf|1e400/i, original: /^0$/, ours: /^2$/ },
   },
+  {
+    where: "a command on a database of the original's",
+    original: 'works on the file',
+    ours: 'imports it first, and says on stderr what it took over, what it mended, and where the original lies',
+    reason: 'its people should know that there are two files now, and which one may go',
+    match: { part: 'stderr', original: /^absent$/, ours: /^mimir: (imported from|mended: |the original is kept as )/ },
+  },
+  {
+    where: "a command on a database of the original's that fails",
+    original: 'prints one line',
+    ours: 'prints what it imported before',
+    reason: 'as above',
+    match: { part: 'stderr', original: /^an error$/, ours: /^mimir: imported from [^]*\nmimir: [^\n]+\n$/ },
+  },
+  {
+    where: "a database of the original's, after the first command",
+    original: 'is the same file',
+    ours: 'lies beside the store as FILE.mimir-2.1',
+    reason: 'nothing of it is changed, so that the original program can go on with it',
+    match: { part: 'file', original: / absent$/, ours: /\.mimir-2\.1 644$/ },
+  },
 ];

@@ -367,9 +367,17 @@ async function compare({ original, writer, reading, renamed, progress }: Filling
       if (!near.some((entry) => isDeepStrictEqual(entry, wanted)))
         throw failed(`the entry ${wanted.id} did not arrive`);
     }
+    for (const raw of original.rows('state')) {
+      const wanted = readState(raw, quiet);
+      // What has expired is there and counted, and cannot be asked for.
+      if (wanted.expiresAtMs !== null && wanted.expiresAtMs < tx.nowMs) continue;
+      const found = await tx.stateGet(SCOPE, wanted.workspace, wanted.key);
+      if (!isDeepStrictEqual(found, wanted)) throw failed(`the state key ${wanted.key} did not arrive`);
+    }
     return await tx.counts(SCOPE);
   });
-  if (stored.entities !== entities || stored.journal !== journal) throw failed('the counts of the rows differ');
+  if (stored.entities !== entities || stored.journal !== journal || stored.state !== state)
+    throw failed('the counts of the rows differ');
   const problems = writer.verify();
   if (problems.length > 0) throw failed(problems.slice(0, 3).join('; '));
 }
