@@ -117,6 +117,10 @@ export const LIMITS = {
   /** Rows of one transaction, and their texts in characters beside the last one: others of this process wait about 0.2 s. */
   importRowsMax: 500,
   importChunkMaxChars: 4 * MIB,
+  /** Memories of an old file that are read and written in one step: about 0.5 ms each, in which others wait. */
+  migrateStepRows: 100,
+  /** Rows that a report names; the rest is counted. */
+  migrateNamedMax: 1_000,
   /** A store that is being built beside the original and has not changed for so long was given up: checking it writes nothing. */
   importQuietMs: 120_000,
 

@@ -168,7 +168,12 @@ interface Assembled {
 }
 
 /** Who asks on the command line, and what its memories are marked with, as in the original. */
-const COMMAND_LINE: Caller = { principal: OWNER, client: 'cli', origin: { idPrefix: 'cli-', source: 'cli-write' } };
+const COMMAND_LINE: Caller = {
+  principal: OWNER,
+  client: 'cli',
+  anyFolder: true,
+  origin: { idPrefix: 'cli-', source: 'cli-write' },
+};
 const WHOLE_STORE: Scope = { principal: OWNER, workspace: null, actor: 'owner', client: 'cli' };
 
 /** Opens a store for a command: nothing is touched before its first call. */
@@ -269,7 +274,7 @@ async function serveStandardInput(
   ]);
   log.banner(`mimir: using database at ${config.dbPath}`);
   const transport = new StdioTransport(process.stdin, openStandardOutput());
-  const caller: Caller = { principal: OWNER, client: 'stdio' };
+  const caller: Caller = { principal: OWNER, client: 'stdio', anyFolder: true };
   const behind = { table, offers, caller, version: version(), onBug };
   serveConnection(transport, toolServers(behind), onBug);
   log.banner('mimir: MCP server ready');

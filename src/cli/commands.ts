@@ -424,9 +424,13 @@ export const COMMANDS: readonly Command[] = [
     ofOriginal: true,
     tool: 'mimir_migrate',
     summary: 'Bring a store of the original, version 0.1, into a store of today.',
+    notes: [
+      'A database of version 2 needs no command: name it with --db anywhere, and it is imported (docs/moving.md).',
+    ],
     flags: [
       { name: 'from', kind: 'path', value: 'FILE', help: 'the old store', required: true, field: 'from_path' },
       { name: 'to', kind: 'path', value: 'FILE', help: 'the new one', required: true },
+      DRY_RUN,
       { name: 'encryption-key', kind: 'path', value: 'FILE', help: 'key of the new one, if it is encrypted' },
     ],
     example: 'mimir migrate --from ~/old.db --to ~/new.db',

@@ -7,6 +7,7 @@ import { journal, timeline } from './journal.ts';
 import { conflicts, score, supersede } from './judging.ts';
 import { bench, correct } from './lessons.ts';
 import { link, traverse, unlink } from './links.ts';
+import { migrateRead, migrateWrite } from './migrating.ts';
 import type { CallOptions } from './operation.ts';
 import { recall, recallMany } from './recall.ts';
 import { recallWhen } from './recall-when.ts';
@@ -52,6 +53,8 @@ export const OPERATIONS = Object.freeze({
   cohere_survey: cohereSurvey,
   cohere_related: cohereRelated,
   cohere,
+  migrate_read: migrateRead,
+  migrate_write: migrateWrite,
 });
 
 /** Name of an operation. */

@@ -2,6 +2,7 @@ import type { VocabularyWord } from '../memory/near.ts';
 import type { TriggerQuery } from '../memory/triggers.ts';
 import type {
   Candidate,
+  EarlyPage,
   EmbeddedBody,
   Entity,
   EntityPatch,
@@ -122,6 +123,11 @@ export interface Reader {
   /** The text of an entity as it is to be embedded. */
   meaningText(entity: Entity): Awaitable<string>;
   embedding(): Awaitable<EmbeddingProgress>;
+  /**
+   * At most `count` memories of another file, one of version 0.1, after this row (null: from the first on); `seen` rows came before.
+   * Any path can be named: who may do so is the caller's to know.
+   */
+  earlyMemories(path: string, after: number | null, seen: number, count: number): Awaitable<EarlyPage>;
 }
 
 /** What a look at a whole store found. */

@@ -9,6 +9,7 @@ import { conflicts, score, supersede } from './judging.ts';
 import { bench, correct } from './lessons.ts';
 import { link, traverse, unlink } from './links.ts';
 import { context, forget, getEntity, recall, remember } from './memories.ts';
+import { migrate } from './migrate.ts';
 import { recallWhen } from './recall-when.ts';
 import { share, workspaceList } from './spaces.ts';
 import { stateDelete, stateGet, stateList, stateSet } from './state.ts';
@@ -32,6 +33,7 @@ const TOOLS: readonly Tool[] = [
   stateList,
   health,
   stats,
+  migrate,
   context,
   traverse,
   score,

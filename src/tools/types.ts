@@ -34,6 +34,8 @@ export interface Caller {
   /** Name of the client program, for the operation log. */
   readonly client: string;
   readonly signal?: AbortSignal;
+  /** It runs on this machine as this user, so that it may name any folder; otherwise only those in that of the vault. */
+  readonly anyFolder?: boolean;
   /** Of what it stores; without it, that is an agent's. */
   readonly origin?: Origin;
 }

@@ -314,6 +314,9 @@ export class ModelStore implements Writer {
     const seen = open.filter((e) => mayRead(scope, { workspace: e.workspace, visibility: 'workspace', agentId: '' }));
     return [...new Set(seen.map((e) => e.key))].toSorted();
   }
+  earlyMemories(): never {
+    throw new Error('files are read by the real store only');
+  }
   examine() {
     return { problems: [], operations: this.#version, newestMs: null, indexIsCurrent: true };
   }
@@ -346,8 +349,8 @@ export class ModelStore implements Writer {
       version: ++this.#version,
       body: this.#newBody(entity, row),
       bodyHash: createHash('sha256').update(canonicalJson(entity.bodyJson)).digest('hex'),
-      createdAtMs: this.nowMs,
-      usage: { count: 0, lastAtMs: this.nowMs },
+      createdAtMs: entity.createdAtMs ?? this.nowMs,
+      usage: { count: 0, lastAtMs: entity.createdAtMs ?? this.nowMs },
     };
     this.entities.push(made);
     return made;

@@ -1,3 +1,4 @@
+import { MimirError } from '../../errors.ts';
 import { connect, driverCode, isBusy, translate, translated, type Connection } from './driver.ts';
 import { inspect } from './schema.ts';
 
@@ -134,6 +135,42 @@ export function* storedVectors(path: string, key: Uint8Array | null, bytes: numb
        ORDER BY e.row`,
     );
     yield* rows.iterate(bytes) as Iterable<StoredVector>;
+  } finally {
+    db.close();
+  }
+}
+
+/** Rows of a file of version 0.1. */
+export interface EarlyRows {
+  readonly kind: 'early' | 'original' | 'none';
+  readonly total: number;
+  readonly rows: readonly RawRow[];
+  /** Whether the file has a memory of this id. */
+  readonly hasMemory: (id: string) => boolean;
+}
+
+/** Reads a page of the table `memories` of a file, hands it over, and closes the file. Throws when it is no database. */
+export function withEarlyRows<T>(path: string, after: number | null, count: number, run: (found: EarlyRows) => T): T {
+  const db = connect({ path, key: null });
+  try {
+    const tables = db.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table'`).pluck().all();
+    if (!tables.includes('memories')) {
+      const kind = tables.includes('entities') ? 'original' : 'none';
+      return run({ kind, total: 0, rows: [], hasMemory: () => false });
+    }
+    const ids = db.prepare('SELECT 1 FROM memories WHERE id = ?');
+    const rows = db.prepare('SELECT rowid AS rowid, * FROM memories WHERE rowid > ? ORDER BY rowid LIMIT ?');
+    return run({
+      kind: 'early',
+      total: Number(db.prepare('SELECT count(*) FROM memories').pluck().get()),
+      rows: rows.all(after ?? Number.MIN_SAFE_INTEGER, count) as RawRow[],
+      hasMemory: (id) => ids.get(id) !== undefined,
+    });
+  } catch (thrown) {
+    if (!driverCode(thrown).startsWith('SQLITE_NOTADB')) throw translate(thrown);
+    throw new MimirError('not_a_store', 'The file is no database, or an encrypted one.', {
+      hint: 'Name the file of version 0.1 that is to be migrated.',
+    });
   } finally {
     db.close();
   }

@@ -1,3 +1,4 @@
+import { earlyMemories } from '../original/early.ts';
 import type { Reader } from '../store.ts';
 import { counts, fileBytes, names, retained } from './counts.ts';
 import { entityAt, entityById, items, recent, workspacesOf } from './entities.ts';
@@ -39,5 +40,6 @@ export function sqliteReader(s: Session): Reader {
     unembedded: (scope, filters, spaceId, after, count) => unembedded(s, scope, filters, spaceId, after, count),
     meaningText: (entity) => textOf(s, entity),
     embedding: () => embedding(s),
+    earlyMemories: (path, after, seen, count) => earlyMemories(path, after, seen, count),
   };
 }
