@@ -131,7 +131,7 @@ test('what a user has changed since is not written over by a second run', async 
 });
 
 for (const { name, make, code, says } of [
-  { name: 'that is not there', make: () => undefined, code: 1, says: /cannot be opened/ },
+  { name: 'that is not there', make: () => undefined, code: 1, says: /no file at .*old\.db/ },
   {
     name: 'that is text',
     make: (f: string) => writeFileSync(f, 'no database '.repeat(100)),
@@ -157,6 +157,13 @@ for (const { name, make, code, says } of [
     assert.deepEqual(existsSync(from) ? readFileSync(from) : null, before);
   });
 }
+
+test('a source in a folder that is not there is told as that', async (t) => {
+  const folder = temporaryFolder(t);
+  const done = await run(['migrate', '--from', join(folder, 'no', 'old.db'), '--to', join(folder, 'new.db')]);
+  assert.equal(done.code, 1);
+  assert.match(done.stderr, /^mimir: There is no file at .*no.old\.db/);
+});
 
 test('over HTTP no file of the server can be named', async (t) => {
   const folder = temporaryFolder(t);

@@ -151,7 +151,14 @@ export interface EarlyRows {
 
 /** Reads a page of the table `memories` of a file, hands it over, and closes the file. Throws when it is no database. */
 export function withEarlyRows<T>(path: string, after: number | null, count: number, run: (found: EarlyRows) => T): T {
-  const db = connect({ path, key: null });
+  const mend = { hint: 'Name the file of version 0.1 that is to be migrated.' };
+  let db: Connection;
+  try {
+    db = connect({ path, key: null });
+  } catch (thrown) {
+    if (!(thrown instanceof MimirError) || thrown.code !== 'cannot_open') throw thrown;
+    throw new MimirError('cannot_open', `There is no file at ${path} that can be opened.`, mend);
+  }
   try {
     const tables = db.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table'`).pluck().all();
     if (!tables.includes('memories')) {
@@ -168,9 +175,7 @@ export function withEarlyRows<T>(path: string, after: number | null, count: numb
     });
   } catch (thrown) {
     if (!driverCode(thrown).startsWith('SQLITE_NOTADB')) throw translate(thrown);
-    throw new MimirError('not_a_store', 'The file is no database, or an encrypted one.', {
-      hint: 'Name the file of version 0.1 that is to be migrated.',
-    });
+    throw new MimirError('not_a_store', 'The file is no database, or an encrypted one.', mend);
   } finally {
     db.close();
   }
