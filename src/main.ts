@@ -188,6 +188,7 @@ export async function openStore(config: OpenSettings): Promise<OpenStore> {
     toolNames: table.all.map(({ name }) => name),
     call: (tool, args) => table.call(tool, args, COMMAND_LINE),
     examine: () => pool.execute('examine', WHOLE_STORE, {}),
+    exportOriginal: (path) => pool.execute('export_original', WHOLE_STORE, { path }),
     probeWrite: async () => void (await pool.execute('probe_write', WHOLE_STORE, {})),
     close,
   };

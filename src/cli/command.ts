@@ -71,6 +71,15 @@ export interface Examination {
   readonly indexIsCurrent: boolean;
 }
 
+/** What an export wrote. */
+export interface Exported {
+  readonly entities: number;
+  readonly journal: number;
+  readonly state: number;
+  /** Memories that got a longer key. */
+  readonly renamed: number;
+}
+
 /** A store with its tools. Nothing is opened before the first call. */
 export interface OpenStore {
   /** Names of all tools that there are. */
@@ -78,6 +87,8 @@ export interface OpenStore {
   call(tool: string, args: unknown): Promise<ToolAnswer>;
   /** Reads everything and computes it again. */
   examine(): Promise<Examination>;
+  /** Writes the current state into a new file that the original opens. */
+  exportOriginal(path: string): Promise<Exported>;
   /** Takes the write lock and gives it back; throws a `MimirError` that says why nothing can be written. */
   probeWrite(): Promise<void>;
   close(): Promise<void>;

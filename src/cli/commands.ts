@@ -439,6 +439,19 @@ export const COMMANDS: readonly Command[] = [
     doing: 'Migrating',
   }),
   {
+    word: 'export',
+    summary: 'Write what is stored into a new database of the original Mimir 2.',
+    notes: [
+      'It holds what is current: no earlier versions, and texts in plain. Servers may go on meanwhile (docs/moving.md).',
+    ],
+    flags: [
+      { name: 'original', kind: 'path', value: 'FILE', help: 'the new database; it must not be there', required: true },
+      ...STORE,
+    ],
+    example: 'mimir export --original ~/back.db',
+    run: async (call, host) => (await import('./export.ts')).exportOriginal(call, host),
+  },
+  {
     word: 'keygen',
     ofOriginal: true,
     summary: 'Make a key for an encrypted store. A file that is there is never overwritten.',

@@ -3,6 +3,7 @@ import { cohere, cohereRelated, cohereSurvey } from './coherence.ts';
 import { context } from './context.ts';
 import { embeddingNext, embeddingOpen, embeddingPut, embeddingStatus, embeddingTexts } from './embedding.ts';
 import { forget, getEntity, remember, rememberMany } from './entities.ts';
+import { exportOriginal } from './exporting.ts';
 import { journal, timeline } from './journal.ts';
 import { conflicts, score, supersede } from './judging.ts';
 import { bench, correct } from './lessons.ts';
@@ -55,6 +56,7 @@ export const OPERATIONS = Object.freeze({
   cohere,
   migrate_read: migrateRead,
   migrate_write: migrateWrite,
+  export_original: exportOriginal,
 });
 
 /** Name of an operation. */

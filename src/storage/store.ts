@@ -128,6 +128,17 @@ export interface Reader {
    * Any path can be named: who may do so is the caller's to know.
    */
   earlyMemories(path: string, after: number | null, seen: number, count: number): Awaitable<EarlyPage>;
+  /** Writes what is current, of all workspaces, into a new file in the form of the original. As above, any path can be named. */
+  exportOriginal(path: string): Awaitable<OriginalExport>;
+}
+
+/** What an export for the original wrote. */
+export interface OriginalExport {
+  readonly entities: number;
+  readonly journal: number;
+  readonly state: number;
+  /** Memories whose key another workspace has too, and that have the name of theirs behind it now. */
+  readonly renamed: number;
 }
 
 /** What a look at a whole store found. */

@@ -45,7 +45,13 @@ test('10,000 rows come in within ten seconds, and are found by what they say', {
   const missed: unknown[] = [];
   for (const row of dumpOf('rows10k').entities) {
     const { content } = JSON.parse(String(row['body_json'])) as { content: string };
-    const found = await pool.execute('recall', SCOPE, { query: content, filters: {}, limit: 10, offset: 0, minDecay: 0 });
+    const found = await pool.execute('recall', SCOPE, {
+      query: content,
+      filters: {},
+      limit: 10,
+      offset: 0,
+      minDecay: 0,
+    });
     if (!JSON.stringify(found).includes(String(row['id']))) missed.push(row['key']);
   }
   assert.deepEqual(missed, []);

@@ -144,7 +144,7 @@ const early = fc.record({
 });
 
 const inputs: Record<
-  Exclude<OperationName, 'health' | 'examine' | 'probe_write' | 'migrate_read'>,
+  Exclude<OperationName, 'health' | 'examine' | 'probe_write' | 'migrate_read' | 'export_original'>,
   fc.Arbitrary<Record<string, unknown>>
 > = {
   remember: memory,

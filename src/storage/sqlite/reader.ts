@@ -4,6 +4,7 @@ import { counts, fileBytes, names, retained } from './counts.ts';
 import { entityAt, entityById, items, recent, workspacesOf } from './entities.ts';
 import { timeline } from './journal.ts';
 import { linksOf } from './links.ts';
+import { exportOriginal } from './original-export.ts';
 import { indexIsCurrent } from './schema.ts';
 import { candidates, termStatistics, triggered, vocabulary } from './search.ts';
 import type { Session } from './session.ts';
@@ -40,6 +41,7 @@ export function sqliteReader(s: Session): Reader {
     unembedded: (scope, filters, spaceId, after, count) => unembedded(s, scope, filters, spaceId, after, count),
     meaningText: (entity) => textOf(s, entity),
     embedding: () => embedding(s),
+    exportOriginal: (path) => exportOriginal(s, path),
     earlyMemories: (path, after, seen, count) => earlyMemories(path, after, seen, count),
   };
 }
