@@ -18,9 +18,10 @@ import Database from 'better-sqlite3-multiple-ciphers';
 
 import { systemClock } from '../../src/clock.ts';
 import { MimirError } from '../../src/errors.ts';
-import { readKeyFile } from '../../src/storage/files.ts';
+import { keepUnderOtherName, readKeyFile, replaceFile } from '../../src/storage/files.ts';
 import { openWriter } from '../../src/storage/open.ts';
 import { prepareOrImport, type ImportReport } from '../../src/storage/original/import.ts';
+import { takeOriginal } from '../../src/storage/sqlite/original.ts';
 import {
   addEntity,
   dumpOf,
@@ -358,6 +359,46 @@ test('a file that another program has open is left alone until it is closed', as
   holder.kill('SIGKILL');
   await new Promise((resolve) => holder.once('exit', resolve));
   assert.equal((await open(path)).report?.entities, 1);
+});
+
+test('an original that waited for the import and goes on with the old file is refused by SQLite', async (t) => {
+  const path = join(temporaryFolder(t), 'm.db');
+  makeOriginal(path).close();
+  const taken = takeOriginal(path);
+  assert.ok(typeof taken !== 'string');
+  const waiting = spawn(process.execPath, [
+    '-e',
+    `const D = require('better-sqlite3-multiple-ciphers'); const d = new D(process.argv[1], { timeout: 20_000 }); console.log('connected');
+     try { d.pragma('journal_mode = WAL'); d.exec("INSERT INTO state VALUES ('x', '1', NULL, 1)"); console.log('wrote'); }
+     catch (error) { console.log(error.code); }`,
+    path,
+  ]);
+  let said = '';
+  waiting.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  await until(() => (said.includes('connected') ? true : undefined));
+  // Long enough for its first statement, which then waits for the lock.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const fresh = join(path, '..', 'fresh.db');
+  makeOriginal(fresh).close();
+  const before = hashOf(fresh);
+  keepUnderOtherName(path, `${path}.kept`);
+  replaceFile(fresh, path);
+  taken.close();
+  await new Promise((resolve) => waiting.once('exit', resolve));
+  assert.match(said, /SQLITE_READONLY_DBMOVED/);
+  assert.equal(hashOf(path), before);
+  assert.deepEqual(readdirSync(join(path, '..')).toSorted(), ['m.db', 'm.db.kept']);
+});
+
+test('a file of a later version of the original says that only a part of it came along', async (t) => {
+  const path = join(temporaryFolder(t), 'm.db');
+  const db = makeOriginal(path);
+  db.pragma('user_version = 16');
+  addEntity(db, { id: 'mem-1', category: 'a', key: 'k', body_json: '{}' });
+  db.close();
+  assert.deepEqual((await open(path)).report?.mended, [
+    'the file is of a later version: only its memories, journal and state were taken over (schema 16)',
+  ]);
 });
 
 test('of processes that open it at the same moment one imports, and all of them answer', async (t) => {

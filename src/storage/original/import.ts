@@ -47,6 +47,9 @@ export interface ImportReport {
 /** Names the space of vectors whose model the original has not written down. They are kept, and never compared with others. */
 export const UNKNOWN_MODEL = 'unknown (mimir 2.1)';
 
+/** Of the original's versions that are known here; later ones keep more in further tables. */
+const NEWEST_SCHEMA = 1;
+
 const SCOPE: Scope = { principal: OWNER, workspace: null, actor: 'owner', client: 'import' };
 /** How long a waiting process sleeps between two looks. */
 const LOOK_AGAIN_MS = 20;
@@ -151,6 +154,7 @@ async function takeOver(
       vectors = await fillVectors(filling);
       mends.add('stray_index', original.strayIndexEntries());
       mends.add('early_rows', original.earlyRows);
+      if (original.schema > NEWEST_SCHEMA) mends.note('later_schema', `schema ${original.schema}`);
       await compare(filling);
     } finally {
       writer.close();

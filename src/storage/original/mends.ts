@@ -21,6 +21,7 @@ const MENDS = {
   vector: (n: number) => `${n} ${n === 1 ? 'vector' : 'vectors'} could not be read; left out`,
   early_rows: (n: number) =>
     `${n} ${n === 1 ? 'memory' : 'memories'} of version 0.1 lie there as well, not taken over: mimir migrate --from brings them`,
+  later_schema: () => 'the file is of a later version: only its memories, journal and state were taken over',
 } as const;
 
 /** A kind of mend. */

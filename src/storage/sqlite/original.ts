@@ -10,6 +10,8 @@ export interface OriginalFile {
   readonly counts: { readonly entities: number; readonly journal: number; readonly state: number };
   /** Memories of version 0.1 in a table of their own. */
   readonly earlyRows: number;
+  /** What the original calls the schema of the file; 2.1 writes 1. */
+  readonly schema: number;
   /** Rows of the table in the order they were written, each with its number as `rowid`; those of `entities` without their vector. */
   rows(table: OriginalTable): Iterable<RawRow>;
   hasEntity(id: string): boolean;
@@ -76,6 +78,7 @@ function original(db: Connection): OriginalFile {
   }
 
   return {
+    schema: Number(db.pragma('user_version', { simple: true })),
     earlyRows: columnsOf('memories').length > 0 ? count('SELECT count(*) FROM memories') : 0,
     counts: {
       entities: count('SELECT count(*) FROM entities'),
