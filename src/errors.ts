@@ -47,6 +47,10 @@ export const ERRORS = {
     kind: 'damaged',
     hint: 'The original file is as it was. Go on with the original program, and report what this says.',
   },
+  not_an_export: {
+    kind: 'damaged',
+    hint: 'Export it again: mimir export FILE. The store that it came from is as it was.',
+  },
   corrupt: { kind: 'damaged', hint: 'Stop the server and restore a copy of the file.' },
   disk_full: {
     kind: 'damaged',

@@ -8,7 +8,7 @@ import { generalHelp, helpOf } from './cli/help.ts';
 import { parseLine, type ParsedLine } from './cli/parse.ts';
 import { showProgress, type Progress } from './cli/progress.ts';
 import { monotonicMs, systemClock } from './clock.ts';
-import type { Config, EmbeddingConfig } from './config.ts';
+import type { Config, EmbeddingConfig, StoreConfig } from './config.ts';
 import type { Execute } from './engine/operations.ts';
 import { errorToData, EXIT_CODES, MimirError } from './errors.ts';
 import { LIMITS } from './limits.ts';
@@ -71,7 +71,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 }
 
 async function run({ command, call, asks, named }: ParsedLine): Promise<number> {
-  if (asks === null) return await command.run(call, { version: version(), open: openStore, serve });
+  if (asks === null) return await command.run(call, { version: version(), open: openStore, restore, serve });
   if (asks === 'version') print(`mimir ${version()}`);
   else print(named ? helpOf(command) : generalHelp(COMMANDS));
   return 0;
@@ -189,9 +189,20 @@ export async function openStore(config: OpenSettings): Promise<OpenStore> {
     call: (tool, args) => table.call(tool, args, COMMAND_LINE),
     examine: () => pool.execute('examine', WHOLE_STORE, {}),
     exportOriginal: (path) => pool.execute('export_original', WHOLE_STORE, { path }),
+    exportLines: (path) => pool.execute('export_lines', WHOLE_STORE, { path }),
     probeWrite: async () => void (await pool.execute('probe_write', WHOLE_STORE, {})),
     close,
   };
+}
+
+/** Makes a new store of an export. */
+async function restore({ dbPath, keyFile, busyTimeoutMs }: StoreConfig, from: string): Promise<number> {
+  const [{ restoreStore }, { readKeyFile }] = await Promise.all([
+    import('./storage/restore.ts'),
+    import('./storage/files.ts'),
+  ]);
+  const key = keyFile === null ? null : readKeyFile(keyFile);
+  return restoreStore({ path: dbPath, key, clock: systemClock, busyTimeoutMs }, from);
 }
 
 async function serve(config: Config, notes: readonly string[]): Promise<void> {

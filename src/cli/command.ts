@@ -89,6 +89,8 @@ export interface OpenStore {
   examine(): Promise<Examination>;
   /** Writes the current state into a new file that the original opens. */
   exportOriginal(path: string): Promise<Exported>;
+  /** Writes the whole store into a new file of JSON lines; answers how many. */
+  exportLines(path: string): Promise<number>;
   /** Takes the write lock and gives it back; throws a `MimirError` that says why nothing can be written. */
   probeWrite(): Promise<void>;
   close(): Promise<void>;
@@ -105,6 +107,8 @@ export interface Host {
   readonly version: string;
   /** Throws `invalid_argument` when a name in `tools` is none. */
   open(settings: OpenSettings): Promise<OpenStore>;
+  /** Makes a new store of an export; answers how many rows. Throws `exists` when there is a file at its place. */
+  restore(config: StoreConfig, from: string): Promise<number>;
   /** Serves until the clients are gone; ends the process. `notes` are told on stderr once it stands. */
   serve(config: Config, notes: readonly string[]): Promise<void>;
 }

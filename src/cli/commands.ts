@@ -440,16 +440,26 @@ export const COMMANDS: readonly Command[] = [
   }),
   {
     word: 'export',
-    summary: 'Write what is stored into a new database of the original Mimir 2.',
+    summary: 'Write the whole store to a file: as JSON lines, or as a database of the original.',
     notes: [
-      'It holds what is current: no earlier versions, and texts in plain. Servers may go on meanwhile (docs/moving.md).',
+      'JSON lines hold everything, history included (docs/export-format.md). With --original, it is what is current, as a new database of Mimir 2 (docs/moving.md). Texts are in plain. Servers may go on meanwhile.',
     ],
+    words: { name: 'FILE', required: false, most: 1 },
     flags: [
-      { name: 'original', kind: 'path', value: 'FILE', help: 'the new database; it must not be there', required: true },
+      { name: 'original', kind: 'path', value: 'FILE', help: 'write a new database of the original instead' },
       ...STORE,
     ],
-    example: 'mimir export --original ~/back.db',
-    run: async (call, host) => (await import('./export.ts')).exportOriginal(call, host),
+    example: 'mimir export ~/all.jsonl',
+    run: async (call, host) => (await import('./export.ts')).exportStore(call, host),
+  },
+  {
+    word: 'import',
+    summary: 'Make a new store of an export in JSON lines.',
+    notes: ['The store must not be there yet: an export is a whole store. It is checked before it gets its name.'],
+    words: { name: 'FILE', required: true, most: 1 },
+    flags: STORE,
+    example: 'mimir import ~/all.jsonl --db ~/new.db',
+    run: async (call, host) => (await import('./export.ts')).importStore(call, host),
   },
   {
     word: 'keygen',

@@ -3,7 +3,7 @@ import { cohere, cohereRelated, cohereSurvey } from './coherence.ts';
 import { context } from './context.ts';
 import { embeddingNext, embeddingOpen, embeddingPut, embeddingStatus, embeddingTexts } from './embedding.ts';
 import { forget, getEntity, remember, rememberMany } from './entities.ts';
-import { exportOriginal } from './exporting.ts';
+import { exportLines, exportOriginal } from './exporting.ts';
 import { journal, timeline } from './journal.ts';
 import { conflicts, score, supersede } from './judging.ts';
 import { bench, correct } from './lessons.ts';
@@ -57,6 +57,7 @@ export const OPERATIONS = Object.freeze({
   migrate_read: migrateRead,
   migrate_write: migrateWrite,
   export_original: exportOriginal,
+  export_lines: exportLines,
 });
 
 /** Name of an operation. */

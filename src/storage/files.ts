@@ -12,6 +12,7 @@ import {
   statSync,
   statfsSync,
   unlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 
@@ -178,6 +179,76 @@ export function replaceFile(finished: string, path: string): void {
   renameSync(finished, path);
   // Windows has no handles of folders; there the rename is all that can be done.
   if (process.platform !== 'win32') syncPath(dirname(path), 'r');
+}
+
+/** Throws `exists` when there is something under this name, and `cannot_open` when there is no folder for it. */
+export function newFileOnly(path: string): void {
+  if (existsSync(path)) {
+    throw new MimirError('exists', `${path} is there already.`, { hint: 'Name a file that is not there yet.' });
+  }
+  if (!existsSync(dirname(path))) {
+    throw new MimirError('cannot_open', `The folder ${dirname(path)} does not exist.`, {
+      hint: `Make it first: mkdir -p '${dirname(path)}'`,
+    });
+  }
+}
+
+/** Lines gathered before they are written. */
+const WRITE_CHARS = 1024 * 1024;
+
+/** Writes lines to a new file for its owner only; they are on disk when it returns. A file that could not be finished is removed. */
+export function writeLines(path: string, lines: Iterable<string>): void {
+  newFileOnly(path);
+  const handle = openSync(path, 'wx', 0o600);
+  try {
+    let waiting = '';
+    for (const line of lines) {
+      waiting += `${line}\n`;
+      if (waiting.length < WRITE_CHARS) continue;
+      writeFileSync(handle, waiting);
+      waiting = '';
+    }
+    writeFileSync(handle, waiting);
+    fsyncSync(handle);
+  } catch (thrown) {
+    removeFile(path);
+    throw fileError(thrown, path);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+const READ_BYTES = 1024 * 1024;
+
+/** The lines of a file, read piece by piece. Throws `cannot_open` when it cannot be read. */
+export function* readLines(path: string): Generator<string> {
+  let handle: number;
+  try {
+    handle = openSync(path, 'r');
+  } catch (thrown) {
+    throw new MimirError('cannot_open', `${path} cannot be read (${systemCode(thrown)}).`, {
+      hint: 'Name another file.',
+    });
+  }
+  try {
+    const piece = Buffer.alloc(READ_BYTES);
+    // Bytes, not text: a piece may end within a character.
+    let rest = Buffer.alloc(0);
+    for (;;) {
+      const length = readSync(handle, piece, 0, READ_BYTES, null);
+      if (length === 0) break;
+      rest = Buffer.concat([rest, piece.subarray(0, length)]);
+      let start = 0;
+      for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10, start)) {
+        yield rest.toString('utf8', start, end);
+        start = end + 1;
+      }
+      rest = rest.subarray(start);
+    }
+    if (rest.length > 0) yield rest.toString('utf8');
+  } finally {
+    closeSync(handle);
+  }
 }
 
 function syncPath(path: string, flags: 'r' | 'r+'): void {

@@ -130,6 +130,8 @@ export interface Reader {
   earlyMemories(path: string, after: number | null, seen: number, count: number): Awaitable<EarlyPage>;
   /** Writes what is current, of all workspaces, into a new file in the form of the original. As above, any path can be named. */
   exportOriginal(path: string): Awaitable<OriginalExport>;
+  /** Writes the whole store, history included, into a new file of JSON lines; answers how many. As above. */
+  exportLines(path: string): Awaitable<number>;
 }
 
 /** What an export for the original wrote. */

@@ -55,7 +55,7 @@ function age(path: string): void {
     db.prepare('UPDATE body SET tokens = ? WHERE id = ?').run(old, id);
   }
   db.exec(
-    `DROP TABLE vector; DROP TABLE space; DROP TABLE turn; ALTER TABLE body DROP COLUMN before; UPDATE meta SET value = 1 WHERE name = 'index_version'; PRAGMA user_version = 1`,
+    `ALTER TABLE journal DROP COLUMN audit_hash; DROP TABLE vector; DROP TABLE space; DROP TABLE turn; ALTER TABLE body DROP COLUMN before; UPDATE meta SET value = 1 WHERE name = 'index_version'; PRAGMA user_version = 1`,
   );
   db.close();
 }

@@ -144,7 +144,7 @@ const early = fc.record({
 });
 
 const inputs: Record<
-  Exclude<OperationName, 'health' | 'examine' | 'probe_write' | 'migrate_read' | 'export_original'>,
+  Exclude<OperationName, 'health' | 'examine' | 'probe_write' | 'migrate_read' | 'export_original' | 'export_lines'>,
   fc.Arbitrary<Record<string, unknown>>
 > = {
   remember: memory,

@@ -314,6 +314,9 @@ export class ModelStore implements Writer {
     const seen = open.filter((e) => mayRead(scope, { workspace: e.workspace, visibility: 'workspace', agentId: '' }));
     return [...new Set(seen.map((e) => e.key))].toSorted();
   }
+  exportLines(): never {
+    throw new Error('files are written by the real store only');
+  }
   exportOriginal(): never {
     throw new Error('files are written by the real store only');
   }

@@ -1,6 +1,8 @@
+import { writeLines } from '../files.ts';
 import { earlyMemories } from '../original/early.ts';
 import type { Reader } from '../store.ts';
 import { counts, fileBytes, names, retained } from './counts.ts';
+import { dumpLines } from './dump.ts';
 import { entityAt, entityById, items, recent, workspacesOf } from './entities.ts';
 import { timeline } from './journal.ts';
 import { linksOf } from './links.ts';
@@ -41,6 +43,17 @@ export function sqliteReader(s: Session): Reader {
     unembedded: (scope, filters, spaceId, after, count) => unembedded(s, scope, filters, spaceId, after, count),
     meaningText: (entity) => textOf(s, entity),
     embedding: () => embedding(s),
+    exportLines: (path) => {
+      let count = 0;
+      const counted = function* () {
+        for (const line of dumpLines(s)) {
+          count += 1;
+          yield line;
+        }
+      };
+      writeLines(path, counted());
+      return count;
+    },
     exportOriginal: (path) => exportOriginal(s, path),
     earlyMemories: (path, after, seen, count) => earlyMemories(path, after, seen, count),
   };
