@@ -70,6 +70,10 @@ function operationId(clock: Clock): string {
   return clock.nowMs().toString(16).padStart(12, '0') + Buffer.from(clock.randomBytes(10)).toString('hex');
 }
 
+function refuseCancelled({ signal }: CallOptions): void {
+  if (signal?.aborted === true) throw new MimirError('cancelled', 'The request was cancelled before it began.');
+}
+
 /** Makes a pool. It does no I/O before {@link Pool.ready} or the first call. */
 export function openPool(config: PoolConfig): Pool {
   const usage = new UsageNotes();
@@ -257,7 +261,11 @@ export function openPool(config: PoolConfig): Pool {
     input: unknown,
     callOptions: CallOptions,
   ): Promise<unknown> => {
-    if (options === null) await opened();
+    if (options === null) {
+      await opened();
+      // Opening may take long, when a database of the original has to be imported.
+      refuseCancelled(callOptions);
+    }
     const operation = OPERATIONS[name];
     if (operation.access === 'write' || main === null)
       return await onThread(writerLane(), name, scope, input, callOptions);
@@ -277,8 +285,7 @@ export function openPool(config: PoolConfig): Pool {
     callOptions: CallOptions = {},
   ): Promise<unknown> => {
     if (closing) throw new MimirError('closing', 'The server is stopping.', { retryAfterMs: 2_000 });
-    if (callOptions.signal?.aborted === true)
-      throw new MimirError('cancelled', 'The request was cancelled before it began.');
+    refuseCancelled(callOptions);
     inFlight += 1;
     try {
       return await dispatch(name, scope, input, callOptions);
