@@ -1,5 +1,6 @@
 // Imports a database of the original and ends at one moment, as a power failure would end it. The moment: `progress N` at the
-// N-th report, `before NAME N` or `after NAME N` at the N-th call of a function of node:fs, or `never`.
+// N-th report, `change N` at the N-th row that is written, `before NAME N` or `after NAME N` at the N-th call of a function of
+// node:fs, or `never`, which prints how many rows were written.
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 
@@ -26,14 +27,21 @@ if (when === 'before' || when === 'after') {
 }
 
 let reports = 0;
+let changes = 0;
+// Every row that the log notes asks for a salt.
+const randomBytes = (count: number): Uint8Array => {
+  changes += 1;
+  if (when === 'change' && changes === Number(what)) die();
+  return systemClock.randomBytes(count);
+};
 await prepareOrImport(
-  { path, key: null, clock: systemClock, busyTimeoutMs: 1_000 },
+  { path, key: null, clock: { ...systemClock, randomBytes }, busyTimeoutMs: 1_000 },
   {
     progress: () => {
       reports += 1;
-      if (reports === 1) process.stdout.write('begun\n');
       if (when === 'progress' && reports === Number(what)) die();
     },
     ended: () => undefined,
   },
 );
+process.stdout.write(String(changes));
