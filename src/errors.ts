@@ -45,7 +45,15 @@ export const ERRORS = {
   newer_schema: { kind: 'damaged', hint: 'Upgrade mimir-memory, or name another file with --db.' },
   original_store: {
     kind: 'damaged',
-    hint: 'This version cannot import it yet. Name another file with --db; the original file stays as it is.',
+    hint: 'It is imported when a server or a command opens it: mimir stats --db FILE. The original file is kept.',
+  },
+  import_failed: {
+    kind: 'damaged',
+    hint: 'The original file is as it was. Go on with the original program, and report what this says.',
+  },
+  not_an_export: {
+    kind: 'damaged',
+    hint: 'Export it again: mimir export FILE. The store that it came from is as it was.',
   },
   corrupt: { kind: 'damaged', hint: 'Stop the server and restore a copy of the file.' },
   disk_full: {

@@ -197,6 +197,16 @@ export const LIMITS = {
   stepMs: 10,
   /** How long one call may go on in such steps; clients give up after 30 to 60 s, and the answer says what is left. */
   upkeepMs: 20_000,
+  // ---- taking over files of the original
+  /** Rows of one transaction, and their texts in characters beside the last one: others of this process wait about 0.2 s. */
+  importRowsMax: 500,
+  importChunkMaxChars: 4 * MIB,
+  /** Memories of an old file that are read and written in one step: about 0.5 ms each, in which others wait. */
+  migrateStepRows: 100,
+  /** Rows that a report names; the rest is counted. */
+  migrateNamedMax: 1_000,
+  /** A store that is being built beside the original and has not changed for so long was given up: checking it writes nothing. */
+  importQuietMs: 120_000,
 
   // ---- the pool
   batchOperationsMax: 64,

@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
-import type { OpenStore } from './cli/command.ts';
+import type { OpenSettings, OpenStore } from './cli/command.ts';
 import { COMMANDS } from './cli/commands.ts';
 import { generalHelp, helpOf } from './cli/help.ts';
 import { parseLine, type ParsedLine } from './cli/parse.ts';
+import { showProgress, type Progress } from './cli/progress.ts';
 import { monotonicMs, systemClock } from './clock.ts';
 import {
   demandVault,
@@ -26,6 +27,7 @@ import type { Pool } from './pool/pool.ts';
 import type { LanguageModel } from './provider/language-model.ts';
 import type { Meaning, VectorShelf } from './provider/meaning.ts';
 import type { Connectors } from './sources/connectors.ts';
+import type { ImportWatch } from './storage/original/import.ts';
 import type { ToolDeps } from './tools/define.ts';
 import type { Offers } from './tools/offers.ts';
 import type { TableDeps } from './tools/table.ts';
@@ -79,14 +81,14 @@ export async function main(argv: readonly string[]): Promise<void> {
 }
 
 async function run({ command, call, asks, named }: ParsedLine): Promise<number> {
-  if (asks === null) return await command.run(call, { version: version(), open: openStore, serve });
+  if (asks === null) return await command.run(call, { version: version(), open: openStore, restore, serve });
   if (asks === 'version') print(`mimir ${version()}`);
   else print(named ? helpOf(command) : generalHelp(COMMANDS));
   return 0;
 }
 
 /** A pool over a store, and the tool table over the pool. Loaded when they are needed: a help text is quicker without. */
-async function assemble(config: OpenConfig, log: Log): Promise<Assembled> {
+async function assemble(config: OpenSettings, log: Log): Promise<Assembled> {
   const [{ openPool }, { createTable }] = await Promise.all([import('./pool/pool.ts'), import('./tools/table.ts')]);
   const pool = openPool({
     dbPath: config.dbPath,
@@ -97,6 +99,7 @@ async function assemble(config: OpenConfig, log: Log): Promise<Assembled> {
     cores: config.cores,
     clock: systemClock,
     log,
+    ...(config.importOriginal !== false && { importing: watchImport(log) }),
   });
   const { embedding = null, language: named = null } = config;
   const language = named === null ? undefined : await languageOf(named);
@@ -165,6 +168,21 @@ async function languageOf(named: LanguageConfig): Promise<LanguageModel> {
   return remoteLanguageModel(named);
 }
 
+/** Shows how far an import of the original's database has come, and tells what it did. */
+function watchImport(log: Log): ImportWatch {
+  let bar: Progress | null = null;
+  return {
+    progress: (done, total) => {
+      bar ??= showProgress('Importing', process.stderr, monotonicMs);
+      bar.update(done, total);
+    },
+    ended: (report) => {
+      bar?.end();
+      for (const line of report?.lines ?? []) log.banner(`mimir: ${line}`);
+    },
+  };
+}
+
 /** The model of the configuration, with the store of this pool as its shelf. */
 async function meaningOf({ source, background }: EmbeddingConfig, execute: Execute, log: Log): Promise<Meaning> {
   // Who searches by words alone does not wait for this code at the start.
@@ -199,9 +217,6 @@ async function telling(execute: Execute, meaning: Meaning): Promise<Execute> {
   };
 }
 
-/** What may be said of a store that is opened. */
-type OpenConfig = StoreConfig & Partial<Pick<Config, 'tools' | 'embedding' | 'language' | 'connectors'>>;
-
 interface Assembled {
   readonly pool: Pool;
   readonly deps: ToolDeps;
@@ -223,7 +238,7 @@ const COMMAND_LINE: Caller = {
 const WHOLE_STORE: Scope = { principal: OWNER, workspace: null, actor: 'owner', client: 'cli' };
 
 /** Opens a store for a command: nothing is touched before its first call. */
-export async function openStore(config: OpenConfig): Promise<OpenStore> {
+export async function openStore(config: OpenSettings): Promise<OpenStore> {
   // Who ends at once embeds nothing unasked.
   const embedding = config.embedding && { ...config.embedding, background: false };
   const { pool, deps, table, close } = await assemble(
@@ -235,6 +250,8 @@ export async function openStore(config: OpenConfig): Promise<OpenStore> {
     connectorProblems: deps.connectors?.problems ?? [],
     call: (tool, args) => table.call(tool, args, COMMAND_LINE),
     examine: () => pool.execute('examine', WHOLE_STORE, {}),
+    exportOriginal: (path) => pool.execute('export_original', WHOLE_STORE, { path }),
+    exportLines: (path) => pool.execute('export_lines', WHOLE_STORE, { path }),
     probeWrite: async () => void (await pool.execute('probe_write', WHOLE_STORE, {})),
     bringIn: async (asked, dryRun, looked) => {
       const [{ importSource }, { bringIn }] = await Promise.all([
@@ -247,6 +264,16 @@ export async function openStore(config: OpenConfig): Promise<OpenStore> {
     },
     close,
   };
+}
+
+/** Makes a new store of an export. */
+async function restore({ dbPath, keyFile, busyTimeoutMs }: StoreConfig, from: string): Promise<number> {
+  const [{ restoreStore }, { readKeyFile }] = await Promise.all([
+    import('./storage/restore.ts'),
+    import('./storage/files.ts'),
+  ]);
+  const key = keyFile === null ? null : readKeyFile(keyFile);
+  return restoreStore({ path: dbPath, key, clock: systemClock, busyTimeoutMs }, from);
 }
 
 async function serve(config: Config, notes: readonly string[]): Promise<void> {

@@ -89,6 +89,15 @@ export interface Imported {
   readonly errors: readonly string[];
 }
 
+/** What an export wrote. */
+export interface Exported {
+  readonly entities: number;
+  readonly journal: number;
+  readonly state: number;
+  /** Memories that got a longer key. */
+  readonly renamed: number;
+}
+
 /** A store with its tools. Nothing is opened before the first call. */
 export interface OpenStore {
   /** Names of all tools that there are. */
@@ -98,6 +107,10 @@ export interface OpenStore {
   call(tool: string, args: unknown): Promise<ToolAnswer>;
   /** Reads everything and computes it again. */
   examine(): Promise<Examination>;
+  /** Writes the current state into a new file that the original opens. */
+  exportOriginal(path: string): Promise<Exported>;
+  /** Writes the whole store into a new file of JSON lines; answers how many. */
+  exportLines(path: string): Promise<number>;
   /** Takes the write lock and gives it back; throws a `MimirError` that says why nothing can be written. */
   probeWrite(): Promise<void>;
   /** Brings in what another program left; `looked` is told how many documents were looked at. */
@@ -105,13 +118,20 @@ export interface OpenStore {
   close(): Promise<void>;
 }
 
+/** Which store is opened, and how. */
+export interface OpenSettings
+  extends StoreConfig, Partial<Pick<Config, 'tools' | 'embedding' | 'language' | 'connectors'>> {
+  /** False: a database of the original is refused (`original_store`) instead of imported. */
+  readonly importOriginal?: boolean;
+}
+
 /** What a command may ask of the program around it. */
 export interface Host {
   readonly version: string;
   /** Throws `invalid_argument` when a name in `tools` is none. */
-  open(
-    config: StoreConfig & Partial<Pick<Config, 'tools' | 'embedding' | 'language' | 'connectors'>>,
-  ): Promise<OpenStore>;
+  open(settings: OpenSettings): Promise<OpenStore>;
+  /** Makes a new store of an export; answers how many rows. Throws `exists` when there is a file at its place. */
+  restore(config: StoreConfig, from: string): Promise<number>;
   /** Serves until the clients are gone; ends the process. `notes` are told on stderr once it stands. */
   serve(config: Config, notes: readonly string[]): Promise<void>;
 }

@@ -278,8 +278,11 @@ export const COMMANDS: readonly Command[] = [
   }),
   {
     word: 'import',
-    summary: 'Bring in what another memory program left: a file or a folder.',
-    notes: ['Again later, it brings in what is new or changed. docs/sources.md says what each format looks like.'],
+    summary: 'Make a new store of an export, or bring in what another program left.',
+    notes: [
+      'Without --from, FILE is an export in JSON lines (mimir export): the store must not be there yet, and is checked before it gets its name.',
+      'With it, a file or folder of another memory program comes in; again later, what is new or changed. docs/sources.md says what each format looks like.',
+    ],
     words: { name: 'PATH', required: true, most: 1 },
     flags: [
       {
@@ -287,7 +290,6 @@ export const COMMANDS: readonly Command[] = [
         kind: 'text',
         value: 'FORMAT',
         help: 'reference, jsonl (.csv too), markdown, mem0 or basic-memory',
-        required: true,
       },
       { ...CATEGORY, required: false, mayBeEmpty: false, help: 'store under this category, not that of the format' },
       {
@@ -301,7 +303,10 @@ export const COMMANDS: readonly Command[] = [
       ...STORE,
     ],
     example: 'mimir import --from reference ~/memory.jsonl --dry-run',
-    run: importFrom,
+    run: async (call, host) =>
+      call.values['from'] === undefined
+        ? (await import('./export.ts')).importStore(call, host)
+        : importFrom(call, host),
   },
   toolCommand({
     word: 'write',
@@ -491,9 +496,13 @@ export const COMMANDS: readonly Command[] = [
     ofOriginal: true,
     tool: 'mimir_migrate',
     summary: 'Bring a store of the original, version 0.1, into a store of today.',
+    notes: [
+      'A database of version 2 needs no command: name it with --db anywhere, and it is imported (docs/moving.md).',
+    ],
     flags: [
       { name: 'from', kind: 'path', value: 'FILE', help: 'the old store', required: true, field: 'from_path' },
       { name: 'to', kind: 'path', value: 'FILE', help: 'the new one', required: true },
+      DRY_RUN,
       { name: 'encryption-key', kind: 'path', value: 'FILE', help: 'key of the new one, if it is encrypted' },
     ],
     example: 'mimir migrate --from ~/old.db --to ~/new.db',
@@ -501,6 +510,20 @@ export const COMMANDS: readonly Command[] = [
     show: pretty,
     doing: 'Migrating',
   }),
+  {
+    word: 'export',
+    summary: 'Write the whole store to a file: as JSON lines, or as a database of the original.',
+    notes: [
+      'JSON lines hold everything, history included (docs/export-format.md). With --original, it is what is current, as a new database of Mimir 2 (docs/moving.md). Texts are in plain. Servers may go on meanwhile.',
+    ],
+    words: { name: 'FILE', required: false, most: 1 },
+    flags: [
+      { name: 'original', kind: 'path', value: 'FILE', help: 'write a new database of the original instead' },
+      ...STORE,
+    ],
+    example: 'mimir export ~/all.jsonl',
+    run: async (call, host) => (await import('./export.ts')).exportStore(call, host),
+  },
   {
     word: 'keygen',
     ofOriginal: true,

@@ -43,6 +43,8 @@ const fault = (check: string, says: string, mend: string): Finding => ({ level: 
 
 function faultOf(thrown: unknown): Finding {
   if (!(thrown instanceof MimirError) || thrown.kind === 'bug') throw thrown;
+  // A server would start, and import it.
+  if (thrown.facts?.['importable'] === true) return note(thrown.code, thrown.message, thrown.hint);
   return fault(thrown.code, thrown.message, thrown.hint ?? 'See docs/your-data.md.');
 }
 
@@ -72,7 +74,7 @@ export async function examineSetup(call: Call, host: Pick<Host, 'version' | 'ope
   let store: OpenStore;
   try {
     config = readConfig(call.values, call.environment);
-    store = await host.open(config);
+    store = await host.open({ ...config, importOriginal: false });
   } catch (thrown) {
     return [...findings, faultOf(thrown)];
   }
@@ -140,20 +142,18 @@ function examinePlace({ dbPath, dbIsDefault }: Config): Finding[] {
   return findings;
 }
 
-/** Copies that were kept before a change of the schema, and a store of an early version elsewhere. */
+/** Copies that were kept before a change of the schema or an import, and a store of an early version elsewhere. */
 function keptCopies({ dbPath }: Config, { environment }: Call): Finding[] {
   const folder = dirname(dbPath);
-  const copies = existsSync(folder)
-    ? readdirSync(folder).filter((name) => name.startsWith(`${basename(dbPath)}.before-v`))
-    : [];
+  const beside = existsSync(folder) ? readdirSync(folder).toSorted() : [];
+  const kept = (mark: string): string[] => beside.filter((name) => name.startsWith(basename(dbPath) + mark));
   const early = earlyStorePath(environment);
   return [
-    ...copies.map((name) =>
-      note(
-        'kept_copy',
-        `${join(folder, name)} is a copy from before a change of the schema.`,
-        `When all is well: rm '${join(folder, name)}'`,
-      ),
+    ...[
+      ...kept('.before-v').map((name) => ({ name, is: 'a copy from before a change of the schema' })),
+      ...kept('.mimir-2.1').map((name) => ({ name, is: 'the original database from before its import' })),
+    ].map(({ name, is }) =>
+      note('kept_copy', `${join(folder, name)} is ${is}.`, `When all is well: rm '${join(folder, name)}'`),
     ),
     ...(early !== null && early !== dbPath && existsSync(early)
       ? [note('early_store', `There is an older store at ${early}.`, `To use it: --db '${early}'`)]

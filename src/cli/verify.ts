@@ -17,7 +17,7 @@ export async function verify(call: Call, host: Host): Promise<number> {
       hint: 'Name another file with --db.',
     });
   }
-  const store = await host.open(config);
+  const store = await host.open({ ...config, importOriginal: false });
   const progress = showProgress('Verifying', process.stderr, monotonicMs);
   let found: Examination;
   try {

@@ -4,10 +4,12 @@ import { context } from './context.ts';
 import { embeddingNext, embeddingOpen, embeddingPut, embeddingStatus, embeddingTexts } from './embedding.ts';
 import { forget, getEntity, remember, rememberMany } from './entities.ts';
 import { ingestKnown, ingestLink, ingestPut } from './ingest.ts';
+import { exportLines, exportOriginal } from './exporting.ts';
 import { journal, timeline } from './journal.ts';
 import { conflicts, score, supersede } from './judging.ts';
 import { bench, correct, synthesize } from './lessons.ts';
 import { link, traverse, unlink } from './links.ts';
+import { migrateRead, migrateWrite } from './migrating.ts';
 import type { CallOptions } from './operation.ts';
 import { recall, recallMany } from './recall.ts';
 import { recallWhen } from './recall-when.ts';
@@ -69,6 +71,10 @@ export const OPERATIONS = Object.freeze({
   ingest_known: ingestKnown,
   ingest_put: ingestPut,
   ingest_link: ingestLink,
+  migrate_read: migrateRead,
+  migrate_write: migrateWrite,
+  export_original: exportOriginal,
+  export_lines: exportLines,
 });
 
 /** Name of an operation. */

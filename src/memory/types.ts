@@ -194,6 +194,8 @@ export interface JournalEntry {
   readonly entityId: string;
   readonly agentId: string;
   readonly createdAtMs: number;
+  /** What the original's chain said of an imported entry; kept, and never looked at. */
+  readonly auditHash?: string;
 }
 
 /** Narrows the timeline; both ends are inclusive. */
@@ -240,4 +242,26 @@ export interface SimilarEntity {
   readonly key: string;
   /** Trigram Jaccard of the stored bodies, 0.7..1. */
   readonly similarity: number;
+}
+
+/** A memory of version 0.1 on its way into a store of today, which gives it a key. */
+export interface EarlyMemory {
+  readonly entity: Omit<NewEntity, 'key'> & { readonly createdAtMs: number };
+  readonly usage: Usage;
+  readonly links: readonly Link[];
+  /** What of it could not be read, a sentence each. */
+  readonly notes: readonly string[];
+}
+
+/** Some of the memories of a file, in the order of their rows. */
+export interface EarlyPage {
+  /** `early`: a file of version 0.1; `original`: one of version 2; `none`: a database without either's tables. */
+  readonly kind: 'early' | 'original' | 'none';
+  /** Memories in the whole file, readable or not. */
+  readonly total: number;
+  readonly memories: readonly EarlyMemory[];
+  /** Rows that cannot be read, a sentence with the number of the row each. */
+  readonly errors: readonly string[];
+  /** Where the next page begins; null when this is the last. */
+  readonly next: number | null;
 }

@@ -7,14 +7,8 @@ import { LIMITS } from '../limits.ts';
 import type { Log } from '../log.ts';
 import type { Scope } from '../memory/types.ts';
 import { readKeyFile } from '../storage/files.ts';
-import {
-  makeSharedMemory,
-  openReader,
-  openWriter,
-  prepareStore,
-  type OpenOptions,
-  type StoreReader,
-} from '../storage/open.ts';
+import { makeSharedMemory, openReader, openWriter, type OpenOptions, type StoreReader } from '../storage/open.ts';
+import { prepareOrImport, type ImportWatch } from '../storage/original/import.ts';
 import type { Reader } from '../storage/store.ts';
 import { ThreadLane, type LaneOwner, type Waiting } from './lane.ts';
 import type { Role } from './messages.ts';
@@ -32,6 +26,8 @@ export interface PoolConfig {
   readonly cores: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** Told when the file is a database of the original and is imported; without it, such a file is refused. */
+  readonly importing?: ImportWatch;
 }
 
 /** Runs operations. */
@@ -74,12 +70,17 @@ function operationId(clock: Clock): string {
   return clock.nowMs().toString(16).padStart(12, '0') + Buffer.from(clock.randomBytes(10)).toString('hex');
 }
 
+function refuseCancelled({ signal }: CallOptions): void {
+  if (signal?.aborted === true) throw new MimirError('cancelled', 'The request was cancelled before it began.');
+}
+
 /** Makes a pool. It does no I/O before {@link Pool.ready} or the first call. */
 export function openPool(config: PoolConfig): Pool {
   // Tools note uses when their answer is made, after the operation: no call need follow that would think of storing them.
   const usage = new UsageNotes(() => flushUsageLater());
   const shared = makeSharedMemory();
   let options: OpenOptions | null = null;
+  let opening: Promise<void> | null = null;
   /** The main thread's connection; none when the pool may have only one. */
   let main: StoreReader | null = null;
   let mainBusy: Promise<unknown> = Promise.resolve();
@@ -95,8 +96,7 @@ export function openPool(config: PoolConfig): Pool {
   let releasing = false;
   let warming: NodeJS.Timeout | null = null;
 
-  const open = (): OpenOptions => {
-    if (options !== null) return options;
+  const open = async (): Promise<void> => {
     const key = config.keyFile === null ? null : readKeyFile(config.keyFile);
     const wanted: OpenOptions = {
       path: config.dbPath,
@@ -105,7 +105,8 @@ export function openPool(config: PoolConfig): Pool {
       busyTimeoutMs: config.busyTimeoutMs,
       shared,
     };
-    const isCurrent = prepareStore({ ...wanted, folder: config.makeFolder ? 'make' : 'demand' });
+    const folder = config.makeFolder ? 'make' : 'demand';
+    const isCurrent = await prepareOrImport({ ...wanted, folder }, config.importing ?? null);
     if (config.poolMax > 1) main = openReader(wanted);
     options = wanted;
     if (!isCurrent) {
@@ -114,7 +115,19 @@ export function openPool(config: PoolConfig): Pool {
         .start()
         .catch(() => undefined); // whoever calls next is told why it cannot open
     }
-    return wanted;
+  };
+
+  /** Opens the store once; a try that failed is made again by the next call. */
+  const opened = (): Promise<void> => {
+    opening ??= open().finally(() => {
+      opening = null;
+    });
+    return opening;
+  };
+
+  const openOptions = (): OpenOptions => {
+    if (options === null) throw new Error('a connection was wanted before the store was opened');
+    return options;
   };
 
   const owner: LaneOwner = {
@@ -136,7 +149,7 @@ export function openPool(config: PoolConfig): Pool {
     wrote: () => main?.release(),
     committed: async (ids) => {
       // With a pool of one the dead thread's connection is gone, so another may be open for this moment.
-      const log = main ?? openReader(open());
+      const log = main ?? openReader(openOptions());
       try {
         return new Set(ids.filter((id) => log.committed(id)));
       } finally {
@@ -147,7 +160,7 @@ export function openPool(config: PoolConfig): Pool {
   };
 
   const lane = (role: Role): ThreadLane => {
-    const { path, key, busyTimeoutMs } = open();
+    const { path, key, busyTimeoutMs } = openOptions();
     return new ThreadLane(
       { role, path, key, busyTimeoutMs, shared },
       owner,
@@ -267,7 +280,13 @@ export function openPool(config: PoolConfig): Pool {
   };
 
   const dispatch = (name: OperationName, scope: Scope, input: unknown, callOptions: CallOptions): Promise<unknown> => {
-    open();
+    if (options === null) {
+      return opened().then(() => {
+        // Opening may take long, when a database of the original has to be imported.
+        refuseCancelled(callOptions);
+        return dispatch(name, scope, input, callOptions);
+      });
+    }
     const operation = OPERATIONS[name];
     if (operation.access !== 'read' || main === null) return onThread(writerLane(), name, scope, input, callOptions);
     const cost = (operation.cost as (input: unknown) => Cost)(input);
@@ -286,8 +305,7 @@ export function openPool(config: PoolConfig): Pool {
     callOptions: CallOptions = {},
   ): Promise<unknown> => {
     if (closing) throw new MimirError('closing', 'The server is stopping.', { retryAfterMs: 2_000 });
-    if (callOptions.signal?.aborted === true)
-      throw new MimirError('cancelled', 'The request was cancelled before it began.');
+    refuseCancelled(callOptions);
     inFlight += 1;
     try {
       return await dispatch(name, scope, input, callOptions);
@@ -312,7 +330,7 @@ export function openPool(config: PoolConfig): Pool {
     execute: execute as Execute,
     usage,
     ready: async () => {
-      open();
+      if (options === null) await opened();
       // A server for many clients is slow to its first ones while threads start, so they start before it listens.
       const lanes = [writerLane()];
       if (readersMax > 0) lanes.push(addReader());
@@ -322,6 +340,7 @@ export function openPool(config: PoolConfig): Pool {
       if (closing) return;
       closing = true;
       if (flushTimer !== null) clearTimeout(flushTimer);
+      await opening?.catch(() => undefined); // whoever wanted it is told
       if (inFlight > 0) await new Promise<void>((resolve) => (drained = resolve));
       await Promise.all(readers.map((reader) => reader.close()));
       await mainBusy;

@@ -1,13 +1,18 @@
 import {
   closeSync,
   existsSync,
+  fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
   readFileSync,
   readSync,
+  realpathSync,
+  renameSync,
   statSync,
   statfsSync,
   unlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 
@@ -23,12 +28,15 @@ const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
 
 const SQLITE_HEADER = 'SQLite format 3\0';
 
+/** What the beginning of a file says: nothing there yet, a database that anybody can read, or none (or an encrypted one). */
+export type Header = 'empty' | 'plain' | 'other';
+
 /**
  * Looks at the path of a store before anything opens it, and makes an empty file with mode 0600 when there is none: SQLite
  * would make 0644. Must not be called while this process has the store open: closing any other handle of the file would
  * drop the locks of the whole process. `folder` says whether a missing folder may be made (the default one).
  */
-export function prepareFile(path: string, encrypted: boolean, folder: 'make' | 'demand'): void {
+export function prepareFile(path: string, folder: 'make' | 'demand'): Header {
   const parent = dirname(path);
   try {
     if (!existsSync(parent)) {
@@ -42,7 +50,7 @@ export function prepareFile(path: string, encrypted: boolean, folder: 'make' | '
     refuseNetworkFileSystem(parent);
     if (!existsSync(path)) {
       closeSync(openSync(path, 'ax', 0o600));
-      return;
+      return 'empty';
     }
     const found = statSync(path);
     if (found.isDirectory()) {
@@ -50,9 +58,9 @@ export function prepareFile(path: string, encrypted: boolean, folder: 'make' | '
         hint: `Name a file in it: --db '${path}/mimir.db'`,
       });
     }
-    if (found.size > 0) lookAtHeader(path, encrypted);
+    return found.size === 0 ? 'empty' : headerOf(path);
   } catch (thrown) {
-    if (isSystemError(thrown) && thrown.code === 'EEXIST') return; // another process made it at this moment
+    if (isSystemError(thrown) && thrown.code === 'EEXIST') return 'empty'; // another process made it at this moment
     throw fileError(thrown, path);
   }
 }
@@ -64,18 +72,12 @@ function makeFolder(folder: string): void {
   mkdirSync(folder, { mode: 0o700 });
 }
 
-function lookAtHeader(path: string, encrypted: boolean): void {
+function headerOf(path: string): Header {
   const handle = openSync(path, 'r');
   const header = Buffer.alloc(16);
   const length = readSync(handle, header, 0, 16, 0);
   closeSync(handle);
-  const plain = length === 16 && header.toString('latin1') === SQLITE_HEADER;
-  if (plain && encrypted) throw new MimirError('not_encrypted', 'The store is not encrypted, but a key was given.');
-  if (!plain && !encrypted) {
-    throw new MimirError('not_a_store', `${path} is encrypted, or it is no database.`, {
-      hint: 'If it is an encrypted store, add --encryption-key FILE; otherwise name another file with --db.',
-    });
-  }
+  return length === 16 && header.toString('latin1') === SQLITE_HEADER ? 'plain' : 'other';
 }
 
 function refuseNetworkFileSystem(folder: string): void {
@@ -116,6 +118,146 @@ export function removeFile(path: string): void {
 /** Makes an empty file for SQLite to fill, with mode 0600. */
 export function makePrivateFile(path: string): void {
   closeSync(openSync(path, 'wx', 0o600));
+}
+
+/** The path without symbolic links: a rename must meet the file, not a link to it. As it is while there is no such file. */
+export function realPath(path: string): string {
+  return existsSync(path) ? realpathSync(path) : path;
+}
+
+/** Equal as long as the name stands for the same file. Only looks; nothing is opened. */
+export function fileIdentity(path: string): string {
+  const { dev, ino } = statSync(path, { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+const COMPANIONS = ['-wal', '-shm', '-journal'];
+
+/** Removes a database that nobody has open, with what SQLite lays beside it. */
+export function removeStoreFiles(path: string): void {
+  for (const name of ['', ...COMPANIONS]) removeFile(path + name);
+}
+
+/** When a database or its write-ahead log last changed, Unix milliseconds; null when it is not there. */
+export function storeChangedMs(path: string): number | null {
+  const times = [path, `${path}-wal`].map((name) => statSync(name, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+  const last = Math.max(...times);
+  return last === 0 ? null : last;
+}
+
+/**
+ * Gives a file a second name in its folder, `wanted` or that with a number: a name that is another file's is never taken. Answers
+ * the name. Nothing is copied and the file is not opened, so no lock on it is dropped.
+ */
+export function keepUnderOtherName(path: string, wanted: string): string {
+  for (let n = 1; ; n++) {
+    const name = n === 1 ? wanted : `${wanted}-${n}`;
+    try {
+      linkSync(path, name);
+      return name;
+    } catch (thrown) {
+      if (!isSystemError(thrown) || thrown.code !== 'EEXIST') {
+        throw new MimirError('cannot_open', `${path} cannot be kept beside the new store (${systemCode(thrown)}).`, {
+          hint: 'The disk must know hard links: move the file to another disk and name it there with --db.',
+        });
+      }
+      // The import was cut off between this step and the next one.
+      if (fileIdentity(name) === fileIdentity(path)) return name;
+    }
+  }
+}
+
+/**
+ * Puts a finished database, which nobody has open, in the place of another in the same folder, at one moment and so that it
+ * outlasts a power failure.
+ */
+export function replaceFile(finished: string, path: string): void {
+  const left = [finished, path].flatMap((one) => COMPANIONS.map((name) => one + name)).find((one) => existsSync(one));
+  // A log that stays would be replayed into a database that it does not belong to.
+  if (left !== undefined) throw new MimirError('cannot_open', `${left} is in the way.`);
+  syncPath(finished, 'r+');
+  renameSync(finished, path);
+  // Windows has no handles of folders; there the rename is all that can be done.
+  if (process.platform !== 'win32') syncPath(dirname(path), 'r');
+}
+
+/** Throws `exists` when there is something under this name, and `cannot_open` when there is no folder for it. */
+export function newFileOnly(path: string): void {
+  if (existsSync(path)) {
+    throw new MimirError('exists', `${path} is there already.`, { hint: 'Name a file that is not there yet.' });
+  }
+  if (!existsSync(dirname(path))) {
+    throw new MimirError('cannot_open', `The folder ${dirname(path)} does not exist.`, {
+      hint: `Make it first: mkdir -p '${dirname(path)}'`,
+    });
+  }
+}
+
+/** Lines gathered before they are written. */
+const WRITE_CHARS = 1024 * 1024;
+
+/** Writes lines to a new file for its owner only; they are on disk when it returns. A file that could not be finished is removed. */
+export function writeLines(path: string, lines: Iterable<string>): void {
+  newFileOnly(path);
+  const handle = openSync(path, 'wx', 0o600);
+  try {
+    let waiting = '';
+    for (const line of lines) {
+      waiting += `${line}\n`;
+      if (waiting.length < WRITE_CHARS) continue;
+      writeFileSync(handle, waiting);
+      waiting = '';
+    }
+    writeFileSync(handle, waiting);
+    fsyncSync(handle);
+  } catch (thrown) {
+    removeFile(path);
+    throw fileError(thrown, path);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+const READ_BYTES = 1024 * 1024;
+
+/** The lines of a file, read piece by piece. Throws `cannot_open` when it cannot be read. */
+export function* readLines(path: string): Generator<string> {
+  let handle: number;
+  try {
+    handle = openSync(path, 'r');
+  } catch (thrown) {
+    throw new MimirError('cannot_open', `${path} cannot be read (${systemCode(thrown)}).`, {
+      hint: 'Name another file.',
+    });
+  }
+  try {
+    const piece = Buffer.alloc(READ_BYTES);
+    // Bytes, not text: a piece may end within a character.
+    let rest = Buffer.alloc(0);
+    for (;;) {
+      const length = readSync(handle, piece, 0, READ_BYTES, null);
+      if (length === 0) break;
+      rest = Buffer.concat([rest, piece.subarray(0, length)]);
+      let start = 0;
+      for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10, start)) {
+        yield rest.toString('utf8', start, end);
+        start = end + 1;
+      }
+      rest = rest.subarray(start);
+    }
+    if (rest.length > 0) yield rest.toString('utf8');
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function syncPath(path: string, flags: 'r' | 'r+'): void {
+  const handle = openSync(path, flags);
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
 }
 
 function isSystemError(thrown: unknown): thrown is NodeJS.ErrnoException {

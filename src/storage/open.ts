@@ -20,7 +20,7 @@ import { LiveRows } from './sqlite/live.ts';
 import { RamIndex } from './sqlite/ram-index.ts';
 import { sqliteReader } from './sqlite/reader.ts';
 import { Rebuild } from './sqlite/rebuild.ts';
-import { indexIsCurrent, migrate } from './sqlite/schema.ts';
+import { indexIsCurrent, inspect, migrate, refuseOriginal } from './sqlite/schema.ts';
 import {
   dropRepacked,
   ItemCache,
@@ -209,7 +209,13 @@ function reading(session: Session, clock: Clock): StoreReader {
  * False: its text index is of an older form, and a writer's idle time must make it anew (`warmUp`).
  */
 export function prepareStore(options: OpenOptions & { readonly folder?: 'make' | 'demand' }): boolean {
-  prepareFile(options.path, options.key !== null, options.folder ?? 'demand');
+  const header = prepareFile(options.path, options.folder ?? 'demand');
+  if (header === 'other' && options.key === null) {
+    throw new MimirError('not_a_store', `${options.path} is encrypted, or it is no database.`, {
+      hint: 'If it is an encrypted store, add --encryption-key FILE; otherwise name another file with --db.',
+    });
+  }
+  if (header === 'plain' && options.key !== null) refuseUnencrypted(options);
   const db = connect({ path: options.path, key: options.key });
   try {
     return retrying(options.busyTimeoutMs, () => {
@@ -221,6 +227,19 @@ export function prepareStore(options: OpenOptions & { readonly folder?: 'make' |
   } finally {
     db.close();
   }
+}
+
+/** The original encrypts texts in a plain file: that one is told apart, because it can be imported with the key. */
+function refuseUnencrypted({ path, busyTimeoutMs }: OpenOptions): never {
+  const db = connect({ path, key: null });
+  try {
+    refuseOriginal(retrying(busyTimeoutMs, () => inspect(db)));
+  } catch (thrown) {
+    throw translate(thrown);
+  } finally {
+    db.close();
+  }
+  throw new MimirError('not_encrypted', 'The store is not encrypted, but a key was given.');
 }
 
 function migrateOrExplain(db: Connection, options: OpenOptions): boolean {

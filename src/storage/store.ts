@@ -3,6 +3,7 @@ import type { TriggerQuery } from '../memory/triggers.ts';
 import type { Retained } from '../memory/retention.ts';
 import type {
   Candidate,
+  EarlyPage,
   EmbeddedBody,
   Entity,
   EntityPatch,
@@ -192,6 +193,24 @@ export interface Reader {
   kept(scope: Scope, filter: KeptFilter, after: number): Awaitable<Stretch<readonly KeptRow[]>>;
   /** Counts journal entries and open links that name an entity which is not there; `after` as in `kept`. */
   orphans(scope: Scope, after: number): Awaitable<Stretch<Orphans>>;
+  /**
+   * At most `count` memories of another file, one of version 0.1, after this row (null: from the first on); `seen` rows came before.
+   * Any path can be named: who may do so is the caller's to know.
+   */
+  earlyMemories(path: string, after: number | null, seen: number, count: number): Awaitable<EarlyPage>;
+  /** Writes what is current, of all workspaces, into a new file in the form of the original. As above, any path can be named. */
+  exportOriginal(path: string): Awaitable<OriginalExport>;
+  /** Writes the whole store, history included, into a new file of JSON lines; answers how many. As above. */
+  exportLines(path: string): Awaitable<number>;
+}
+
+/** What an export for the original wrote. */
+export interface OriginalExport {
+  readonly entities: number;
+  readonly journal: number;
+  readonly state: number;
+  /** Memories whose key another workspace has too, and that have the name of theirs behind it now. */
+  readonly renamed: number;
 }
 
 /** What a look at a whole store found. */

@@ -10,6 +10,7 @@ import { ask, synthesize } from './language.ts';
 import { bench, correct } from './lessons.ts';
 import { link, traverse, unlink } from './links.ts';
 import { context, forget, getEntity, recall, remember } from './memories.ts';
+import { migrate } from './migrate.ts';
 import { recallWhen } from './recall-when.ts';
 import { share, workspaceList } from './spaces.ts';
 import { stateDelete, stateGet, stateList, stateSet } from './state.ts';
@@ -40,6 +41,7 @@ export const TOOLS: readonly Tool[] = [
   stats,
   compact,
   purge,
+  migrate,
   context,
   traverse,
   score,

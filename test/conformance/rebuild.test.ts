@@ -55,9 +55,9 @@ function age(path: string): void {
     db.prepare('UPDATE body SET tokens = ? WHERE id = ?').run(old, id);
   }
   db.exec(
-    `DROP INDEX body_before; DROP INDEX version_body; DROP INDEX link_target; DROP INDEX link_entity; DROP INDEX key_entity;
-     DROP INDEX changes_repacked; DROP TABLE vector; DROP TABLE space; DROP TABLE turn; ALTER TABLE body DROP COLUMN before;
-     UPDATE meta SET value = 1 WHERE name = 'index_version'; PRAGMA user_version = 1`,
+    `ALTER TABLE journal DROP COLUMN audit_hash; DROP INDEX body_before; DROP INDEX version_body; DROP INDEX link_target;
+     DROP INDEX link_entity; DROP INDEX key_entity; DROP INDEX changes_repacked; DROP TABLE vector; DROP TABLE space; DROP TABLE turn;
+     ALTER TABLE body DROP COLUMN before; UPDATE meta SET value = 1 WHERE name = 'index_version'; PRAGMA user_version = 1`,
   );
   db.close();
 }

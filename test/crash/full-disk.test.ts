@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statfsSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statfsSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -12,6 +12,8 @@ import { OWNER } from '../../src/memory/scope.ts';
 import type { Scope } from '../../src/memory/types.ts';
 import { openPool } from '../../src/pool/pool.ts';
 import { openWriter, prepareStore } from '../../src/storage/open.ts';
+import { prepareOrImport } from '../../src/storage/original/import.ts';
+import { addEntity, makeOriginal, rowsOf } from '../support/original.ts';
 
 const SCOPE: Scope = { principal: OWNER, workspace: null, actor: 'test', client: 'test' };
 const SILENT = { banner: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -134,4 +136,41 @@ test('a disk without room for a compact copy fails alone: writing goes on, and o
   assert.equal((await writer.exclusive.vacuum()).erased, true);
   assert.deepEqual(writer.verify(), []);
   writer.close();
+});
+
+test('an import that meets a full disk leaves the original as it was, and goes through once there is room', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'mimir-full-'));
+  if (!mountSmallDisk(folder)) {
+    rmSync(folder, { recursive: true });
+    return t.skip('needs the right to mount a small tmpfs');
+  }
+  t.after(() => {
+    execFileSync('umount', ['-l', folder]);
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const path = join(folder, 'm.db');
+  const db = makeOriginal(path);
+  db.exec('BEGIN');
+  for (let i = 0; i < 600; i++) {
+    const body = JSON.stringify({ content: `memory ${i} ${'of the harbour and its many boats '.repeat(6)}` });
+    addEntity(db, { id: `mem-${i}`, category: 'c', key: `k${i}`, body_json: body });
+  }
+  db.exec('COMMIT');
+  db.close();
+  const SQL = 'SELECT id, body_json FROM entities ORDER BY id';
+  const wanted = rowsOf(path, SQL);
+  const filler = join(folder, 'filler');
+  writeFileSync(filler, Buffer.alloc(4_600_000));
+  const options = { path, key: null, clock: systemClock, busyTimeoutMs: 1_000 };
+  const watch = { progress: () => undefined, ended: () => undefined };
+  await assert.rejects(
+    prepareOrImport(options, watch),
+    (error) => error instanceof MimirError && error.code === 'disk_full',
+  );
+  assert.deepEqual(readdirSync(folder).toSorted(), ['filler', 'm.db'], 'nothing half made is left');
+  assert.deepEqual(rowsOf(path, SQL), wanted);
+  unlinkSync(filler);
+  await prepareOrImport(options, watch);
+  assert.deepEqual(rowsOf(path, SQL), wanted);
+  assert.deepEqual(readdirSync(folder).toSorted(), ['m.db', 'm.db.mimir-2.1']);
 });

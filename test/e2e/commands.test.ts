@@ -138,10 +138,13 @@ test('a command whose tool is not there says so, and touches nothing', async (t)
     if (ofOriginal !== true || word === 'write' || word === 'keygen' || store.toolNames.includes(tool)) continue;
     const given = flags.some(({ name }) => name === 'to') ? ['--from', '/a', '--to', db] : ['--db', db];
     const { call } = parseLine([word, ...given], COMMANDS);
-    await assert.rejects(async () => await command.run(call, { version: '1', open: openStore, serve: assert.fail }), {
-      kind: 'invalid',
-      message: `mimir ${word} is not there yet: this version has no ${tool}.`,
-    });
+    await assert.rejects(
+      async () => await command.run(call, { version: '1', open: openStore, restore: assert.fail, serve: assert.fail }),
+      {
+        kind: 'invalid',
+        message: `mimir ${word} is not there yet: this version has no ${tool}.`,
+      },
+    );
     assert.ok(!existsSync(db));
   }
 });

@@ -5,7 +5,6 @@ import {
   appendFileSync,
   chmodSync,
   chownSync,
-  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -28,6 +27,7 @@ import { systemClock } from '../../src/clock.ts';
 import { openStore } from '../../src/main.ts';
 import { OWNER } from '../../src/memory/scope.ts';
 import { openWriter, prepareStore } from '../../src/storage/open.ts';
+import { makeOriginal } from '../support/original.ts';
 import { startMimir, temporaryFolder } from '../support/processes.ts';
 
 interface Setup {
@@ -125,8 +125,6 @@ interface Case {
   readonly make: (folder: string, t: TestContext) => Setup | Promise<Setup>;
   readonly skip?: string | false;
 }
-
-const GOLDEN = new URL('../../../shared/golden/files/plain.db', import.meta.url).pathname;
 
 const CASES: readonly Case[] = [
   {
@@ -292,13 +290,12 @@ const CASES: readonly Case[] = [
     },
   },
   {
-    name: "the original's database",
+    name: 'a database of Mimir 0.1',
     check: 'original_store',
-    says: /original Mimir/,
-    mend: /--db/,
-    skip: existsSync(GOLDEN) ? false : 'needs the recorded files of the original',
+    says: /Mimir 0\.1/,
+    mend: /mimir migrate --from/,
     make: (f) => {
-      copyFileSync(GOLDEN, join(f, 'm.db'));
+      new Database(join(f, 'm.db')).exec('CREATE TABLE memories(id)').close();
       return { flags: ['--db', join(f, 'm.db')] };
     },
   },
@@ -394,6 +391,21 @@ for (const { name, check, says, mend, make, skip = false } of CASES) {
     assert.match(faults[0]?.mend ?? '', mend);
   });
 }
+
+test('the doctor says of a database of the original that it will be imported, and does not do it', async (t) => {
+  const path = join(temporaryFolder(t), 'm.db');
+  makeOriginal(path).close();
+  writeFileSync(`${path}.mimir-2.1`, '');
+  chmodSync(path, 0o600);
+  const before = readFileSync(path);
+  const findings = await runDoctor({ flags: ['--db', path] });
+  assert.deepEqual(
+    findings.filter(({ level }) => level !== 'ok').map(({ level, check }) => `${level} ${check}`),
+    ['note kept_copy', 'note original_store'],
+  );
+  assert.match(JSON.stringify(findings), /the original database from before its import.*It is imported when/);
+  assert.deepEqual(readFileSync(path), before);
+});
 
 test('the doctor finds nothing wrong with a store in use, and says what is worth knowing', async (t) => {
   const folder = temporaryFolder(t);

@@ -148,9 +148,36 @@ const vaultFile = merged(
   optional('createdAtMs', fc.constant(1_700_000_000_000)),
   optional('usage', fc.constant({ count: 7, lastAtMs: 1_750_000_000_000 })),
 );
+/** Two ids share what the key is made of. */
+const early = fc.record({
+  entity: fc.record({
+    id: fc.constantFrom('old-1', 'old-memory-with-a-long-id-1', 'old-memory-with-a-long-id-2'),
+    workspace: fc.constantFrom('', 'w'),
+    category: fc.constant('general'),
+    bodyJson: text.map((words) => JSON.stringify({ content: words.join(' '), summary: '' })),
+    status: fc.constant('active'),
+    type: fc.constant('insight'),
+    tags: fc.constant(['workspace:w']),
+    importance: fc.constantFrom(0.2, 1),
+    layer: fc.constantFrom('buffer', 'core'),
+    topicPath: fc.constant(''),
+    archived: fc.constant(false),
+    archiveReason: fc.constant(''),
+    verified: fc.boolean(),
+    source: fc.constant('mimir'),
+    alwaysOn: fc.constant(false),
+    certainty: fc.constant(0.5),
+    agentId: fc.constant(''),
+    visibility: fc.constant('workspace'),
+    createdAtMs: fc.constant(1_700_000_000_000),
+  }),
+  usage: fc.record({ count: fc.constantFrom(0, 3), lastAtMs: fc.constant(1_700_000_100_000) }),
+  links: fc.constantFrom([], [{ targetId: 'old-1', relationship: 'old', weight: 0.9 }]),
+  notes: fc.constant([]),
+});
 
 const inputs: Record<
-  Exclude<OperationName, 'health' | 'examine' | 'probe_write'>,
+  Exclude<OperationName, 'health' | 'examine' | 'probe_write' | 'migrate_read' | 'export_original' | 'export_lines'>,
   fc.Arbitrary<Record<string, unknown>>
 > = {
   remember: memory,
@@ -326,6 +353,10 @@ const inputs: Record<
       }),
       { maxLength: 2 },
     ),
+  }),
+  migrate_write: fc.record({
+    memories: fc.array(early, { maxLength: 2 }),
+    dryRun: fc.constantFrom(false, false, true),
   }),
 };
 

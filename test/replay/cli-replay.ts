@@ -12,7 +12,6 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-import { ERRORS } from '../../src/errors.ts';
 import { startMimir } from '../support/processes.ts';
 import { CLI_DIFFERENCES, type Match, type Part } from './cli-differences.ts';
 
@@ -103,7 +102,7 @@ async function replayRuns(recorded: RecordedCase, { folder, real, named }: Place
     running.child.stdin.end(real(recorded.stdin));
     const exit = await running.ended;
     const [stdout, stderr] = [named(running.printed.stdout), named(running.printed.stderr)];
-    const missing = run.exit === 2 ? null : whatIsMissing(exit, stderr, stdout);
+    const missing = run.exit === 2 ? null : missingTool(exit, stderr, stdout);
     if (missing !== null) return { differences, left: recorded.runs.length - i, missing };
     const compare = (part: Part, original: string, ours: string): void => {
       if (original !== ours) differences.push({ part, ...about, original, ours });
@@ -138,13 +137,10 @@ function fileDifference(
   return [{ part: 'file', ...about, original: `${path} ${original}`, ours: `${path} ${ours}` }];
 }
 
-/** What a run needs that this version has not: a tool, or to read the original's files. Taken from what the program says itself. */
-function whatIsMissing(exit: number | null, stderr: string, stdout: string): string | null {
+/** The tool that a run needs and this version has not. Taken from what the program says itself. */
+function missingTool(exit: number | null, stderr: string, stdout: string): string | null {
   if (exit === 2) return / is not there yet: this version has no (\w+)\./.exec(stderr)?.[1] ?? null;
-  const unknownTool = /Unknown tool: (\w+)\./.exec(stdout)?.[1];
-  if (unknownTool !== undefined) return unknownTool;
-  const cannotImport = ERRORS.original_store.hint;
-  return stderr.includes(cannotImport) || stdout.includes(cannotImport) ? "opening the original's files" : null;
+  return /Unknown tool: (\w+)\./.exec(stdout)?.[1] ?? null;
 }
 
 function listFiles(folder: string): { path: string; mode: string }[] {

@@ -348,6 +348,15 @@ export class ModelStore implements Writer, Exclusive {
     const seen = open.filter((e) => mayRead(scope, { workspace: e.workspace, visibility: 'workspace', agentId: '' }));
     return [...new Set(seen.map((e) => e.key))].toSorted();
   }
+  exportLines(): never {
+    throw new Error('files are written by the real store only');
+  }
+  exportOriginal(): never {
+    throw new Error('files are written by the real store only');
+  }
+  earlyMemories(): never {
+    throw new Error('files are read by the real store only');
+  }
   examine(): Examination {
     return { problems: [], operations: this.#version, newestMs: null, indexIsCurrent: true };
   }

@@ -21,6 +21,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'engine',
     'memory (types)',
     'storage/open',
+    'storage/original/import',
     'storage/files',
     'storage/store (types)',
     'storage/sqlite/batch (types)',

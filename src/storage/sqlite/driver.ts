@@ -17,11 +17,21 @@ export interface ConnectOptions {
 /** Opens a connection and keys it; nothing is read yet. Throws a translated error. */
 export function connect(options: ConnectOptions): Connection {
   return translated(() => {
-    const db = new Database(options.path, { fileMustExist: true, timeout: 0 });
+    const db = opened(options.path);
     // "raw:" hands the 32 bytes to the cipher as they are: 1 ms to open instead of 31-167 ms of key derivation.
     if (options.key !== null) db.key(Buffer.concat([Buffer.from('raw:'), options.key]));
     return db;
   });
+}
+
+function opened(path: string): Connection {
+  try {
+    return new Database(path, { fileMustExist: true, timeout: 0 });
+  } catch (thrown) {
+    // The binding's own words for a path in a folder that is not there.
+    if (thrown instanceof TypeError) throw new MimirError('cannot_open', 'There is no such folder.');
+    throw thrown;
+  }
 }
 
 /** The code of a driver error, or an empty text. */

@@ -1,9 +1,13 @@
+import { writeLines } from '../files.ts';
+import { earlyMemories } from '../original/early.ts';
 import type { Reader } from '../store.ts';
 import { counts, fileBytes, names } from './counts.ts';
+import { dumpLines } from './dump.ts';
 import { entityAt, entityById, inOrder, items, recent, versionsOf, workspacesOf } from './entities.ts';
 import { timeline } from './journal.ts';
 import { kept, orphans } from './kept.ts';
 import { linksOf } from './links.ts';
+import { exportOriginal } from './original-export.ts';
 import { indexIsCurrent } from './schema.ts';
 import { candidates, termStatistics, triggered, vocabulary } from './search.ts';
 import type { Session } from './session.ts';
@@ -43,5 +47,18 @@ export function sqliteReader(s: Session): Reader {
     embedding: () => embedding(s),
     kept: (scope, filter, after) => kept(s, scope, filter, after),
     orphans: (scope, after) => orphans(s, scope, after),
+    exportLines: (path) => {
+      let count = 0;
+      const counted = function* () {
+        for (const line of dumpLines(s)) {
+          count += 1;
+          yield line;
+        }
+      };
+      writeLines(path, counted());
+      return count;
+    },
+    exportOriginal: (path) => exportOriginal(s, path),
+    earlyMemories: (path, after, seen, count) => earlyMemories(path, after, seen, count),
   };
 }

@@ -118,6 +118,9 @@ CREATE INDEX version_body ON version(body);
 CREATE INDEX changes_repacked ON changes(seq) WHERE kind = 'repacked';
 `;
 
+// The chain over the journal of an imported original, as it stood there: kept as data, and no part of ours.
+const ORIGINAL_CHAIN = 'ALTER TABLE journal ADD COLUMN audit_hash TEXT;';
+
 /** One step from a schema to the next. */
 export interface Migration {
   /** What `user_version` is after it. */
@@ -131,20 +134,23 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 2, sql: TURNS },
   { version: 3, sql: VECTORS },
   { version: 4, sql: ERASABLE },
+  { version: 5, sql: ORIGINAL_CHAIN },
 ];
 
 /** The schema that this program writes. */
 export const SCHEMA_VERSION = MIGRATIONS[MIGRATIONS.length - 1]?.version ?? 0;
 
 /** What a file turned out to be. */
-export type FileKind = { readonly kind: 'empty' } | { readonly kind: 'ours'; readonly version: number };
+export type FileKind =
+  | { readonly kind: 'empty' | 'original' | 'original_v01' }
+  | { readonly kind: 'ours'; readonly version: number };
 
 /** Whether the tokens of the file are those of this program; else they are being made anew (rebuild.ts). */
 export function indexIsCurrent(sql: Statements): boolean {
   return sql.get<{ value: number }>(`SELECT value FROM meta WHERE name = 'index_version'`)?.value === TOKENISER_VERSION;
 }
 
-/** Looks at an open file. Throws for the original's, for a stranger's and for a newer one of ours; writes nothing. */
+/** Looks at an open file. Throws for a stranger's and for a newer one of ours; writes nothing. */
 export function inspect(db: Connection): FileKind {
   const applicationId = Number(db.pragma('application_id', { simple: true }));
   const version = Number(db.pragma('user_version', { simple: true }));
@@ -159,10 +165,23 @@ export function inspect(db: Connection): FileKind {
   }
   const tables = db.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table'`).pluck().all();
   if (tables.length === 0 && applicationId === 0) return { kind: 'empty' };
-  if (tables.includes('entities') || tables.includes('memories')) {
-    throw new MimirError('original_store', 'The file is a database of the original Mimir. Nothing was written to it.');
-  }
+  if (tables.includes('entities')) return { kind: 'original' };
+  if (tables.includes('memories')) return { kind: 'original_v01' };
   throw new MimirError('not_a_store', 'The file is a database of another program. Nothing was written to it.');
+}
+
+/** Refuses a file of the original, as what it is. */
+export function refuseOriginal({ kind }: FileKind): void {
+  if (kind === 'original') {
+    throw new MimirError('original_store', 'The file is a database of the original Mimir. Nothing was written to it.', {
+      facts: { importable: true },
+    });
+  }
+  if (kind === 'original_v01') {
+    throw new MimirError('original_store', 'The file is a database of Mimir 0.1. Nothing was written to it.', {
+      hint: 'Bring its memories into a store of today: mimir migrate --from FILE --to NEW_FILE',
+    });
+  }
 }
 
 /**
@@ -171,11 +190,13 @@ export function inspect(db: Connection): FileKind {
  */
 export function migrate(db: Connection, backUp: (version: number) => void): void {
   const before = inspect(db);
+  refuseOriginal(before);
   if (before.kind === 'ours' && before.version === SCHEMA_VERSION) return;
   if (before.kind === 'ours') backUp(before.version);
   db.exec('BEGIN IMMEDIATE');
   try {
     const found = inspect(db);
+    refuseOriginal(found);
     const from = found.kind === 'ours' ? found.version : 0;
     for (const step of MIGRATIONS) if (step.version > from) db.exec(step.sql);
     if (from === 0) {

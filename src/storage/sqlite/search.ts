@@ -24,7 +24,13 @@ export function scopeTokens(entity: { workspace: string; category: string }): st
 }
 
 /** Puts a body into an index. */
-export function indexBody(s: Session, index: IndexName, body: number, tokens: string, scope: string): void {
+export function indexBody(
+  s: Pick<Session, 'sql'>,
+  index: IndexName,
+  body: number,
+  tokens: string,
+  scope: string,
+): void {
   s.sql.run(`INSERT INTO ${index}(rowid, terms, scope) VALUES (?, ?, ?)`, body, tokens, scope);
 }
 

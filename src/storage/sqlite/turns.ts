@@ -63,6 +63,10 @@ export function packPlaced(
   return { ...packEntity({ ...placed, writtenMs, before: context }), before: before?.id ?? null };
 }
 
-/** SQL for when the body `b` of the entity `e` was written: the time of the first operation that made a version of it. */
-export const BODY_WRITTEN_MS = `(SELECT o.at_ms FROM version w CROSS JOIN operations o ON o.seq = w.seq
-  WHERE w.entity = e.row AND w.body = b.id ORDER BY w.id LIMIT 1)`;
+/**
+ * SQL for when the body `b` of the entity `e` was written: the time of the first operation that made a version of it. That of an
+ * entity's first version is when the entity was made, which is earlier for one that was imported.
+ */
+export const BODY_WRITTEN_MS = `(SELECT CASE WHEN EXISTS (SELECT 1 FROM version p WHERE p.entity = e.row AND p.id < w.id)
+    THEN o.at_ms ELSE e.created_at_ms END
+  FROM version w CROSS JOIN operations o ON o.seq = w.seq WHERE w.entity = e.row AND w.body = b.id ORDER BY w.id LIMIT 1)`;

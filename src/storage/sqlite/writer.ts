@@ -89,8 +89,8 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
       throw new MimirError('forbidden', 'This caller may not write into that workspace.');
   };
 
-  const addBody = (entity: number, findable: Placed) => {
-    const { tokens, terms, before } = packPlaced(s, entity, findable, s.nowMs);
+  const addBody = (entity: number, findable: Placed, writtenMs: number) => {
+    const { tokens, terms, before } = packPlaced(s, entity, findable, writtenMs);
     const hash = createHash('sha256').update(canonicalJson(findable.bodyJson), 'utf8').digest();
     const id = s.sql.run(
       'INSERT INTO body(entity, terms, tokens, hash, json, before) VALUES (?, ?, ?, ?, ?, ?)',
@@ -160,6 +160,7 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
 
     create: (scope: Scope, entity: NewEntity): Entity => {
       demandWrite(scope, entity.workspace);
+      const createdAtMs = entity.createdAtMs ?? s.nowMs;
       // The row comes first because body and version name it; both numbers are set right after.
       const row = s.sql.run(
         `INSERT INTO entity(id, version, body, workspace, category, key, type, agent_id, visibility, topic_path, archived, always_on, created_at_ms)
@@ -174,9 +175,9 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
         entity.topicPath,
         Number(entity.archived),
         Number(entity.alwaysOn),
-        entity.createdAtMs ?? s.nowMs,
+        createdAtMs,
       );
-      const body = addBody(row, entity);
+      const body = addBody(row, entity, createdAtMs);
       const version = addVersion(row, body.id, entity);
       s.sql.run('UPDATE entity SET version = ?, body = ? WHERE row = ?', version, body.id, row);
       s.sql.run(
@@ -208,7 +209,7 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
       if (textChanged || next.archived !== entity.archived) {
         const old = storedTerms(entity.body);
         fromIndex(entity, entity.archived, old);
-        const body = textChanged ? addBody(entity.row, next) : old;
+        const body = textChanged ? addBody(entity.row, next, s.nowMs) : old;
         if (textChanged) dropVector(s, entity.body);
         toIndex(entity, next.archived, body);
         bodyId = body.id;
@@ -294,7 +295,7 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
       demandWrite(scope, entry.workspace);
       const row = s.sql.run(
         `INSERT INTO journal(id, event_type, evaluated_json, acted_json, forward_json, category, key, entity_id, agent_id, workspace,
-           created_at_unix_ms, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+           created_at_unix_ms, seq, audit_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         entry.id,
         entry.eventType,
         entry.evaluatedJson,
@@ -307,6 +308,7 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
         entry.workspace,
         entry.createdAtMs,
         operation.seq,
+        entry.auditHash ?? null,
       );
       record('journal', row);
     },
@@ -315,8 +317,10 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
       demandWrite(scope, entry.workspace);
       const old = openState(s, entry.workspace, entry.key);
       const expired = s.sql.all<{ id: number }>(
-        'SELECT id FROM state WHERE seq_to IS NULL AND expires_at_unix_ms IS NOT NULL AND expires_at_unix_ms < ? LIMIT ?',
+        `SELECT id FROM state WHERE seq_to IS NULL AND expires_at_unix_ms IS NOT NULL AND expires_at_unix_ms < ?
+           AND seq_from < ? LIMIT ?`,
         s.nowMs,
+        operation.seq,
         LIMITS.stateSweepMax,
       );
       for (const id of new Set([...(old === undefined ? [] : [old.id]), ...expired.map((row) => row.id)])) {

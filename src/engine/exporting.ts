@@ -1,0 +1,25 @@
+import { MimirError } from '../errors.ts';
+import type { Scope } from '../memory/types.ts';
+import type { OriginalExport } from '../storage/store.ts';
+import { reads } from './operation.ts';
+
+/** Names the file that is made. */
+export interface ExportInput {
+  readonly path: string;
+}
+
+/** Writes the current state into a new file of the original's form. The store itself stays as it is. */
+export const exportOriginal = reads<ExportInput, OriginalExport>('scan', async (tx, scope, { path }) => {
+  requireOwner(scope);
+  return await tx.exportOriginal(path);
+});
+
+/** Writes the whole store, history included, into a new file of JSON lines; answers how many. */
+export const exportLines = reads<ExportInput, number>('scan', async (tx, scope, { path }) => {
+  requireOwner(scope);
+  return await tx.exportLines(path);
+});
+
+function requireOwner({ principal }: Scope): void {
+  if (principal.kind !== 'owner') throw new MimirError('forbidden', 'Only the owner may export the whole store.');
+}

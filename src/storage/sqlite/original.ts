@@ -1,0 +1,185 @@
+import { MimirError } from '../../errors.ts';
+import { connect, driverCode, isBusy, translate, translated, type Connection } from './driver.ts';
+import { inspect } from './schema.ts';
+
+/** A row of a foreign table, by the names of its columns. Nothing is known of its values. */
+export type RawRow = Readonly<Record<string, unknown>>;
+
+/** A file of the original that nobody else has open until it is closed. It is only read. */
+export interface OriginalFile {
+  readonly counts: { readonly entities: number; readonly journal: number; readonly state: number };
+  /** Memories of version 0.1 in a table of their own. */
+  readonly earlyRows: number;
+  /** What the original calls the schema of the file; 2.1 writes 1. */
+  readonly schema: number;
+  /** Rows of the table in the order they were written, each with its number as `rowid`; those of `entities` without their vector. */
+  rows(table: OriginalTable): Iterable<RawRow>;
+  hasEntity(id: string): boolean;
+  /** The sizes in bytes of the vectors there are, rarest first. */
+  vectorBytes(): readonly number[];
+  /** Rows that have a vector of this size, as `rowid`, `id` and `embedding`. */
+  vectors(bytes: number): Iterable<RawRow>;
+  /** Entries of the text index that belong to no live row. */
+  strayIndexEntries(): number;
+  close(): void;
+}
+
+/** The tables that are taken over. */
+export type OriginalTable = 'entities' | 'journal' | 'state';
+
+/** Rows read at a time: a body may have a megabyte. */
+const READ_ROWS = 100;
+
+/**
+ * Takes a file for this process alone. `busy` when somebody else has it open, `none` when it is no file of the original's. Its
+ * write-ahead log is taken into the file, and the file leaves that mode: so no log of it remains that would be replayed into the
+ * file that takes its place, and SQLite refuses a process that waited here and would write to the old file under its old name.
+ */
+export function takeOriginal(path: string): OriginalFile | 'busy' | 'none' {
+  const db = connect({ path, key: null });
+  let taken = false;
+  try {
+    if (inspect(db).kind !== 'original') return 'none';
+    db.pragma('journal_mode = DELETE');
+    db.exec('BEGIN EXCLUSIVE');
+    // Somebody may have come and gone in between, and have switched the mode back; then the lock is only that of a writer.
+    if (db.pragma('journal_mode', { simple: true }) !== 'delete') return 'busy';
+    taken = true;
+    return original(db);
+  } catch (thrown) {
+    if (isBusy(thrown)) return 'busy';
+    // An encrypted store of ours: another process was quicker.
+    if (driverCode(thrown).startsWith('SQLITE_NOTADB')) return 'none';
+    throw translate(thrown);
+  } finally {
+    if (!taken) db.close();
+  }
+}
+
+function original(db: Connection): OriginalFile {
+  const columnsOf = (table: string): string[] =>
+    db.prepare('SELECT name FROM pragma_table_info(?)').pluck().all(table).map(String);
+  const count = (sql: string): number => Number(db.prepare(sql).pluck().get());
+  const has = { journal: columnsOf('journal').length > 0, state: columnsOf('state').length > 0 };
+  const isIndexed = columnsOf('entities_fts_content').includes('c0');
+  const hasVectors = columnsOf('entities').includes('embedding');
+  const ids = db.prepare('SELECT 1 FROM entities WHERE id = ?');
+
+  function* inOrder(columns: readonly string[], from: string, alias: string): Iterable<RawRow> {
+    const page = db.prepare(
+      `SELECT ${alias}.rowid AS rowid, ${columns.join(', ')} FROM ${from} WHERE ${alias}.rowid > ? ORDER BY ${alias}.rowid LIMIT ${READ_ROWS}`,
+    );
+    for (let after = Number.MIN_SAFE_INTEGER; ;) {
+      const rows = translated(() => page.all(after)) as RawRow[];
+      yield* rows;
+      if (rows.length < READ_ROWS) return;
+      after = Number(rows.at(-1)?.['rowid']);
+    }
+  }
+
+  return {
+    schema: Number(db.pragma('user_version', { simple: true })),
+    earlyRows: columnsOf('memories').length > 0 ? count('SELECT count(*) FROM memories') : 0,
+    counts: {
+      entities: count('SELECT count(*) FROM entities'),
+      journal: has.journal ? count('SELECT count(*) FROM journal') : 0,
+      state: has.state ? count('SELECT count(*) FROM state') : 0,
+    },
+    rows: (table) => {
+      if (table !== 'entities') return has[table] ? inOrder(['t.*'], `${table} t`, 't') : [];
+      const columns = columnsOf('entities').filter((name) => name !== 'embedding');
+      // What the index says a row's text is; null for a row that it lacks.
+      const indexed = isIndexed
+        ? '(SELECT f.c0 FROM entities_fts_content f WHERE f.id = e.rowid) AS indexed_text'
+        : 'NULL AS indexed_text';
+      return inOrder([...columns.map((name) => `e."${name.replaceAll('"', '""')}"`), indexed], 'entities e', 'e');
+    },
+    hasEntity: (id) => ids.get(id) !== undefined,
+    vectorBytes: () =>
+      hasVectors
+        ? db
+            .prepare(
+              `SELECT length(embedding) / 4 * 4 AS bytes FROM entities WHERE typeof(embedding) = 'blob' AND length(embedding) >= 4
+               GROUP BY bytes ORDER BY count(*), bytes`,
+            )
+            .pluck()
+            .all()
+            .map(Number)
+        : [],
+    vectors: (bytes) =>
+      inOrder(
+        ['e.id', 'e.embedding'],
+        `(SELECT rowid, id, embedding FROM entities WHERE typeof(embedding) = 'blob' AND length(embedding) / 4 * 4 = ${bytes}) e`,
+        'e',
+      ),
+    strayIndexEntries: () =>
+      isIndexed
+        ? count(
+            `SELECT count(*) FROM entities_fts_content f
+             WHERE NOT EXISTS (SELECT 1 FROM entities e WHERE e.rowid = f.id AND e.archived = 0)`,
+          )
+        : 0,
+    close: () => db.close(),
+  };
+}
+
+/** A vector as it is stored, and the id of its entity. */
+export interface StoredVector {
+  readonly id: string;
+  readonly bytes: Buffer;
+}
+
+/** The vectors of this size in a store of ours, in the order in which their entities were made. */
+export function* storedVectors(path: string, key: Uint8Array | null, bytes: number): Generator<StoredVector, void> {
+  const db = connect({ path, key });
+  try {
+    const rows = db.prepare(
+      `SELECT e.id, v.data AS bytes FROM entity e CROSS JOIN vector v ON v.body = e.body WHERE length(v.data) = ?
+       ORDER BY e.row`,
+    );
+    yield* rows.iterate(bytes) as Iterable<StoredVector>;
+  } finally {
+    db.close();
+  }
+}
+
+/** Rows of a file of version 0.1. */
+export interface EarlyRows {
+  readonly kind: 'early' | 'original' | 'none';
+  readonly total: number;
+  readonly rows: readonly RawRow[];
+  /** Whether the file has a memory of this id. */
+  readonly hasMemory: (id: string) => boolean;
+}
+
+/** Reads a page of the table `memories` of a file, hands it over, and closes the file. Throws when it is no database. */
+export function withEarlyRows<T>(path: string, after: number | null, count: number, run: (found: EarlyRows) => T): T {
+  const mend = { hint: 'Name the file of version 0.1 that is to be migrated.' };
+  let db: Connection;
+  try {
+    db = connect({ path, key: null });
+  } catch (thrown) {
+    if (!(thrown instanceof MimirError) || thrown.code !== 'cannot_open') throw thrown;
+    throw new MimirError('cannot_open', `There is no file at ${path} that can be opened.`, mend);
+  }
+  try {
+    const tables = db.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table'`).pluck().all();
+    if (!tables.includes('memories')) {
+      const kind = tables.includes('entities') ? 'original' : 'none';
+      return run({ kind, total: 0, rows: [], hasMemory: () => false });
+    }
+    const ids = db.prepare('SELECT 1 FROM memories WHERE id = ?');
+    const rows = db.prepare('SELECT rowid AS rowid, * FROM memories WHERE rowid > ? ORDER BY rowid LIMIT ?');
+    return run({
+      kind: 'early',
+      total: Number(db.prepare('SELECT count(*) FROM memories').pluck().get()),
+      rows: rows.all(after ?? Number.MIN_SAFE_INTEGER, count) as RawRow[],
+      hasMemory: (id) => ids.get(id) !== undefined,
+    });
+  } catch (thrown) {
+    if (!driverCode(thrown).startsWith('SQLITE_NOTADB')) throw translate(thrown);
+    throw new MimirError('not_a_store', 'The file is no database, or an encrypted one.', mend);
+  } finally {
+    db.close();
+  }
+}
