@@ -3,6 +3,7 @@ import { LIMITS } from '../limits.ts';
 import { headOfBytes } from '../memory/item.ts';
 import type { EarlyMemory, EarlyPage, Scope } from '../memory/types.ts';
 import type { Writer } from '../storage/store.ts';
+import { widened } from './lookup.ts';
 import { reads, writes } from './operation.ts';
 
 /** Which memories of an old file are read. */
@@ -37,8 +38,11 @@ export interface MigrateWriteOutput {
 }
 
 /** Stores memories of version 0.1 with their ids, times, uses and links; what is there already stays as it is. */
-export const migrateWrite = writes<MigrateWriteInput, MigrateWriteOutput>(async (tx, scope, { memories, dryRun }) => {
-  requireOwner(scope);
+export const migrateWrite = writes<MigrateWriteInput, MigrateWriteOutput>(async (tx, narrow, input) => {
+  requireOwner(narrow);
+  const { memories, dryRun } = input;
+  // Memories say themselves which workspace they belong to.
+  const scope = widened(narrow);
   const notes: string[] = [];
   let [created, present] = [0, 0];
   for (const memory of memories) {

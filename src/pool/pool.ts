@@ -81,6 +81,7 @@ export function openPool(config: PoolConfig): Pool {
   const shared = makeSharedMemory();
   let options: OpenOptions | null = null;
   let opening: Promise<void> | null = null;
+  let isOpen = false;
   /** The main thread's connection; none when the pool may have only one. */
   let main: StoreReader | null = null;
   let mainBusy: Promise<unknown> = Promise.resolve();
@@ -119,10 +120,19 @@ export function openPool(config: PoolConfig): Pool {
 
   /** Opens the store once; a try that failed is made again by the next call. */
   const opened = (): Promise<void> => {
-    opening ??= open().finally(() => {
-      opening = null;
-    });
-    return opening;
+    if (opening !== null) return opening;
+    const begun = open();
+    opening = begun;
+    // The first to be told, so that a call which comes now cannot pass one that has waited.
+    begun.then(
+      () => {
+        isOpen = true;
+      },
+      () => {
+        opening = null; // told to whoever called
+      },
+    );
+    return begun;
   };
 
   const openOptions = (): OpenOptions => {
@@ -280,7 +290,8 @@ export function openPool(config: PoolConfig): Pool {
   };
 
   const dispatch = (name: OperationName, scope: Scope, input: unknown, callOptions: CallOptions): Promise<unknown> => {
-    if (options === null) {
+    // Not by the options: they are there a moment before the first call goes on, and the next one must not pass it.
+    if (!isOpen) {
       return opened().then(() => {
         // Opening may take long, when a database of the original has to be imported.
         refuseCancelled(callOptions);
@@ -330,7 +341,7 @@ export function openPool(config: PoolConfig): Pool {
     execute: execute as Execute,
     usage,
     ready: async () => {
-      if (options === null) await opened();
+      await opened();
       // A server for many clients is slow to its first ones while threads start, so they start before it listens.
       const lanes = [writerLane()];
       if (readersMax > 0) lanes.push(addReader());

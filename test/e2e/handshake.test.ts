@@ -22,16 +22,12 @@ const HTTP_MAX_MS = 50;
 const ROUNDS_MAX = 5;
 const CLIENTS = 5;
 
-/** New clients in turn, in rounds until the median of one is below the bound. Prints how long each client took. */
-async function isWithin(t: TestContext, maxMs: number, run: () => Promise<void>): Promise<void> {
+/** New clients in turn, each of which says how many milliseconds it took, in rounds until the median of one is below the bound. Prints how long each client took. */
+async function isWithin(t: TestContext, maxMs: number, run: () => Promise<number>): Promise<void> {
   const medians: number[] = [];
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const tookMs: number[] = [];
-    for (let i = 0; i < CLIENTS; i++) {
-      const started = performance.now();
-      await run();
-      tookMs.push(performance.now() - started);
-    }
+    for (let i = 0; i < CLIENTS; i++) tookMs.push(await run());
     t.diagnostic(`${tookMs.map((value) => value.toFixed(0)).join(', ')} ms`);
     const median = tookMs.toSorted((a, b) => a - b)[CLIENTS >> 1] ?? NaN;
     if (median < maxMs) return;
@@ -45,12 +41,17 @@ test('by stdio, a new process answers its first tool call within half a second',
   let files = 0;
   await isWithin(t, STDIO_MAX_MS, async () => {
     files += 1;
-    const { child, printed } = startMimir(['--db', join(folder, `${files}.db`)]);
+    const started = performance.now();
+    // A home of its own: from the second start on, compiled code is taken from there, as it is for people.
+    const { child, printed, ended } = startMimir(['--db', join(folder, `${files}.db`)], { HOME: folder });
     child.stdin.write(`${INITIALIZE}\n`);
     await until(() => (printed.stdout.includes('"id":0') ? true : undefined));
     child.stdin.write(`${INITIALIZED}\n${CALL}\n`);
     await until(() => (printed.stdout.includes('"id":1') ? true : undefined));
-    child.kill('SIGKILL');
+    const tookMs = performance.now() - started;
+    child.stdin.end();
+    await ended;
+    return tookMs;
   });
 });
 
@@ -58,9 +59,11 @@ test('over HTTP, a new client has its first tool answer within 50 ms', async (t)
   const { port, child } = await startHttp(['--db', join(temporaryFolder(t), 'm.db')]);
   t.after(() => child.kill('SIGKILL'));
   await isWithin(t, HTTP_MAX_MS, async () => {
+    const started = performance.now();
     const { headers } = await mcpPost(port, INITIALIZE);
     const session = { 'mcp-session-id': String(headers['mcp-session-id']), 'mcp-protocol-version': '2025-11-25' };
     assert.equal((await mcpPost(port, INITIALIZED, session)).status, 202);
     assert.ok((await mcpPost(port, CALL, session)).answer.result);
+    return performance.now() - started;
   });
 });
