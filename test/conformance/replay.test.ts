@@ -149,7 +149,7 @@ test('a tool that is not there ends its session in one line, and its lines of th
   const report = await played([CREATED, call('teleport', {}, { to: 'pond' }), recalled({ status: 'gone' })], [line]);
   assert.deepEqual(report.sessions[0]?.leftOut, { steps: 2, missing: 'mimir_teleport' });
   assert.deepEqual([undecided(report), report.unneeded], [[], []]);
-  assert.equal(notThereYet(report), 'Not there yet: mimir_teleport (ends 1 of the sessions).');
+  assert.equal(notThereYet(report), 'Not there, or not judged yet: mimir_teleport (ends 1 of the sessions).');
 });
 
 test('memories grow older and survive a restart and a kill', async () => {

@@ -64,6 +64,28 @@ export function brokenForm(reply: Reply): string | undefined {
   return same ? undefined : 'text and structuredContent say different things';
 }
 
+/**
+ * Tools that are there and whose differences from the original are not written down yet: a session ends at the first of them, and
+ * the report counts it. Each goes from here when it has its lines.
+ */
+const UNJUDGED: ReadonlySet<string> = new Set([
+  'mimir_ask',
+  'mimir_federate',
+  'mimir_ingest',
+  'mimir_migrate',
+  'mimir_synthesize',
+  'mimir_vault_export',
+  'mimir_vault_import',
+  'mimir vault-export',
+  'mimir vault-import',
+  'mimir migrate',
+]);
+
+/** Whether the differences of a tool or command are not written down yet. */
+export function isUnjudged(tool: string): boolean {
+  return UNJUDGED.has(tool);
+}
+
 /** Whether an outcome says that there is no such tool. */
 export function isUnknownTool(outcome: Outcome, tool: string): boolean {
   return outcome.kind === 'failure' && outcome.message.startsWith(`Unknown tool: ${tool}`);

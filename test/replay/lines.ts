@@ -1,7 +1,7 @@
 // Replays raw lines: one process each, what it answers to each line, and how it ends.
 import { rmSync } from 'node:fs';
 
-import { isUnknownTool, ourOutcome, theirOutcome, type Outcome } from './answers.ts';
+import { isUnjudged, isUnknownTool, ourOutcome, theirOutcome, type Outcome } from './answers.ts';
 import { compareOutcomes, type Place } from './compare.ts';
 import type { Difference } from './difference.ts';
 import { judge, type Judged, type SessionReport } from './judge.ts';
@@ -55,7 +55,7 @@ export async function replayLines(recording: LinesRecording, table: readonly Dif
       theirs === undefined ? SILENT : theirOutcome({ n: step, ...listed(theirs) }),
       ours === undefined ? SILENT : ourOutcome(listed(ours) as unknown as Reply),
     ];
-    if (isUnknownTool(answer, tool) && !isUnknownTool(said, tool)) {
+    if (isUnjudged(tool) || (isUnknownTool(answer, tool) && !isUnknownTool(said, tool))) {
       return {
         name,
         compared: step + 1,

@@ -1,7 +1,7 @@
 // Replays recorded sessions against our server and judges every difference by the table.
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { brokenForm, isUnknownTool, ourOutcome, theirOutcome, type Outcome } from './answers.ts';
+import { brokenForm, isUnjudged, isUnknownTool, ourOutcome, theirOutcome, type Outcome } from './answers.ts';
 import { compareOutcomes, type Finding } from './compare.ts';
 import type { Difference } from './difference.ts';
 import { judge, type Judged, type SessionReport } from './judge.ts';
@@ -166,7 +166,7 @@ class Session {
     const ours = ourOutcome(reply);
     const tool =
       isCall || step.method === 'tools/call' ? (textAt(params, 'name') ?? 'tools/call') : (step.method ?? '');
-    if (isUnknownTool(ours, tool) && !isUnknownTool(theirs, tool)) return tool;
+    if (isUnjudged(tool) || (isUnknownTool(ours, tool) && !isUnknownTool(theirs, tool))) return tool;
     if ('result' in reply) this.#results.set(step.n, reply.result);
     const given = isCall ? args : isObject(params) ? params['arguments'] : undefined;
     const cause = this.#judge(step, tool, given, theirs, ours, reply);
@@ -178,7 +178,7 @@ class Session {
     const argv = step.argv ?? [];
     const name = `mimir ${argv[0] ?? ''}`;
     const { exit, stdout, stderr } = await this.#stage.command(argv);
-    if (exit !== 0 && stderr.includes('not there yet')) return name;
+    if (isUnjudged(name) || (exit !== 0 && stderr.includes('not there yet'))) return name;
     const args = flagsOf(argv);
     const theirs = beside({ exit: step.exit ?? 0, stdout: readJson(step.stdout ?? '') ?? step.stdout ?? '' });
     const ours = beside({ exit, stdout: readJson(stdout) ?? stdout });

@@ -28,7 +28,7 @@ export function printedReport(report: Report): string {
   return `${lines.filter((line, i) => line !== '' || i > 2).join('\n')}\n`;
 }
 
-/** One line about what the sessions need and is not there yet. */
+/** One line about what the sessions need and is not there yet, or whose differences are not written down yet. */
 export function notThereYet({ sessions }: Report): string {
   const counts = new Map<string, number>();
   for (const { leftOut } of sessions) {
@@ -37,7 +37,7 @@ export function notThereYet({ sessions }: Report): string {
   if (counts.size === 0) return '';
   const names = [...counts].toSorted(([one], [other]) => (one < other ? -1 : 1));
   const parts = names.map(([name, sessionCount]) => `${name} (ends ${sessionCount} of the sessions)`);
-  return `Not there yet: ${parts.join(', ')}.`;
+  return `Not there, or not judged yet: ${parts.join(', ')}.`;
 }
 
 /** The same for programs. */
