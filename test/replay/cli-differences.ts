@@ -359,4 +359,62 @@ export const CLI_DIFFERENCES: readonly CliDifference[] = [
     reason: 'The old file is only read; a new one beside it costs nothing.',
     matches: [{ part: 'exit', argv: /v01\.db$/, original: /^0$/, ours: /^1$/ }],
   },
+  {
+    name: 'expired-state-is-not-counted',
+    tools: ['mimir stats'],
+    original: '`total_state_entries` counts values that have expired, until somebody reads them.',
+    ours: 'It counts those that can be read.',
+    reason: 'What cannot be read is not there.',
+    matches: [
+      { part: 'stdout', argv: /^stats/, original: /^total_state_entries: \d+$/, ours: /^total_state_entries: \d+$/ },
+    ],
+  },
+  {
+    name: 'decay-rewrites-nothing',
+    tools: ['mimir decay'],
+    original: 'Every row is rewritten with its new score, and counted.',
+    ours: 'Strength is computed when it is read; counted is what was archived.',
+    reason: 'A tick that rewrites every row writes hundreds of megabytes.',
+    matches: [
+      { part: 'stdout', argv: /^decay/, original: /^entities_updated: [1-9]\d*$/, ours: /^entities_updated: 0$/ },
+    ],
+  },
+  {
+    name: 'pinned-and-verified-do-not-fade',
+    tools: ['mimir prune'],
+    original: 'Pinned and verified memories are taken for weak like all others.',
+    ours: 'They are spared where strength is what counts.',
+    reason: 'Somebody said that they matter.',
+    matches: [{ part: 'stdout', argv: /^prune .*--min-decay/, original: /^examined: \d+$/, ours: /^examined: \d+$/ }],
+  },
+  {
+    name: 'freed-bytes-are-counted',
+    tools: ['mimir purge'],
+    original: '`bytes_freed` is 0, whatever was freed.',
+    ours: 'It is what the file has become smaller by.',
+    reason: 'A count that is always 0 says nothing.',
+    matches: [{ part: 'stdout', argv: /^purge/, original: /^bytes_freed: 0$/, ours: /^bytes_freed: [1-9]\d*$/ }],
+  },
+  {
+    name: 'an-encrypted-original-needs-its-key',
+    tools: ['mimir reindex', 'mimir vault-export'],
+    original: 'A command without `--encryption-key` works on the cipher text of the bodies.',
+    ours: 'It fails with exit code 1, and nothing is written.',
+    reason: 'Cipher text in an index or a vault is of no use to anybody.',
+    matches: [
+      { part: 'exit', argv: /^(reindex|vault-export)\b/, original: /^0$/, ours: /^1$/ },
+      { part: 'file', argv: /^vault-export\b/, original: /\/v\/[a-z]+-[0-9a-f]{12}\.md 644$/, ours: / absent$/ },
+    ],
+  },
+  {
+    name: 'each-workspace-has-its-file',
+    tools: ['mimir vault-export'],
+    original: 'Memories of one category and key in two workspaces are one file.',
+    ours: 'They are two.',
+    reason: 'They are two memories.',
+    matches: [
+      { part: 'stdout', argv: /^vault-export/, original: /^files_created: 1$/, ours: /^files_created: 2$/ },
+      { part: 'file', argv: /^vault-export/, original: / absent$/, ours: /\/cli-[0-9a-f]{12}\.md 600$/ },
+    ],
+  },
 ];
