@@ -278,6 +278,14 @@ export function readEmbedding(values: FlagValues, environment: Environment = pro
   };
 }
 
+/**
+ * Turns off the telemetry of ONNX Runtime (seen in 1.30: a device id and events under `~/.cache/Microsoft`, sent to its maker).
+ * Must be called before a local model is loaded, on the main thread: a thread's own environment is not seen by native code.
+ */
+export function silenceModelRuntime(environment: NodeJS.ProcessEnv = process.env): void {
+  environment['ORT_DISABLE_TELEMETRY'] = '1';
+}
+
 /** The language model, or null without an address, and offline. Throws `invalid_argument` for what is no address. */
 export function readLanguage(values: FlagValues, environment: Environment = process.env): LanguageConfig | null {
   const endpoint = textOf(values, 'llm-endpoint') ?? variable(environment, 'MIMIR_LLM_ENDPOINT');

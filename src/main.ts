@@ -11,6 +11,7 @@ import { monotonicMs, systemClock } from './clock.ts';
 import {
   demandVault,
   expandHome,
+  silenceModelRuntime,
   type Config,
   type ConnectorsConfig,
   type EmbeddingConfig,
@@ -191,6 +192,7 @@ async function meaningOf({ source, background }: EmbeddingConfig, execute: Execu
     import('./provider/local-embedder.ts'),
     import('./provider/remote-embedder.ts'),
   ]);
+  if (source.kind === 'folder') silenceModelRuntime();
   const embedder = source.kind === 'folder' ? localEmbedder(source.folder) : remoteEmbedder(source);
   const scope: Scope = { principal: OWNER, workspace: null, actor: 'owner', client: 'embedding' };
   const shelf: VectorShelf = {

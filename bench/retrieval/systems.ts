@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import Database from 'better-sqlite3-multiple-ciphers';
 
 import { monotonicMs, type Clock } from '../../src/clock.ts';
+import { silenceModelRuntime } from '../../src/config.ts';
 import { OPERATIONS, type Execute, type OperationName } from '../../src/engine/operations.ts';
 import { UsageNotes } from '../../src/engine/usage.ts';
 import type { Log } from '../../src/log.ts';
@@ -106,7 +107,10 @@ export interface MimirOptions {
 
 function embedderOf({ embed, model }: MimirOptions): Embedder | undefined {
   if (embed === undefined) return undefined;
-  if (!/^https?:/.test(embed)) return localEmbedder(resolve(embed));
+  if (!/^https?:/.test(embed)) {
+    silenceModelRuntime();
+    return localEmbedder(resolve(embed));
+  }
   return remoteEmbedder({
     endpoint: embed,
     model: model ?? 'default',
