@@ -146,6 +146,8 @@ const NOTES_R5_ABOVE_PLAIN = 0.1;
 const NOTES_FIRST_LEAST = 0.8;
 /** What is asked of questions about what is not stored. Words alone do not reach it (docs/retrieval.md): it is told, not demanded. */
 const NOTES_ANSWERED_MOST = 0.2;
+/** What it is today (docs/retrieval.md), and no more than that. */
+const NOTES_ANSWERED_TODAY = 0.96;
 
 async function measureOwnNotes(embed: string | undefined, model: string | undefined): Promise<number> {
   const notebook = readNotebook();
@@ -166,7 +168,8 @@ async function measureOwnNotes(embed: string | undefined, model: string | undefi
   least('r5', result['all']?.score?.r5, (baseline['all']?.score?.r5 ?? 0) + NOTES_R5_ABOVE_PLAIN);
   least('the newer note first', result['latest']?.first, NOTES_FIRST_LEAST);
   const answered = result['nothing']?.answered ?? 1;
-  if (answered > NOTES_ANSWERED_MOST) {
+  if (answered > NOTES_ANSWERED_TODAY) faults.push(`${answered.toFixed(2)} of what is not stored is answered`);
+  else if (answered > NOTES_ANSWERED_MOST) {
     process.stdout.write(
       `not reached: ${answered.toFixed(2)} of what is not stored is answered, ${NOTES_ANSWERED_MOST} is asked\n`,
     );

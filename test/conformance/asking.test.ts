@@ -11,6 +11,7 @@ import { openPool, type Pool } from '../../src/pool/pool.ts';
 import { remoteLanguageModel } from '../../src/provider/language-model.ts';
 import { createTable } from '../../src/tools/table.ts';
 import type { ToolTable } from '../../src/tools/types.ts';
+import { GOLDEN } from '../replay/recording.ts';
 import { cutAnswer, rawAnswer, startModelServer, textAnswer } from '../support/model-server.ts';
 import { callText, http, startHttp, startMimir, temporaryFolder, until } from '../support/processes.ts';
 import { BOUND, OWNER, NO_FOLDERS } from '../support/tool-table.ts';
@@ -232,8 +233,7 @@ test('the command line asks too, and says what is missing', async (t) => {
   assert.match(why, /No language model is set.*--llm-endpoint URL --llm-model NAME/);
 });
 
-const recorded = (name: string): string =>
-  new URL(`../../../shared/golden/tools/${name}.json`, import.meta.url).pathname;
+const recorded = (name: string): string => join(GOLDEN, 'tools', `${name}.json`);
 const skip = existsSync(recorded('mimir_ask')) ? false : 'the recordings of the original are not here';
 
 interface Recording {

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, statfsSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import test from 'node:test';
+import test, { type TestContext } from 'node:test';
 
 import { systemClock } from '../../src/clock.ts';
 import { OPERATIONS } from '../../src/engine/operations.ts';
@@ -18,25 +18,26 @@ import { addEntity, makeOriginal, rowsOf } from '../support/original.ts';
 const SCOPE: Scope = { principal: OWNER, workspace: null, actor: 'test', client: 'test' };
 const SILENT = { banner: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
-function mountSmallDisk(folder: string): boolean {
+/** A folder on a disk of 6 MB until the end of the test; null where mounting is not allowed, and the test is skipped. */
+function smallDisk(t: TestContext): string | null {
+  const folder = mkdtempSync(join(tmpdir(), 'mimir-full-'));
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', folder], { stdio: 'ignore' });
-    return true;
   } catch {
-    return false; // not root, or mounting is forbidden here: the test says so and is skipped
-  }
-}
-
-test('a disk that fills up under load loses nothing acknowledged, and writing goes on once there is room', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'mimir-full-'));
-  if (!mountSmallDisk(folder)) {
     rmSync(folder, { recursive: true });
-    return t.skip('needs the right to mount a small tmpfs');
+    t.skip('needs the right to mount a small tmpfs');
+    return null;
   }
   t.after(() => {
     execFileSync('umount', ['-l', folder]);
     rmSync(folder, { recursive: true, force: true });
   });
+  return folder;
+}
+
+test('a disk that fills up under load loses nothing acknowledged, and writing goes on once there is room', async (t) => {
+  const folder = smallDisk(t);
+  if (folder === null) return;
   const path = join(folder, 'm.db');
   const filler = join(folder, 'filler');
   writeFileSync(filler, Buffer.alloc(1_500_000));
@@ -100,15 +101,8 @@ test('a disk that fills up under load loses nothing acknowledged, and writing go
 });
 
 test('a disk without room for a compact copy fails alone: writing goes on, and once there is room it succeeds', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'mimir-full-'));
-  if (!mountSmallDisk(folder)) {
-    rmSync(folder, { recursive: true });
-    return t.skip('needs the right to mount a small tmpfs');
-  }
-  t.after(() => {
-    execFileSync('umount', ['-l', folder]);
-    rmSync(folder, { recursive: true, force: true });
-  });
+  const folder = smallDisk(t);
+  if (folder === null) return;
   const path = join(folder, 'm.db');
   const filler = join(folder, 'filler');
   const options = { path, key: null, clock: systemClock, busyTimeoutMs: 1_000 };
@@ -139,15 +133,8 @@ test('a disk without room for a compact copy fails alone: writing goes on, and o
 });
 
 test('an import that meets a full disk leaves the original as it was, and goes through once there is room', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'mimir-full-'));
-  if (!mountSmallDisk(folder)) {
-    rmSync(folder, { recursive: true });
-    return t.skip('needs the right to mount a small tmpfs');
-  }
-  t.after(() => {
-    execFileSync('umount', ['-l', folder]);
-    rmSync(folder, { recursive: true, force: true });
-  });
+  const folder = smallDisk(t);
+  if (folder === null) return;
   const path = join(folder, 'm.db');
   const db = makeOriginal(path);
   db.exec('BEGIN');

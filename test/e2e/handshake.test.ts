@@ -43,7 +43,10 @@ test('by stdio, a new process answers its first tool call within half a second',
     files += 1;
     const started = performance.now();
     // A home of its own: from the second start on, compiled code is taken from there, as it is for people.
-    const { child, printed, ended } = startMimir(['--db', join(folder, `${files}.db`)], { HOME: folder });
+    const { child, printed, ended } = startMimir(['--db', join(folder, `${files}.db`)], {
+      HOME: folder,
+      NODE_COMPILE_CACHE: '',
+    });
     child.stdin.write(`${INITIALIZE}\n`);
     await until(() => (printed.stdout.includes('"id":0') ? true : undefined));
     child.stdin.write(`${INITIALIZED}\n${CALL}\n`);

@@ -9,6 +9,7 @@ import Database from 'better-sqlite3-multiple-ciphers';
 import type { OpenStore } from '../../src/cli/command.ts';
 import { readStoreConfig } from '../../src/config.ts';
 import { openStore } from '../../src/main.ts';
+import { GOLDEN } from '../replay/recording.ts';
 import { callText, http, startHttp, startMimir, temporaryFolder } from '../support/processes.ts';
 
 async function mimir(...args: string[]): Promise<{ exit: number | null; stdout: string; stderr: string }> {
@@ -217,7 +218,6 @@ test('a store of 2,000 random operations comes back from its vault as it was', a
   );
 });
 
-const GOLDEN = process.env['MIMIR_GOLDEN'] ?? new URL('../../../shared/golden', import.meta.url).pathname;
 const FLOW = join(GOLDEN, 'flows', 'vault.json');
 const skip = existsSync(FLOW) ? false : 'the recordings of the original are not here';
 

@@ -68,7 +68,7 @@ export function brokenForm(reply: Reply): string | undefined {
  * Tools that are there and whose differences from the original are not written down yet: a session ends at the first of them, and
  * the report counts it. Each goes from here when it has its lines.
  */
-const UNJUDGED: ReadonlySet<string> = new Set([
+export const UNJUDGED: ReadonlySet<string> = new Set([
   'mimir_ask',
   'mimir_federate',
   'mimir_ingest',

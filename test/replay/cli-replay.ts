@@ -44,13 +44,6 @@ export interface Observed {
   readonly ours: string;
 }
 
-/** How a case went. `left` runs were left out, because something that they need is not there yet. */
-export interface Replayed {
-  readonly differences: readonly Observed[];
-  readonly left: number;
-  readonly missing: string | null;
-}
-
 /** What of the table allows a difference. */
 export function allowedBy(observed: Observed): Match | undefined {
   return CLI_DIFFERENCES.flatMap(({ matches }) => matches).find(
@@ -66,8 +59,8 @@ export function allowedBy(observed: Observed): Match | undefined {
 /** Files that the original wrote, beside the recordings. */
 type CopyOf = (name: string) => string;
 
-/** Runs one case in a folder of its own. */
-export async function replayCase(recorded: RecordedCase, copyOf: CopyOf): Promise<Replayed> {
+/** Runs one case in a folder of its own; answers what is not as it was recorded. */
+export async function replayCase(recorded: RecordedCase, copyOf: CopyOf): Promise<readonly Observed[]> {
   const folder = mkdtempSync(join(tmpdir(), 'mimir-cli-'));
   const real = (text: string): string => text.replaceAll('$DIR', folder).replaceAll('$HOME', join(folder, 'home'));
   const named = (text: string): string => text.replaceAll(join(folder, 'home'), '$HOME').replaceAll(folder, '$DIR');
@@ -92,18 +85,16 @@ interface Place {
   readonly named: (text: string) => string;
 }
 
-async function replayRuns(recorded: RecordedCase, { folder, real, named }: Place): Promise<Replayed> {
+async function replayRuns(recorded: RecordedCase, { folder, real, named }: Place): Promise<readonly Observed[]> {
   const differences: Observed[] = [];
   const env = Object.fromEntries(Object.entries(recorded.env).map(([name, value]) => [name, real(value)]));
   const about = { env: Object.keys(recorded.env).toSorted().join(' '), argv: '' };
-  for (const [i, run] of recorded.runs.entries()) {
+  for (const run of recorded.runs) {
     about.argv = run.argv.join(' ');
     const running = startMimir(run.argv.map(real), { HOME: '', ...env }, { cwd: folder });
     running.child.stdin.end(real(recorded.stdin));
     const exit = await running.ended;
     const [stdout, stderr] = [named(running.printed.stdout), named(running.printed.stderr)];
-    const missing = run.exit === 2 ? null : missingTool(exit, stderr, stdout);
-    if (missing !== null) return { differences, left: recorded.runs.length - i, missing };
     const compare = (part: Part, original: string, ours: string): void => {
       if (original !== ours) differences.push({ part, ...about, original, ours });
     };
@@ -124,7 +115,7 @@ async function replayRuns(recorded: RecordedCase, { folder, real, named }: Place
   for (const [path, mode] of found) {
     if (!before.has(path)) differences.push(...fileDifference(about, path, 'absent', mode));
   }
-  return { differences, left: 0, missing: null };
+  return differences;
 }
 
 function fileDifference(
@@ -135,12 +126,6 @@ function fileDifference(
 ): Observed[] {
   if (original === ours) return [];
   return [{ part: 'file', ...about, original: `${path} ${original}`, ours: `${path} ${ours}` }];
-}
-
-/** The tool that a run needs and this version has not. Taken from what the program says itself. */
-function missingTool(exit: number | null, stderr: string, stdout: string): string | null {
-  if (exit === 2) return / is not there yet: this version has no (\w+)\./.exec(stderr)?.[1] ?? null;
-  return /Unknown tool: (\w+)\./.exec(stdout)?.[1] ?? null;
 }
 
 function listFiles(folder: string): { path: string; mode: string }[] {

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { UNJUDGED } from './answers.ts';
 import { CLI_DIFFERENCES } from './cli-differences.ts';
 import { PARTS } from './differences.ts';
 import type { Difference } from './difference.ts';
@@ -16,6 +17,9 @@ Answers may have more members. This page lists what differs on purpose. It is ma
 \`test/replay/cli-differences.ts\` (\`npm run docs:compatibility\`), and the same tables judge the replay: recorded sessions
 and command lines of the original are played against this program, and any other difference fails (\`npm run replay\`,
 \`test/replay/cli.long.ts\`).
+
+Not judged yet are ${[...UNJUDGED].map((tool) => `\`${tool}\``).join(', ')}: a recorded session ends
+at the first call of one of them. What they do differently stands in CHANGELOG.md.
 `;
 
 /** The text of the document. */

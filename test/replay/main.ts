@@ -2,6 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
+import { isUnjudged } from './answers.ts';
 import { DIFFERENCES } from './differences.ts';
 import { GOLDEN, readLines, readRecordings } from './recording.ts';
 import { replay } from './replay.ts';
@@ -18,8 +19,9 @@ if (existsSync(golden)) {
   if (json !== undefined) writeFileSync(json, jsonReport(report));
   // Another folder, or a part of one, need not show every line of the table.
   const isWhole = golden === GOLDEN && only === undefined;
-  if (report.sessions.length === 0 || report.undecided.length > 0 || (isWhole && report.unneeded.length > 0))
-    process.exitCode = 1;
+  const isLost = report.sessions.some(({ leftOut }) => leftOut !== undefined && !isUnjudged(leftOut.missing));
+  const isFine = report.sessions.length > 0 && report.undecided.length === 0 && !isLost;
+  if (!isFine || (isWhole && report.unneeded.length > 0)) process.exitCode = 1;
 } else {
   process.stderr.write(`There are no recordings in ${golden}: name their folder with --golden DIR.\n`);
   process.exitCode = 2;

@@ -358,7 +358,7 @@ export class ModelStore implements Writer, Exclusive {
     throw new Error('files are read by the real store only');
   }
   examine(): Examination {
-    return { problems: [], operations: this.#version, newestMs: null, indexIsCurrent: true };
+    return { problems: [], problemCount: 0, operations: this.#version, newestMs: null, indexIsCurrent: true };
   }
   counts(scope: Scope, noted: Noted = NO_NOTES) {
     const seen = this.entities.filter((e) => mayRead(scope, e));

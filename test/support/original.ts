@@ -3,8 +3,10 @@ import { join } from 'node:path';
 
 import Database from 'better-sqlite3-multiple-ciphers';
 
+import { GOLDEN } from '../replay/recording.ts';
+
 /** Databases that the original wrote, with what is in them. */
-const FILES = join(process.env['MIMIR_GOLDEN'] ?? new URL('../../../shared/golden', import.meta.url).pathname, 'files');
+const FILES = join(GOLDEN, 'files');
 
 /** Why a test that needs them is left out, or false. */
 export const withoutFiles = existsSync(FILES) ? false : 'needs the recorded files of the original';
