@@ -41,9 +41,10 @@ export function toolsPage(tools: readonly Tool[]): string {
   });
   const head = [
     '# Tools',
+    '',
     'Made from the tools themselves by `npm run docs:tools`. Every tool can be called always; which of them a client is shown, `--tools` says.',
     'An answer is JSON, as text and as `structuredContent`. What a tool refuses is an answer with `isError` and `{error, code, kind, hint}`; `null` counts as',
     'an argument that was left out, and unknown arguments are ignored.',
   ].join('\n');
-  return `${head.replace('# Tools\n', '# Tools\n\n')}\n\n${sections.join('\n\n')}\n`;
+  return `${head}\n\n${sections.join('\n\n')}\n`;
 }

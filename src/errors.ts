@@ -101,6 +101,11 @@ export class MimirError extends Error {
   }
 }
 
+/** What is wrong, and how to mend it. */
+export function sentenceOf({ message, hint }: MimirError): string {
+  return hint === undefined ? message : `${message} ${hint}`;
+}
+
 /** An error as plain data, for crossing a thread. */
 export interface ErrorData {
   readonly code: ErrorCode;

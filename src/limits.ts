@@ -64,7 +64,7 @@ export const LIMITS = {
   nearestMax: 100,
   /** Rows looked at for those nearest in meaning when a filter leaves most of them out: about 2 us each. */
   nearestLookedAt: 4_000,
-  /** Vectors in a connection's memory, a byte a dimension: 330,000 of 384; with more, meaning only reorders what words find. */
+  /** Vectors in a connection's memory, a byte a dimension: 316,000 of 384; with more, meaning only reorders what words find. */
   vectorIndexMaxBytes: 128 * MIB,
   /** Of a text that is embedded: about 500 word pieces; small models read 256 or 512. */
   embedTextMaxChars: 2_000,

@@ -126,11 +126,6 @@ async function assemble(config: OpenSettings, log: Log): Promise<Assembled> {
     await pool.close();
   };
   meaning?.nudge();
-  if (config.embedding?.background === false && config.embedding.named) {
-    log.warn('recall_goes_by_words', {
-      note: 'only mimir_embed uses the model server; --embedding-model turns the rest on',
-    });
-  }
   return { pool, deps, table, onBug, close, loaded: sources?.loaded ?? [] };
 }
 
@@ -261,7 +256,7 @@ export async function openStore(config: OpenSettings): Promise<OpenStore> {
         import('./engine/ingesting.ts'),
       ]);
       const scope: Scope = { ...WHOLE_STORE, workspace: '' };
-      const source = importSource(asked, stderrLog('plain', systemClock.nowMs));
+      const source = importSource(asked);
       return await bringIn(pool.execute, scope, source, { dryRun, signal: new AbortController().signal, looked });
     },
     close,
@@ -306,6 +301,11 @@ async function serve(config: Config, notes: readonly string[]): Promise<void> {
     onBug: onStrayBug,
     close: () => withDeadline(close()),
   };
+  if (config.embedding?.background === false && config.embedding.named) {
+    log.warn('recall_goes_by_words', {
+      note: 'only mimir_embed uses the model server; --embedding-model turns the rest on',
+    });
+  }
   deps.connectors?.watch();
   if (config.transport === 'http') await serveHttp(config, served);
   else await serveStandardInput(config, served);

@@ -62,8 +62,10 @@ export interface Command {
 
 /** What a look at a whole store found. */
 export interface Examination {
-  /** What does not agree in chain, bodies, indexes and references; empty when all is well. */
+  /** What does not agree in chain, bodies, indexes and references: the first of it, a sentence each. */
   readonly problems: readonly string[];
+  /** How many there are; 0 when all is well. */
+  readonly problemCount: number;
   readonly operations: number;
   /** When the last operation was written, Unix milliseconds; null when there is none. */
   readonly newestMs: number | null;

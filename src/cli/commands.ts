@@ -60,7 +60,7 @@ const MODEL: readonly Flag[] = [
   },
   { name: 'llm-model', kind: 'text', value: 'NAME', help: 'its name (MIMIR_LLM_MODEL; llama3)' },
   { name: 'llm-api-key', kind: 'text', value: 'KEY', help: 'its key (MIMIR_LLM_API_KEY)' },
-  { name: 'offline', kind: 'switch', help: 'ask no model server, whatever else is set' },
+  { name: 'offline', kind: 'switch', help: 'ask no model server and run no connectors, whatever else is set' },
 ];
 
 const CONNECTORS: Flag = {
@@ -129,6 +129,8 @@ const jsonOr =
   (show: (answer: Readonly<Record<string, unknown>>, call: Call) => string) =>
   (answer: ToolAnswer, call: Call): string =>
     call.values['json'] === true ? answer.json : show(parsed(answer), call);
+
+const linesOf = (value: unknown): readonly string[] => (Array.isArray(value) ? value.map(String) : []);
 
 /** Beginning of a text as a key, and a few digits of its hash: the same text is the same memory, another one never is. */
 function keyOf(text: string): string {
@@ -274,13 +276,14 @@ export const COMMANDS: readonly Command[] = [
     ],
     example: 'mimir ingest --connectors-config ~/connectors.yaml --dry-run',
     show: jsonOr(showIngest),
+    troubles: (answer) => linesOf(parsed(answer)['errors']),
     doing: 'Bringing in',
   }),
   {
     word: 'import',
     summary: 'Make a new store of an export, or bring in what another program left.',
     notes: [
-      'Without --from, FILE is an export in JSON lines (mimir export): the store must not be there yet, and is checked before it gets its name.',
+      'Without --from, FILE is an export in JSON lines (mimir export): the store must not be there yet, and is checked before it gets its name. Only the flags of the store go with it.',
       'With it, a file or folder of another memory program comes in; again later, what is new or changed. docs/sources.md says what each format looks like.',
     ],
     words: { name: 'PATH', required: true, most: 1 },

@@ -190,12 +190,12 @@ const AHEAD_MS = 5 * 60_000;
 async function examineStore(store: OpenStore): Promise<Finding[]> {
   const findings: Finding[] = [];
   try {
-    const { problems, operations, newestMs, indexIsCurrent } = await store.examine();
+    const { problems, problemCount, operations, newestMs, indexIsCurrent } = await store.examine();
     if (!indexIsCurrent) findings.push(note('index_old', INDEX_OLD));
-    if (problems.length > 0) {
-      const more = problems.length > 3 ? `; mimir verify lists all ${problems.length}` : '';
+    if (problemCount > 0) {
+      const more = problemCount > 3 ? `, and ${problemCount - 3} more (mimir verify)` : '';
       const says = `The store does not agree with itself: ${problems.slice(0, 3).join('; ')}${more}.`;
-      findings.push(fault('corrupt', says, restoreAdvice(problems.length)));
+      findings.push(fault('corrupt', says, restoreAdvice(problemCount)));
     } else findings.push(ok('store', `all ${operations} operations of the store agree`));
     if (newestMs !== null && newestMs > systemClock.nowMs() + AHEAD_MS) {
       const says = `The newest operation was written at ${new Date(newestMs).toISOString()}, which is still to come.`;

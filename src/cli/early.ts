@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 
 import { earlyStorePath, type Environment, type StoreConfig } from '../config.ts';
+import { MimirError } from '../errors.ts';
 import { printError } from '../log.ts';
 
 /**
@@ -12,4 +13,10 @@ export function warnOfEarlyStore({ dbPath, dbIsDefault }: StoreConfig, environme
   const early = earlyStorePath(environment);
   if (early === null || !existsSync(early)) return;
   printError(`there is an older store at ${early}, and ${dbPath} is new and empty. To use the old one: --db ${early}`);
+}
+
+/** Throws `cannot_open` when there is no store: opening would make an empty one. */
+export function demandStore({ dbPath }: StoreConfig): void {
+  if (existsSync(dbPath)) return;
+  throw new MimirError('cannot_open', `There is no store at ${dbPath}.`, { hint: 'Name another file with --db.' });
 }

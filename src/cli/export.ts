@@ -1,22 +1,16 @@
-import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 
 import { monotonicMs } from '../clock.ts';
-import { readStoreConfig, usage } from '../config.ts';
-import { MimirError } from '../errors.ts';
+import { expandHome, readStoreConfig, usage } from '../config.ts';
 import { print, printError } from '../log.ts';
 import type { Call, Host } from './command.ts';
+import { demandStore } from './early.ts';
 import { showProgress } from './progress.ts';
 
 /** `mimir export FILE`, or with `--original FILE`. Exit code 0, or that of the error. */
 export async function exportStore(call: Call, host: Host): Promise<number> {
   const config = readStoreConfig(call.values, call.environment);
-  // Opening would make an empty one.
-  if (!existsSync(config.dbPath)) {
-    throw new MimirError('cannot_open', `There is no store at ${config.dbPath}.`, {
-      hint: 'Name another file with --db.',
-    });
-  }
+  demandStore(config);
   const [lines] = call.words;
   const original = call.values['original'];
   if ((lines === undefined) === (original === undefined)) {
@@ -26,7 +20,7 @@ export async function exportStore(call: Call, host: Host): Promise<number> {
   const progress = showProgress('Exporting', process.stderr, monotonicMs);
   try {
     if (lines !== undefined) {
-      const path = resolve(lines);
+      const path = resolve(expandHome(lines, call.environment));
       const count = await store.exportLines(path);
       progress.end();
       print(`The whole store is in ${path}, in ${count} lines.`);
@@ -49,11 +43,13 @@ export async function exportStore(call: Call, host: Host): Promise<number> {
 
 /** `mimir import FILE`: makes a new store of an export. */
 export async function importStore(call: Call, host: Host): Promise<number> {
+  const stray = ['category', 'map', 'dry-run', 'json'].find((name) => call.values[name] !== undefined);
+  if (stray !== undefined) throw usage(`--${stray} goes with --from FORMAT only.`, 'See mimir import --help.');
   const config = readStoreConfig(call.values, call.environment);
   const progress = showProgress('Importing', process.stderr, monotonicMs);
   let rows: number;
   try {
-    rows = await host.restore(config, resolve(String(call.words[0])));
+    rows = await host.restore(config, resolve(expandHome(String(call.words[0]), call.environment)));
   } finally {
     progress.end();
   }

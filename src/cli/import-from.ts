@@ -1,11 +1,12 @@
 import { resolve } from 'node:path';
 
-import { readStoreConfig, usage } from '../config.ts';
+import { expandHome, readStoreConfig, usage } from '../config.ts';
 import { EXIT_CODES } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { print, printError } from '../log.ts';
 import { monotonicMs } from '../clock.ts';
 import type { Call, Host, Imported } from './command.ts';
+import { warnOfEarlyStore } from './early.ts';
 import { showProgress } from './progress.ts';
 import { harmless } from './show.ts';
 
@@ -16,14 +17,16 @@ export async function importFrom({ values, words, environment }: Call, host: Hos
   const [path = ''] = words;
   const map = mapOf(values['map']);
   const category = values['category'];
-  const store = await host.open(readStoreConfig(values, environment));
+  const config = readStoreConfig(values, environment);
+  warnOfEarlyStore(config, environment);
+  const store = await host.open(config);
   const progress = showProgress('Importing', process.stderr, monotonicMs);
   const isDry = values['dry-run'] === true;
   let done: Imported;
   try {
     const asked = {
       from: String(values['from']),
-      path: resolve(path),
+      path: resolve(expandHome(path, environment)),
       map,
       ...(typeof category === 'string' && { category }),
     };

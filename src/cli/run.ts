@@ -6,7 +6,7 @@ import type { ToolAnswer } from '../tools/types.ts';
 import type { Call, Command, Host } from './command.ts';
 import { warnOfEarlyStore } from './early.ts';
 import { showProgress } from './progress.ts';
-import { members, prettyJson, type Look } from './show.ts';
+import { harmless, members, prettyJson, type Look } from './show.ts';
 
 /** A command that is one call of one tool. Its flags with a `field` are the arguments. */
 export interface ToolCommand extends Omit<Command, 'run'> {
@@ -15,6 +15,8 @@ export interface ToolCommand extends Omit<Command, 'run'> {
   readonly args?: (call: Call) => Readonly<Record<string, unknown>>;
   /** What is printed; throws a `MimirError` when the answer is a failure in the eyes of this command. */
   readonly show: (answer: ToolAnswer, call: Call) => string;
+  /** What did not work although the tool answered: it is said on stderr, and the exit code is 4. */
+  readonly troubles?: (answer: ToolAnswer) => readonly string[];
   /** What a terminal reads while it takes long. */
   readonly doing?: string;
   /** The flag that names the store, where it is not `db`. */
@@ -47,16 +49,15 @@ function argumentsOf(row: ToolCommand, call: Call): Record<string, unknown> {
   return { ...Object.fromEntries(fromFlags), ...row.args?.(call) };
 }
 
-/** Makes a command of a tool. While the table has no such tool, the command says so and nothing is opened. */
+/** Makes a command of a tool. */
 export function toolCommand(row: ToolCommand): Command {
-  const { tool, show, doing, store: storeFlag, args: _, ...command } = row;
+  const { tool, show, doing, store: storeFlag, args: _, troubles = () => [], ...command } = row;
   return {
     ...command,
     run: async (call, host) => {
       const values = storeFlag === undefined ? call.values : { ...call.values, db: call.values[storeFlag] };
       const config = readStoreConfig(values, call.environment);
       const store = await host.open({ ...config, connectors: readConnectors(values, call.environment) });
-      if (!store.toolNames.includes(tool)) throw notThereYet(row.word, tool);
       warnOfEarlyStore(config, call.environment);
       const progress = doing === undefined ? null : showProgress(doing, process.stderr, monotonicMs);
       let answer: ToolAnswer;
@@ -72,7 +73,9 @@ export function toolCommand(row: ToolCommand): Command {
       }
       try {
         print(show(answer, call));
-        return 0;
+        const bad = troubles(answer);
+        for (const one of bad) printError(harmless(one));
+        return bad.length === 0 ? 0 : EXIT_CODES.unavailable;
       } catch (thrown) {
         if (!(thrown instanceof MimirError)) throw thrown;
         printError(thrown.message);
@@ -82,10 +85,6 @@ export function toolCommand(row: ToolCommand): Command {
   };
 }
 
-function notThereYet(word: string, tool: string): Error {
-  return usage(`mimir ${word} is not there yet: this version has no ${tool}.`, 'A later version will have it.');
-}
-
 /** `mimir call`: any tool, with arguments as JSON. */
 export async function callAnyTool(call: Call, host: Host): Promise<number> {
   const [word = ''] = call.words;
@@ -93,7 +92,9 @@ export async function callAnyTool(call: Call, host: Host): Promise<number> {
   const { values, environment } = call;
   const models = { embedding: readEmbedding(values, environment), language: readLanguage(values, environment) };
   const connectors = readConnectors(values, environment);
-  const store = await host.open({ ...readStoreConfig(values, environment), ...models, connectors });
+  const config = readStoreConfig(values, environment);
+  warnOfEarlyStore(config, environment);
+  const store = await host.open({ ...config, ...models, connectors });
   const name = [word, `mimir_${word}`].find((one) => store.toolNames.includes(one));
   if (name === undefined) {
     throw usage(`There is no tool of that name.`, `There are ${store.toolNames.join(', ')}.`);

@@ -1,4 +1,3 @@
-import { MimirError } from '../errors.ts';
 import { wrap } from './help.ts';
 
 /** How text for people is set. */
@@ -173,7 +172,7 @@ export function showContext(answer: Members, look: Look): string {
     .join('\n');
 }
 
-/** What came in, for people. Throws `provider_down` with the same text when something could not be brought in. */
+/** What came in, for people. */
 export function showIngest(answer: Members): string {
   const dry = answer['dry_run'] === true;
   const count = (name: string): string => JSON.stringify(answer[name] ?? 0);
@@ -182,13 +181,10 @@ export function showIngest(answer: Members): string {
     return Array.isArray(lines) ? lines.map((line) => harmless(`  ${String(line)}`)) : [];
   };
   const under = (title: string, name: string): string[] => (listed(name).length === 0 ? [] : [title, ...listed(name)]);
-  const text = [
+  return [
     `${dry ? 'would bring in' : 'brought in'} ${count('ingested')}, ${dry ? 'would forget' : 'forgot'} ${count('forgotten')}, unchanged ${count('unchanged')}`,
     ...under('new or changed:', 'would_ingest'),
     ...under('gone:', 'would_forget'),
     ...under('left out:', 'notes'),
-    ...under('failed:', 'errors'),
   ].join('\n');
-  if (listed('errors').length > 0) throw new MimirError('provider_down', text);
-  return text;
 }

@@ -1,22 +1,16 @@
-import { existsSync } from 'node:fs';
-
 import { monotonicMs } from '../clock.ts';
 import { readStoreConfig } from '../config.ts';
-import { EXIT_CODES, MimirError } from '../errors.ts';
+import { EXIT_CODES } from '../errors.ts';
 import { print } from '../log.ts';
 import type { Call, Examination, Host } from './command.ts';
+import { demandStore } from './early.ts';
 import { showProgress } from './progress.ts';
 import { harmless } from './show.ts';
 
 /** `mimir verify`. Exit code 0 when all agrees, 5 when something does not. */
 export async function verify(call: Call, host: Host): Promise<number> {
   const config = readStoreConfig(call.values, call.environment);
-  // Opening would make an empty one, which is always right.
-  if (!existsSync(config.dbPath)) {
-    throw new MimirError('cannot_open', `There is no store at ${config.dbPath}.`, {
-      hint: 'Name another file with --db.',
-    });
-  }
+  demandStore(config);
   const store = await host.open({ ...config, importOriginal: false });
   const progress = showProgress('Verifying', process.stderr, monotonicMs);
   let found: Examination;
@@ -26,13 +20,21 @@ export async function verify(call: Call, host: Host): Promise<number> {
     progress.end();
     await store.close();
   }
-  const { problems, operations, indexIsCurrent } = found;
+  const { problems, problemCount, operations, indexIsCurrent } = found;
   if (call.values['json'] === true)
-    print(JSON.stringify({ ok: problems.length === 0, operations, problems, index_is_current: indexIsCurrent }));
-  else if (problems.length === 0) {
+    print(
+      JSON.stringify({
+        ok: problemCount === 0,
+        operations,
+        problems,
+        problem_count: problemCount,
+        index_is_current: indexIsCurrent,
+      }),
+    );
+  else if (problemCount === 0) {
     print(`All ${operations} operations of ${config.dbPath} agree.${indexIsCurrent ? '' : ` ${INDEX_OLD}`}`);
-  } else print([...problems.map(harmless), '', restoreAdvice(problems.length)].join('\n'));
-  return problems.length === 0 ? 0 : EXIT_CODES.damaged;
+  } else print([...problems.map(harmless), '', restoreAdvice(problemCount)].join('\n'));
+  return problemCount === 0 ? 0 : EXIT_CODES.damaged;
 }
 
 /** What is said of a store whose index is being made anew. */

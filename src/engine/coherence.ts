@@ -5,6 +5,7 @@ import { layerOf, strengthNow, withNotes } from '../memory/retention.ts';
 import { STOP_TOKENS } from '../memory/text.ts';
 import type { Noted, Scope } from '../memory/types.ts';
 import type { Item, Reader } from '../storage/store.ts';
+import { LINK_WEIGHT } from './links.ts';
 import { homeOf, requireWrite } from './lookup.ts';
 import { reads, writes } from './operation.ts';
 
@@ -192,9 +193,8 @@ export interface CohereOutput {
   readonly bytes: number;
 }
 
-/** What a link of `cohere` is called, and what it weighs. */
+/** What a link of `cohere` is called. */
 const RELATED = 'auto-related';
-const WEIGHT = 0.5;
 
 /** Promotes, links and archives what the other two found, as far as it still holds. */
 export const cohere = writes<CohereInput, CohereOutput>(
@@ -212,7 +212,7 @@ export const cohere = writes<CohereInput, CohereOutput>(
       const to = await tx.entityById(scoped, link.toId);
       if (from === undefined || to === undefined || from.archived || to.archived) continue;
       if (await linked(tx, scoped, from, to)) continue;
-      await tx.openLink(scoped, from.row, to.id, RELATED, WEIGHT);
+      await tx.openLink(scoped, from.row, to.id, RELATED, LINK_WEIGHT);
       made.push(link);
     }
     for (const id of archive) {

@@ -3,6 +3,7 @@ import { LIMITS } from '../limits.ts';
 import type { EmbeddedBody, Filters, Space, Unembedded } from '../memory/types.ts';
 import { findNamed, requireWrite } from './lookup.ts';
 import { reads, writes } from './operation.ts';
+import type { NoInput } from './status.ts';
 
 /** A model whose vectors are to be kept. */
 export interface EmbeddingOpenInput {
@@ -99,7 +100,7 @@ export interface EmbeddingStatusOutput {
 }
 
 /** Counts vectors and what waits for one. */
-export const embeddingStatus = reads<Readonly<Record<string, never>>, EmbeddingStatusOutput>('point', async (tx) => {
+export const embeddingStatus = reads<NoInput, EmbeddingStatusOutput>('point', async (tx) => {
   const [current, { done, last, embedded }] = [await tx.space(), await tx.embedding()];
   return {
     space: current?.id ?? 0,

@@ -1,6 +1,5 @@
-import { MimirError } from '../errors.ts';
-import type { Scope } from '../memory/types.ts';
 import type { OriginalExport } from '../storage/store.ts';
+import { requireOwner } from './lookup.ts';
 import { reads } from './operation.ts';
 
 /** Names the file that is made. */
@@ -19,7 +18,3 @@ export const exportLines = reads<ExportInput, number>('scan', async (tx, scope, 
   requireOwner(scope);
   return await tx.exportLines(path);
 });
-
-function requireOwner({ principal }: Scope): void {
-  if (principal.kind !== 'owner') throw new MimirError('forbidden', 'Only the owner may export the whole store.');
-}

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import { MimirError } from '../errors.ts';
+import { MimirError, sentenceOf } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { canonicalJson } from '../memory/canonical.ts';
 import {
@@ -88,7 +88,7 @@ export async function bringIn(
   } catch (thrown) {
     // What came before is kept, and the rest is for the next run.
     if (!(thrown instanceof MimirError) || thrown.code === 'bug' || thrown.code === 'cancelled') throw thrown;
-    result.errors.push(thrown.hint === undefined ? thrown.message : `${thrown.message} ${thrown.hint}`);
+    result.errors.push(sentenceOf(thrown));
   }
   if (whole) {
     for (const [key, all] of known) {

@@ -3,6 +3,7 @@ import { LIMITS } from '../limits.ts';
 import { similarities } from '../memory/similarity.ts';
 import type { Entity, Scope } from '../memory/types.ts';
 import type { Reader } from '../storage/store.ts';
+import { LINK_WEIGHT } from './links.ts';
 import { findNamed, requireWrite } from './lookup.ts';
 import { reads, writes } from './operation.ts';
 
@@ -141,7 +142,6 @@ export interface SupersedeOutput {
 
 /** The status of a memory that another one has replaced. */
 export const SUPERSEDED = 'deprecated';
-const WEIGHT = 0.5;
 
 /** Says that one memory replaces another: links the new one to the old, which keeps being found but is marked. */
 export const supersede = writes<SupersedeInput, SupersedeOutput>(async (tx, scope, input) => {
@@ -151,7 +151,7 @@ export const supersede = writes<SupersedeInput, SupersedeOutput>(async (tx, scop
   if (present?.relationship !== input.relationship) {
     // There is one link between two: what it means now is that one replaces the other.
     await tx.closeLinks(scope, to.row, from.id);
-    await tx.openLink(scope, to.row, from.id, input.relationship, WEIGHT);
+    await tx.openLink(scope, to.row, from.id, input.relationship, LINK_WEIGHT);
   }
   await tx.revise(scope, from, { status: SUPERSEDED, archiveReason: input.reason });
   await tx.noteUse(from.row, 0, tx.nowMs);

@@ -1,9 +1,8 @@
-import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { headOfBytes } from '../memory/item.ts';
 import type { EarlyMemory, EarlyPage, Scope } from '../memory/types.ts';
 import type { Writer } from '../storage/store.ts';
-import { widened } from './lookup.ts';
+import { requireOwner, widened } from './lookup.ts';
 import { reads, writes } from './operation.ts';
 
 /** Which memories of an old file are read. */
@@ -64,11 +63,6 @@ export const migrateWrite = writes<MigrateWriteInput, MigrateWriteOutput>(async 
   }
   return { created, present, notes };
 });
-
-function requireOwner({ principal }: Scope): void {
-  if (principal.kind === 'owner') return;
-  throw new MimirError('forbidden', 'Only the owner may migrate a file: its memories go into many workspaces.');
-}
 
 /** The original's key has 20 bytes of the id, and takes the place of another one that begins so. */
 async function freeKey(tx: Writer, scope: Scope, { id, workspace, category }: EarlyMemory['entity']): Promise<string> {

@@ -1,5 +1,6 @@
 import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
+import { fieldsOf } from '../memory/portable.ts';
 import type { EntityFields } from '../memory/types.ts';
 import { occupant } from './entities.ts';
 import { fitting } from './fitting.ts';
@@ -51,24 +52,16 @@ export const share = writes<ShareInput, ShareOutput>(async (tx, scope, { categor
       hint: 'mimir_recall finds keys.',
     });
   }
-  const { id, workspace: fromWorkspace, bodyJson, tags, status, type, importance, topicPath } = original;
-  const { verified, alwaysOn, certainty, visibility } = original;
+  const { id, workspace: fromWorkspace, bodyJson } = original;
   if (fromWorkspace === toWorkspace) return { id, action: 'updated', fromWorkspace };
   const source = `share:${id}`;
+  const { layer: _, ...fields } = fieldsOf(original);
   const copied: Omit<EntityFields, 'layer'> = {
-    status,
-    type,
-    tags,
-    importance,
-    topicPath,
+    ...fields,
     archived: false,
     archiveReason: '',
-    verified,
     source,
-    alwaysOn,
-    certainty,
     agentId: agentOf(scope, undefined) ?? original.agentId,
-    visibility,
   };
   const present = await occupant(tx, scope, toWorkspace, original);
   if (present === undefined) {
@@ -106,10 +99,14 @@ export interface FederateOutput {
   readonly nextRow: number | null;
 }
 
-/** Copies the live memories of a workspace to another one, each as {@link share} does. One that is refused stops no other. */
+/**
+ * Copies the live memories of a workspace to another one, each as {@link share} does, for who may write in both. One that is refused
+ * stops no other.
+ */
 export const federate = writes<FederateInput, FederateOutput>(async (tx, scope, input) => {
   const { fromWorkspace, toWorkspace, afterRow } = input;
   requireWrite(scope, toWorkspace);
+  requireWrite(scope, fromWorkspace);
   const from = { ...scope, workspace: fromWorkspace };
   const { found: rows, next } = await tx.kept(from, { archived: false }, afterRow);
   const [copies, refused]: [string[], string[]] = [[], []];

@@ -1,7 +1,7 @@
-import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import type { Noted, StoreCounts } from '../memory/types.ts';
 import type { Examination } from '../storage/store.ts';
+import { requireOwner } from './lookup.ts';
 import { reads, writes } from './operation.ts';
 
 /** Asks for nothing in particular. */
@@ -45,8 +45,7 @@ function largest(groups: Readonly<Record<string, number>>): Readonly<Record<stri
 
 /** Reads the whole store and computes it again. For the owner: it speaks of all workspaces. */
 export const examine = reads<NoInput, Examination>('scan', async (tx, scope) => {
-  if (scope.principal.kind !== 'owner')
-    throw new MimirError('forbidden', 'Only the owner may look at the whole store.');
+  requireOwner(scope);
   return tx.examine();
 });
 

@@ -14,6 +14,7 @@ import { OWNER } from '../memory/scope.ts';
 import type { Entity, Link, Scope, Usage } from '../memory/types.ts';
 import type { Reader, Writer } from '../storage/store.ts';
 import { occupant } from './entities.ts';
+import { LINK_WEIGHT } from './links.ts';
 import { agentOf, homeOf, requireWrite, widened } from './lookup.ts';
 import { reads, writes } from './operation.ts';
 
@@ -222,7 +223,7 @@ async function keepBoth(tx: Writer, scope: Scope, presentId: string, there: Port
   const key = `${there.key} (vault ${recordDigest(there).slice(0, 8)})`;
   const other = await occupant(tx, scope, there.workspace, { category: there.category, key });
   if (other !== undefined) return { action: other.archived ? 'forgotten' : 'unchanged' };
-  const conflict: Link = { targetId: presentId, relationship: CONFLICTS_WITH, weight: 0.5 };
+  const conflict: Link = { targetId: presentId, relationship: CONFLICTS_WITH, weight: LINK_WEIGHT };
   const { id: _id, createdAtMs: _made, usage: _used, ...rest } = file;
   await create(tx, scope, there.workspace, {
     ...rest,

@@ -1,4 +1,4 @@
-import { MimirError } from '../errors.ts';
+import { MimirError, sentenceOf } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import type { Offers } from '../tools/offers.ts';
 import type { Caller, ToolAnswer, ToolTable } from '../tools/types.ts';
@@ -58,11 +58,8 @@ export function toolCallProblem(params: unknown): string | null {
 export function protocolError(thrown: unknown, onBug: Served['onBug']): { code: number; message: string } {
   const isNoted = thrown instanceof MimirError && (thrown.code !== 'bug' || thrown.facts?.['incident'] !== undefined);
   if (!isNoted) return { code: -32603, message: `Internal error, incident ${onBug(thrown)}.` };
-  const { kind, message, hint } = thrown;
-  return {
-    code: kind === 'invalid' || kind === 'refused' ? -32602 : -32603,
-    message: hint === undefined ? message : `${message} ${hint}`,
-  };
+  const { kind } = thrown;
+  return { code: kind === 'invalid' || kind === 'refused' ? -32602 : -32603, message: sentenceOf(thrown) };
 }
 
 /** The id; undefined when there is none ("id": null is none, as in the original), null when it can be none. */

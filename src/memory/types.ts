@@ -22,9 +22,6 @@ export interface Origin {
   readonly source: string;
 }
 
-/** How far a memory is visible beyond its workspace. */
-export type Visibility = 'private' | 'workspace' | 'public';
-
 /** The storage layers, in the order of promotion. */
 export type Layer = 'buffer' | 'working' | 'core';
 

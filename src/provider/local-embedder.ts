@@ -1,4 +1,4 @@
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
 import { errorFromData, MimirError, type ErrorData } from '../errors.ts';
@@ -75,7 +75,9 @@ class ModelThread {
 }
 
 /** A model in a folder, by transformers.js where that is installed. It is loaded when first needed, and never fetched. */
-export function localEmbedder(folder: string): Embedder {
+export function localEmbedder(given: string): Embedder {
+  // The original is given the file itself.
+  const folder = given.endsWith('.onnx') ? dirname(given).replace(/\/onnx$/, '') : given;
   // The name only: folders above it may be called anything.
   const prefixes = prefixesOf(basename(folder));
   let thread: ModelThread | null = null;

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 
 import { errorToData, MimirError } from '../errors.ts';
@@ -74,9 +74,7 @@ const port = parentPort;
 if (port === null) throw new Error('local-thread.ts is the entry of a worker thread');
 const send = (message: FromModel): void => port.postMessage(message);
 
-async function serve(given: string): Promise<void> {
-  // The original is given the file itself.
-  const folder = given.endsWith('.onnx') ? dirname(given).replace(/\/onnx$/, '') : given;
+async function serve(folder: string): Promise<void> {
   const { path, dtype, subfolder } = fileOf(folder);
   const { env, pipeline } = transformers();
   env.allowRemoteModels = false;

@@ -194,7 +194,8 @@ export class Meaning {
   }
 
   /** Embeds a text to be stored, now. Rejects with what is wrong with the model. */
-  async embed(text: string, signal?: AbortSignal): Promise<Embedded> {
+  async embed(whole: string, signal?: AbortSignal): Promise<Embedded> {
+    const text = embeddable(whole);
     const { embedder, shelf, background } = this.#parts;
     const signals = signal === undefined ? this.#ended.signal : AbortSignal.any([this.#ended.signal, signal]);
     if (background) {
@@ -226,9 +227,7 @@ export class Meaning {
   async questions(texts: readonly string[]): Promise<readonly MeantQuestion[] | null> {
     if (this.#open === null || this.#replaced) return null;
     const { space, unrelated } = this.#open;
-    const vectors = await this.#questions.vectors(
-      texts.map((text) => text.slice(0, LIMITS.embedTextMaxChars).toWellFormed()),
-    );
+    const vectors = await this.#questions.vectors(texts.map(embeddable));
     if (vectors === null || vectors.some(({ length }) => length !== space.dimensions)) return null;
     const weight = this.#agreement.weight();
     return vectors.map((vector) => ({
@@ -253,6 +252,11 @@ export class Meaning {
 /** Refused, or a fault of the server itself: some answer so to a single text that is too long for them. */
 function mayBeOfOneText({ code, facts }: MimirError): boolean {
   return code === 'provider_refused' || facts?.['status'] === 500;
+}
+
+/** What of a text is embedded. Half of a pair is no text, and some servers refuse it. */
+function embeddable(text: string): string {
+  return text.slice(0, LIMITS.embedTextMaxChars).toWellFormed();
 }
 
 function fitting(vector: Float32Array | undefined, { dimensions }: Space): Float32Array {

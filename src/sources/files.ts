@@ -78,7 +78,8 @@ export function fileSource(settings: FileSettings, log: Log): Source {
   };
 }
 
-function readFiles(settings: FileSettings, entered: (folder: string) => void, signal: AbortSignal): Reading {
+/** The files that are there now, in the order of their paths; `entered` is called before a folder is read. */
+export function readFiles(settings: FileSettings, entered: (folder: string) => void, signal: AbortSignal): Reading {
   const walk: Walk = { settings, entered, unread: [], notes: [], signal };
   const inside = (path: string, folder: string): boolean =>
     path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);

@@ -3,9 +3,8 @@ import { basename } from 'node:path';
 
 import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
-import type { Log } from '../log.ts';
 import type { Reading, Source, SourceDocument } from '../memory/sourced.ts';
-import { fileSource } from './files.ts';
+import { readFiles } from './files.ts';
 import { asNote } from './notes.ts';
 import { csvRecords, jsonlRecords, mem0Records, referenceRecords, type FieldMap, type Records } from './records.ts';
 
@@ -39,7 +38,7 @@ export const IMPORTS: Readonly<Record<string, ImportFormat>> = {
 };
 
 /** A source that reads what another program left. Throws `invalid_argument` for a format that there is not. */
-export function importSource(asked: ImportAsked, log: Log): Source {
+export function importSource(asked: ImportAsked): Source {
   const format = Object.hasOwn(IMPORTS, asked.from) ? IMPORTS[asked.from] : undefined;
   if (format === undefined) {
     throw new MimirError('invalid_argument', 'There is no such format to import from.', {
@@ -48,12 +47,12 @@ export function importSource(asked: ImportAsked, log: Log): Source {
   }
   const about = { name: asked.from, origin: `import:${asked.from}`, category: asked.category ?? format.category };
   const { read } = format;
-  if (read === null) return { ...about, read: (known, signal) => notesIn(asked.path, log).read(known, signal) };
+  if (read === null) return { ...about, read: (_known, signal) => notesIn(asked.path, signal) };
   return { ...about, read: () => recordsIn(asked, read) };
 }
 
-function notesIn(path: string, log: Log): Source {
-  const files = fileSource(
+function notesIn(path: string, signal: AbortSignal): Reading {
+  const reading = readFiles(
     {
       paths: [path],
       extensions: ['.md', '.markdown', '.txt'],
@@ -64,15 +63,10 @@ function notesIn(path: string, log: Log): Source {
       watch: false,
       debounceMs: 0,
     },
-    log,
+    () => undefined,
+    signal,
   );
-  return {
-    ...files,
-    read: (known, signal) => {
-      const reading = files.read(known, signal);
-      return { ...reading, documents: mapped(reading.documents, asNote) };
-    },
-  };
+  return { ...reading, documents: mapped(reading.documents, asNote) };
 }
 
 async function* mapped(

@@ -2,6 +2,7 @@ import { basename, extname } from 'node:path';
 
 import { parse } from 'yaml';
 
+import { LIMITS } from '../limits.ts';
 import type { DocumentLink, SourceDocument } from '../memory/sourced.ts';
 
 const FRONT_MATTER = /^---[ \t]*\r?\n([\s\S]*?)\r?\n---[ \t]*(?:\r?\n|$)/;
@@ -24,7 +25,7 @@ export function asNote(document: SourceDocument): SourceDocument {
     .filter((tag) => tag !== '');
   return {
     ...document,
-    tags: [...new Set([...document.tags, ...tags])].slice(0, 64),
+    tags: [...new Set([...document.tags, ...tags])].slice(0, LIMITS.tagsMax),
     meta: { ...document.meta, ...(title !== '' && { title }) },
     names: [title, permalink, file].filter((name) => name !== ''),
     links: linksIn(document.text),
@@ -35,7 +36,8 @@ function frontMatter(text: string): Readonly<Record<string, unknown>> {
   const yaml = FRONT_MATTER.exec(text)?.[1];
   if (yaml === undefined) return {};
   try {
-    const value: unknown = parse(yaml, { logLevel: 'error' });
+    // Looking for equal names takes the square of their number; notes may have any.
+    const value: unknown = parse(yaml, { logLevel: 'error', uniqueKeys: false });
     return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {};
   } catch {
     return {}; // a note that begins with a line of dashes; it is stored as it is

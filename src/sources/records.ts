@@ -1,3 +1,4 @@
+import { LIMITS } from '../limits.ts';
 import type { DocumentLink, SourceDocument } from '../memory/sourced.ts';
 
 /** Which member of a record is which part of a document. */
@@ -108,9 +109,7 @@ function recordDocument(members: Members, number: number, map: FieldMap): Source
   if (text === '') return null;
   const title = textAt(members, at('title'));
   const contentName = at('content').find((name) => textAt(members, [name]) !== '') ?? '';
-  const rest = Object.fromEntries(
-    Object.entries(members).filter(([name]) => name !== contentName && name !== 'content'),
-  );
+  const rest = Object.fromEntries(Object.entries(members).filter(([name]) => name !== contentName));
   const tags = at('tags').flatMap((name) => textsAt(members, name));
   return {
     key: textAt(members, at('key')) || `record-${number}`,
@@ -118,7 +117,7 @@ function recordDocument(members: Members, number: number, map: FieldMap): Source
     text,
     textMember: 'content',
     meta: rest,
-    tags: [...new Set(tags)].slice(0, 64),
+    tags: [...new Set(tags)].slice(0, LIMITS.tagsMax),
     ...(title !== '' && { names: [title] }),
   };
 }

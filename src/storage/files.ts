@@ -115,9 +115,13 @@ export function removeFile(path: string): void {
   if (existsSync(path)) unlinkSync(path);
 }
 
-/** Makes an empty file for SQLite to fill, with mode 0600. */
+/** Makes an empty file, with mode 0600. Throws `cannot_open` and the like where it cannot. */
 export function makePrivateFile(path: string): void {
-  closeSync(openSync(path, 'wx', 0o600));
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (thrown) {
+    throw fileError(thrown, path);
+  }
 }
 
 /** The path without symbolic links: a rename must meet the file, not a link to it. As it is while there is no such file. */
@@ -196,13 +200,16 @@ export function newFileOnly(path: string): void {
 /** Lines gathered before they are written. */
 const WRITE_CHARS = 1024 * 1024;
 
-/** Writes lines to a new file for its owner only; they are on disk when it returns. A file that could not be finished is removed. */
-export function writeLines(path: string, lines: Iterable<string>): void {
+/** Writes lines to a new file for its owner only, and answers how many; they are on disk when it returns. A file that could not be finished is removed. */
+export function writeLines(path: string, lines: Iterable<string>): number {
   newFileOnly(path);
-  const handle = openSync(path, 'wx', 0o600);
+  makePrivateFile(path);
+  const handle = openSync(path, 'r+');
   try {
     let waiting = '';
+    let count = 0;
     for (const line of lines) {
+      count += 1;
       waiting += `${line}\n`;
       if (waiting.length < WRITE_CHARS) continue;
       writeFileSync(handle, waiting);
@@ -210,6 +217,7 @@ export function writeLines(path: string, lines: Iterable<string>): void {
     }
     writeFileSync(handle, waiting);
     fsyncSync(handle);
+    return count;
   } catch (thrown) {
     removeFile(path);
     throw fileError(thrown, path);
@@ -274,7 +282,7 @@ function fileError(thrown: unknown, path: string): unknown {
   if (!isSystemError(thrown)) return thrown;
   if (thrown.code === 'ENOSPC') return new MimirError('disk_full', `There is no room to make ${path}.`);
   const why = thrown.code === 'EACCES' || thrown.code === 'EPERM' ? 'this user may not' : String(thrown.code);
-  return new MimirError('cannot_open', `The store ${path} cannot be opened: ${why}.`, {
+  return new MimirError('cannot_open', `${path} cannot be opened: ${why}.`, {
     hint: 'Look at the permissions of the file and its folder, or name another file with --db.',
   });
 }

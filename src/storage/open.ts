@@ -84,7 +84,7 @@ export interface StoreWriter extends StoreReader {
   /** What needs the store to itself; between two batches. */
   readonly exclusive: Exclusive;
   /** Problems found in chain, indexes and references; empty when all is well. */
-  verify(): string[];
+  verify(): readonly string[];
 }
 
 const PAGE_CACHE_KIB = 4_096;
@@ -205,7 +205,7 @@ function reading(session: Session, clock: Clock): StoreReader {
 
 /**
  * Makes sure that the store is there and has the current schema: looks at the file, makes it when there is none, migrates.
- * Must be called once per process, before any other connection. Throws a `MimirError` and leaves a foreign file untouched.
+ * Must be called before this process has any other connection to the file. Throws a `MimirError` and leaves a foreign file untouched.
  * False: its text index is of an older form, and a writer's idle time must make it anew (`warmUp`).
  */
 export function prepareStore(options: OpenOptions & { readonly folder?: 'make' | 'demand' }): boolean {

@@ -24,8 +24,12 @@ export function restoreStore(options: OpenOptions, from: string): number {
     }
     prepareStore({ ...options, path: fresh });
     const store = openWriter({ ...options, path: fresh });
-    const problems = store.verify();
-    store.close();
+    let problems: readonly string[];
+    try {
+      problems = store.verify();
+    } finally {
+      store.close();
+    }
     if (problems.length > 0) {
       throw new MimirError(
         'not_an_export',

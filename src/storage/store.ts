@@ -123,7 +123,7 @@ export interface Vacuumed {
   readonly erased: boolean;
 }
 
-/** What may be read. Every function sees only what the scope may see; all calls of one operation see one snapshot. */
+/** What may be read. What finds rows sees only what the scope may see, and a row number comes only from there; all calls of one operation see one snapshot. */
 export interface Reader {
   /** Clock of the operation, Unix milliseconds. */
   readonly nowMs: number;
@@ -215,8 +215,10 @@ export interface OriginalExport {
 
 /** What a look at a whole store found. */
 export interface Examination {
-  /** What does not agree in chain, bodies, indexes and references, a sentence each; empty when all is well. */
+  /** What does not agree in chain, bodies, indexes and references: the first of it, a sentence each. */
   readonly problems: readonly string[];
+  /** How many there are; 0 when all is well. */
+  readonly problemCount: number;
   /** How many operations the log has. */
   readonly operations: number;
   /** When the last of them was written, Unix milliseconds; null when there is none. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
+import { headOfChars } from '../memory/item.ts';
 import { ADDS, defineTool, optionsOf, READS, scopeOf } from './define.ts';
 import { clamped, filter, idempotencyKey, name, objects, RULES, workspaceHash } from './fields.ts';
 import { meaningsOf } from './meaning.ts';
@@ -86,7 +87,7 @@ export const recallMany = defineTool({
     const nowMs = clock.nowMs();
     const rendered = found.map((one, i) =>
       renderRecall(one, usage, nowMs, {
-        query: queries[i] ?? '',
+        query: headOfChars(queries[i] ?? '', LIMITS.queryMaxChars),
         ...meanings.members(one.agreement !== undefined),
         ...emptyMembers(one, 0, meaning?.behind),
       }),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { bringInOrder, type Ordered } from '../engine/cohering.ts';
 import { LIMITS } from '../limits.ts';
+import { FADED_BELOW } from '../memory/retention.ts';
 import { defineTool, optionsOf, REMOVES, scopeOf } from './define.ts';
 import { clamped, flag, name, number, RULES } from './fields.ts';
 
@@ -9,7 +10,6 @@ const dryRun = flag('Only say what would be done.').default(false);
 
 /** The original's steps. */
 const PROMOTE_FROM = 3;
-const ARCHIVE_BELOW = 0.05;
 const COMPACT_BELOW = 0.1;
 const LINKS_DEFAULT = 20;
 
@@ -42,7 +42,7 @@ export const cohere = defineTool({
       .describe('Uses from which one is promoted.')
       .register(RULES, { clamp: [0, Number.MAX_SAFE_INTEGER], roundUp: true })
       .default(PROMOTE_FROM),
-    archive_threshold: number('Strength below which one is archived.').default(ARCHIVE_BELOW),
+    archive_threshold: number('Strength below which one is archived.').default(FADED_BELOW),
     workspace_hash: where,
   }),
   about:
@@ -52,7 +52,7 @@ export const cohere = defineTool({
   example: { dry_run: true },
   annotations: REMOVES,
   profile: 'all',
-  operation: 'cohere',
+  operation: 'several',
   run: async (args, caller, { execute, usage, clock }) => {
     const done = await bringInOrder(
       execute,
@@ -87,11 +87,11 @@ export const autocohere = defineTool({
   title: 'Regular upkeep',
   description: 'Use for regular upkeep: mimir_cohere with its defaults; also archives what is weaker than 0.1.',
   input: z.object({ dry_run: dryRun, workspace_hash: where }),
-  about: '`mimir_cohere` with its defaults, for a timer.',
+  about: '`mimir_cohere` with its defaults, for a timer; it also archives what is weaker than 0.1.',
   example: { dry_run: true },
   annotations: REMOVES,
   profile: 'all',
-  operation: 'cohere',
+  operation: 'several',
   run: async ({ dry_run: isDry, workspace_hash: workspace }, caller, { execute, usage }) => {
     const done = await bringInOrder(
       execute,
@@ -100,7 +100,7 @@ export const autocohere = defineTool({
         dryRun: isDry,
         linksMax: LINKS_DEFAULT,
         promoteFrom: PROMOTE_FROM,
-        archiveBelow: ARCHIVE_BELOW,
+        archiveBelow: FADED_BELOW,
         compactBelow: COMPACT_BELOW,
         noted: () => usage.noted(),
       },

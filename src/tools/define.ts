@@ -59,10 +59,11 @@ export interface ToolBlock<S extends z.ZodObject> {
   readonly input: S;
   readonly annotations: ToolAnnotations;
   readonly profile: Profile;
-  /** It waits for somebody else's server, so nobody waits for it. */
-  readonly network?: boolean;
-  /** What it carries out; when it is several operations, what its client sends on the same connection waits meanwhile. */
-  readonly operation: OperationName | 'several';
+  /**
+   * What it carries out. When it is several operations, what its client sends on the same connection waits meanwhile; when it
+   * waits for somebody else's server, nobody waits for it.
+   */
+  readonly operation: OperationName | 'several' | 'network';
   readonly run: (args: z.output<S>, caller: Caller, deps: ToolDeps) => Promise<Rendered>;
 }
 
@@ -78,9 +79,14 @@ export interface Tool {
   readonly run: (args: unknown, caller: Caller, deps: ToolDeps) => Promise<Rendered>;
 }
 
+function accessOf(operation: ToolBlock<z.ZodObject>['operation']): Tool['access'] {
+  if (operation === 'network') return 'network';
+  return operation === 'several' ? 'exclusive' : OPERATIONS[operation].access;
+}
+
 /** Declares a tool. Its JSON Schema is made here, once. */
 export function defineTool<S extends z.ZodObject>(block: ToolBlock<S>): Tool {
-  const { name, title, description, annotations, input, profile, operation, network = false, about, example } = block;
+  const { name, title, description, annotations, input, profile, operation, about, example } = block;
   const schema = publishedSchema(input);
   const fields = fieldsOf(input, schema);
   const inputSchema = listedSchema(schema, fields);
@@ -90,7 +96,7 @@ export function defineTool<S extends z.ZodObject>(block: ToolBlock<S>): Tool {
     profile,
     about,
     example,
-    access: network ? 'network' : operation === 'several' ? 'exclusive' : OPERATIONS[operation].access,
+    access: accessOf(operation),
     run: async (args, caller, deps) => {
       const parsed = input.safeParse(readArguments(spoken, fields, args));
       if (parsed.success) return block.run(parsed.data, caller, deps);

@@ -22,12 +22,11 @@ export const embed = defineTool({
   }),
   about:
     'Gives one memory, or all of a category that have none, a vector at once. Where `--embedding-model` is set ' +
-    'this happens in the background; the tool says what the model says when it does not work.',
+    'this happens in the background; the tool says what is wrong when it does not work.',
   example: { batch_category: 'decision' },
   annotations: { ...SETS, openWorldHint: true },
   profile: 'all',
-  operation: 'embedding_put',
-  network: true,
+  operation: 'network',
   run: async (args, caller, deps) => {
     if (args.batch_category !== undefined) return embedCategory(args.batch_category, args, caller, deps);
     const { category, key, workspace_hash: workspace, text: given } = args;

@@ -2,8 +2,10 @@ import { z } from 'zod';
 import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import type { ConnectorReport } from '../sources/connectors.ts';
-import { defineTool, REMOVES } from './define.ts';
+import { requireOwner } from '../engine/lookup.ts';
+import { defineTool, REMOVES, scopeOf } from './define.ts';
 import { flag, name } from './fields.ts';
+import { firstOf } from './render.ts';
 
 /** Brings in what connectors find. */
 export const ingest = defineTool({
@@ -21,14 +23,9 @@ export const ingest = defineTool({
   example: { connector: 'file_watcher', dry_run: true },
   annotations: { ...REMOVES, openWorldHint: true },
   profile: 'all',
-  operation: 'ingest_put',
-  network: true,
+  operation: 'network',
   run: async ({ connector, dry_run: dryRun }, caller, { connectors }) => {
-    if (caller.principal.kind !== 'owner') {
-      throw new MimirError('forbidden', 'Only the owner of the store may bring documents in.', {
-        hint: 'Ask without a token of one workspace.',
-      });
-    }
+    requireOwner(scopeOf(caller, undefined));
     if (connectors === undefined || connectors.names.length === 0) {
       const [problem] = connectors?.problems ?? [];
       throw new MimirError(
@@ -50,11 +47,17 @@ export const ingest = defineTool({
       forgotten: sum(reports, ({ forgotten }) => forgotten.length),
       unchanged: sum(reports, (report) => report.unchanged),
       dry_run: dryRun,
-      errors: shortened([...connectors.problems, ...reports.flatMap(({ errors }) => errors)]),
-      ...(notes.length > 0 && { notes: shortened(notes) }),
+      errors: firstOf([...connectors.problems, ...reports.flatMap(({ errors }) => errors)], LIMITS.ingestExamples),
+      ...(notes.length > 0 && { notes: firstOf(notes, LIMITS.ingestExamples) }),
       ...(dryRun && {
-        would_ingest: shortened(reports.flatMap(({ changed }) => changed)),
-        would_forget: shortened(reports.flatMap(({ forgotten }) => forgotten)),
+        would_ingest: firstOf(
+          reports.flatMap(({ changed }) => changed),
+          LIMITS.ingestExamples,
+        ),
+        would_forget: firstOf(
+          reports.flatMap(({ forgotten }) => forgotten),
+          LIMITS.ingestExamples,
+        ),
       }),
     });
   },
@@ -62,10 +65,4 @@ export const ingest = defineTool({
 
 function sum(reports: readonly ConnectorReport[], count: (report: ConnectorReport) => number): number {
   return reports.reduce((total, report) => total + count(report), 0);
-}
-
-/** The first of many, and how many more there are. */
-function shortened(lines: readonly string[]): string[] {
-  const more = lines.length - LIMITS.ingestExamples;
-  return more <= 0 ? [...lines] : [...lines.slice(0, LIMITS.ingestExamples), `and ${more} more`];
 }

@@ -32,8 +32,7 @@ export const ask = defineTool({
   example: { query: 'Which host is staging?', top_k: 5 },
   annotations: { ...READS, openWorldHint: true },
   profile: 'all',
-  operation: 'recall',
-  network: true,
+  operation: 'network',
   run: async ({ query, top_k: limit, workspace_hash: workspace }, caller, deps) => {
     const { execute, usage, clock, meaning, language } = deps;
     const meanings = await meaningsOf(meaning, [query], undefined);
@@ -128,8 +127,7 @@ export const synthesize = defineTool({
   },
   annotations: { ...ADDS, openWorldHint: true },
   profile: 'all',
-  operation: 'synthesize',
-  network: true,
+  operation: 'network',
   run: async (args, caller, { execute, clock, language }) => {
     const scope = scopeOf(caller, args.workspace_hash);
     // Before a model has worked for a minute in vain.

@@ -6,6 +6,8 @@ import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { defineTool, optionsOf, scopeOf, SETS } from './define.ts';
 import { flag, name } from './fields.ts';
+import { invalidArgument } from './input.ts';
+import { firstOf } from './render.ts';
 import type { EarlyPage } from '../memory/types.ts';
 
 /** What is said of a file without memories of version 0.1. */
@@ -31,18 +33,16 @@ export const migrate = defineTool({
   example: { from_path: '/old/mimir.db', dry_run: true },
   annotations: SETS,
   profile: 'all',
-  operation: 'migrate_write',
-  run: async ({ from_path: fromPath, dry_run: dryRun }, caller, { execute, clock }) => {
+  operation: 'several',
+  run: async ({ from_path: fromPath, dry_run: dryRun }, caller, { execute, clock, folders }) => {
     if (caller.anyFolder !== true) {
       throw new MimirError('forbidden', 'Over HTTP no file can be named.', {
         hint: 'Use the command line on the machine of the server: mimir migrate --from FILE --to STORE',
       });
     }
-    if (fromPath === '' || fromPath.includes('\0')) {
-      throw new MimirError('invalid_argument', 'Invalid migrate arguments: from_path must be the path of a file.');
-    }
+    if (fromPath === '') throw invalidArgument('migrate', 'from_path', 'is empty', 'the path of a file');
     const [scope, options] = [scopeOf(caller, undefined), optionsOf(caller)];
-    const path = resolve(fromPath);
+    const path = resolve(folders.atHome(fromPath));
     const errors: string[] = [];
     const notes: string[] = [];
     let [total, created, present, seen] = [0, 0, 0, 0];
@@ -62,16 +62,11 @@ export const migrate = defineTool({
       total_old_memories: total,
       entities_created: created,
       entities_updated: 0,
-      errors: fitting(errors),
+      errors: firstOf(errors, LIMITS.migrateNamedMax),
       completed_at_unix_ms: clock.nowMs(),
       ...(present > 0 && { already_there: present }),
-      ...(notes.length > 0 && { mended: fitting(notes) }),
+      ...(notes.length > 0 && { mended: firstOf(notes, LIMITS.migrateNamedMax) }),
       ...(dryRun && { dry_run: true }),
     });
   },
 });
-
-function fitting(lines: readonly string[]): readonly string[] {
-  const more = lines.length - LIMITS.migrateNamedMax;
-  return more <= 0 ? lines : [...lines.slice(0, LIMITS.migrateNamedMax), `and ${more} more`];
-}

@@ -155,3 +155,9 @@ export function journalMembers(entry: JournalEntry): Record<string, unknown> {
     created_at_unix_ms: entry.createdAtMs,
   };
 }
+
+/** The first `most` of some lines, and how many more there are. */
+export function firstOf(lines: readonly string[], most: number): readonly string[] {
+  const more = lines.length - most;
+  return more <= 0 ? lines : [...lines.slice(0, most), `and ${more} more`];
+}

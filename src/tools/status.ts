@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { MimirError } from '../errors.ts';
-import { LIMITS } from '../limits.ts';
+import { errorToData, MimirError } from '../errors.ts';
 import { defineTool, optionsOf, READS, scopeOf, type ServerFacts } from './define.ts';
 import type { Caller } from './types.ts';
 
@@ -25,12 +24,8 @@ export const health = defineTool({
       await execute('health', scopeOf(caller, undefined), {}, optionsOf(caller));
     } catch (error) {
       if (!(error instanceof MimirError) || error.code === 'bug') throw error;
-      const { code, message, hint, retryAfterMs } = error;
-      throw new MimirError(code, message, {
-        ...(hint !== undefined && { hint }),
-        ...(retryAfterMs !== undefined && { retryAfterMs }),
-        facts: { ...error.facts, status: 'unhealthy' },
-      });
+      const { code, message, extras } = errorToData(error);
+      throw new MimirError(code, message, { ...extras, facts: { ...extras.facts, status: 'unhealthy' } });
     }
     return JSON.stringify({ status: 'healthy', ...factsFor(caller, facts) });
   },
@@ -92,12 +87,12 @@ export const verify = defineTool({
   operation: 'examine',
   run: async (_args, caller, { execute }) => {
     const found = await execute('examine', scopeOf(caller, undefined), {}, optionsOf(caller));
-    const { problems, operations, indexIsCurrent } = found;
+    const { problems, problemCount, operations, indexIsCurrent } = found;
     return JSON.stringify({
-      ok: problems.length === 0,
+      ok: problemCount === 0,
       operations,
-      problems: problems.slice(0, LIMITS.problemsMax),
-      problem_count: problems.length,
+      problems,
+      problem_count: problemCount,
       index_is_current: indexIsCurrent,
     });
   },

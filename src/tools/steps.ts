@@ -2,7 +2,7 @@ import { monotonicMs } from '../clock.ts';
 import type { CallOptions } from '../engine/operation.ts';
 import type { Execute, InputOf, OutputOf } from '../engine/operations.ts';
 import type { StepInput, StepOutput } from '../engine/upkeep.ts';
-import { MimirError } from '../errors.ts';
+import { errorToData, MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { isDue, type Due } from '../memory/retention.ts';
 import type { Scope } from '../memory/types.ts';
@@ -68,11 +68,10 @@ export async function inSteps(
       if (done < ids.length) await giveWay();
     } catch (thrown) {
       if (!(thrown instanceof MimirError) || thrown.code === 'bug' || changed === 0) throw thrown;
-      const { code, message, hint, retryAfterMs, facts } = thrown;
+      const { code, message, extras } = errorToData(thrown);
       throw new MimirError(code, `${message} Before that, ${changed} of ${ids.length} were done.`, {
-        ...(hint !== undefined && { hint }),
-        ...(retryAfterMs !== undefined && { retryAfterMs }),
-        facts: { ...facts, changed, remaining: ids.length - done },
+        ...extras,
+        facts: { ...extras.facts, changed, remaining: ids.length - done },
       });
     }
   }

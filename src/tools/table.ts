@@ -1,4 +1,4 @@
-import { MimirError } from '../errors.ts';
+import { MimirError, sentenceOf } from '../errors.ts';
 import type { Profile, Tool, ToolDeps } from './define.ts';
 import { recallMany, rememberMany } from './batches.ts';
 import { embed } from './embed.ts';
@@ -129,7 +129,7 @@ function unknownTool(name: string): MimirError {
 function failure(error: MimirError): ToolAnswer {
   const { message, code, kind, hint, retryAfterMs, facts } = error;
   const json = JSON.stringify({ ...facts, error: message, code, kind, hint, retryAfterMs });
-  return { json, text: hint === undefined ? message : `${message} ${hint}`, isError: true };
+  return { json, text: sentenceOf(error), isError: true };
 }
 
 /** Notes the bug; what is thrown on names the incident and nothing else. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MimirError } from '../errors.ts';
+import { MimirError, sentenceOf } from '../errors.ts';
 import { FADED_BELOW, type Due } from '../memory/retention.ts';
 import { DAY_MS } from '../memory/dates.ts';
 import { defineTool, optionsOf, REMOVES, scopeOf, SETS, type ToolDeps } from './define.ts';
@@ -100,7 +100,7 @@ export const prune = defineTool({
   }),
   about:
     'Archives many memories at once, by category, strength and age, the oldest first when `limit` cuts. ' +
-    'Without any of these it refuses, unless `purge_all` says that all are meant.',
+    'Without a strength or an age it refuses, unless `purge_all` says that all are meant.',
   example: { category: 'note', older_than_days: 90, dry_run: true },
   annotations: REMOVES,
   profile: 'all',
@@ -201,10 +201,6 @@ async function reclaimedOrWhyNot(steps: Steps): Promise<object> {
       hint: `What they held is still in the file. ${sentenceOf(thrown)} Then ${mend}`,
     };
   }
-}
-
-function sentenceOf({ message, hint }: MimirError): string {
-  return hint === undefined ? message : `${message} ${hint}`;
 }
 
 /** Makes the text index anew. */

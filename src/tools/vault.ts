@@ -9,6 +9,7 @@ import type { Vault } from '../files/vault.ts';
 import { LIMITS } from '../limits.ts';
 import { ADDS, defineTool, optionsOf, scopeOf, SETS, type ToolDeps } from './define.ts';
 import { filter, flag, name } from './fields.ts';
+import { firstOf } from './render.ts';
 import type { Caller } from './types.ts';
 
 /** Reading YAML takes much code, which a server that starts does not wait for. */
@@ -29,16 +30,10 @@ async function vaultOf(asked: string | undefined, caller: Caller, scope: Scope, 
   return { folder, execute, scope, options: optionsOf(caller), read: (text) => readVaultFile(text, clock.nowMs()) };
 }
 
-/** The first names of a list, and how many more there are. */
-function fitting(names: readonly string[]): readonly string[] {
-  const more = names.length - LIMITS.vaultNamedMax;
-  return more <= 0 ? names : [...names.slice(0, LIMITS.vaultNamedMax), `and ${more} more`];
-}
-
 /** Members for lists that are not empty. */
 function lists(named: Readonly<Record<string, readonly string[]>>): Record<string, readonly string[]> {
   const some = Object.entries(named).filter(([, names]) => names.length > 0);
-  return Object.fromEntries(some.map(([member, names]) => [member, fitting(names)]));
+  return Object.fromEntries(some.map(([member, names]) => [member, firstOf(names, LIMITS.vaultNamedMax)]));
 }
 
 /** Writes memories to a folder. */
@@ -58,7 +53,7 @@ export const vaultExport = defineTool({
   example: { vault_dir: 'notes' },
   annotations: SETS,
   profile: 'all',
-  operation: 'vault_page',
+  operation: 'several',
   run: async ({ vault_dir: asked, workspace_hash: workspace, prune }, caller, deps) => {
     const vault = await vaultOf(asked, caller, scopeOf(caller, workspace), deps);
     const { exportVault } = await vaults();
@@ -66,7 +61,7 @@ export const vaultExport = defineTool({
     return JSON.stringify({
       files_created: done.created,
       files_updated: done.updated,
-      errors: fitting(done.errors),
+      errors: firstOf(done.errors, LIMITS.vaultNamedMax),
       vault_dir: vault.folder,
       completed_at_unix_ms: deps.clock.nowMs(),
       exported: done.exported,
@@ -84,12 +79,12 @@ export const vaultImport = defineTool({
   input: z.object({ vault_dir: vaultDir }),
   about:
     "Reads a folder of such Markdown files, or of the original's. A file that was edited updates its memory; " +
-    "where both sides were changed, both texts are kept as versions. Over HTTP only below the server's vault " +
+    "where both sides were changed, the file's words become a memory of their own, linked with `conflicts_with`. Over HTTP only below the server's vault " +
     'folder.',
   example: { vault_dir: 'notes' },
   annotations: SETS,
   profile: 'all',
-  operation: 'vault_take',
+  operation: 'several',
   run: async ({ vault_dir: asked }, caller, deps) => {
     const vault = await vaultOf(asked, caller, scopeOf(caller, undefined), deps);
     const { importVault } = await vaults();
@@ -97,7 +92,7 @@ export const vaultImport = defineTool({
     return JSON.stringify({
       files_created: done.created + done.keptBoth.length,
       files_updated: done.updated,
-      errors: fitting(done.errors),
+      errors: firstOf(done.errors, LIMITS.vaultNamedMax),
       vault_dir: vault.folder,
       completed_at_unix_ms: deps.clock.nowMs(),
       files_unchanged: done.unchanged,
@@ -122,7 +117,7 @@ export const federate = defineTool({
   example: { from_workspace: 'mine', to_workspace: 'team' },
   annotations: ADDS,
   profile: 'all',
-  operation: 'federate',
+  operation: 'several',
   run: async ({ from_workspace: fromWorkspace, to_workspace: toWorkspace, vault_dir: asked }, caller, deps) => {
     const scope = scopeOf(caller, undefined);
     // A folder that is not allowed is said before anything is copied.
@@ -146,7 +141,7 @@ export const federate = defineTool({
       exported,
       remapped: copies.size,
       imported: copies.size,
-      import_errors: fitting(errors),
+      import_errors: firstOf(errors, LIMITS.vaultNamedMax),
       ...(vault !== undefined && { vault_dir: vault.folder }),
     });
   },

@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import { MimirError } from '../../src/errors.ts';
 import { importSource, IMPORTS, type ImportAsked } from '../../src/sources/imports.ts';
 import { csvRecords } from '../../src/sources/records.ts';
-import { ingestInto, SILENT, writeFiles } from '../support/ingest.ts';
+import { ingestInto, writeFiles } from '../support/ingest.ts';
 import { startMimir, temporaryFolder } from '../support/processes.ts';
 
 function importing(
@@ -24,7 +24,7 @@ function importing(
   if (isFolder) writeFiles(folder, content);
   else writeFileSync(path, content);
   const into = ingestInto();
-  const source = importSource({ from, map: {}, ...more, path }, SILENT);
+  const source = importSource({ from, map: {}, ...more, path });
   /** `from relationship to` of every link. */
   const links = (): string[] => {
     const keyOf = new Map(into.store.entities.map(({ id, key }) => [id, key]));
@@ -194,14 +194,14 @@ test('notes: tags and title of the front matter, wikilinks, and what a link mean
 
 test('what is no format, no file and too large is said, and a dry run writes nothing', async (t) => {
   assert.throws(
-    () => importSource({ from: 'toString', path: '/x', map: {} }, SILENT),
+    () => importSource({ from: 'toString', path: '/x', map: {} }),
     (error) =>
       error instanceof MimirError &&
       error.code === 'invalid_argument' &&
       Object.keys(IMPORTS).every((name) => error.hint?.includes(name)),
   );
   const gone = ingestInto();
-  const { errors } = await gone.run(importSource({ from: 'jsonl', path: '/no/such.jsonl', map: {} }, SILENT));
+  const { errors } = await gone.run(importSource({ from: 'jsonl', path: '/no/such.jsonl', map: {} }));
   assert.match(String(errors), /cannot be read/);
   const long = importing(t, 'jsonl', `${JSON.stringify({ text: 'x', id: 'k'.repeat(5_000) })}\n{"text":"fits"}`);
   const done = await long.run();
@@ -234,4 +234,7 @@ test('mimir import says what came in, and how to mend what is wrong', async (t) 
   assert.match(wrong.stderr, /--from reference, jsonl/);
   assert.equal((await mimir('import', '--from', 'jsonl', file, '--map', 'colour=x')).exit, 2);
   assert.equal((await mimir('import', '--from', 'jsonl', join(folder, 'none'))).exit, 4);
+  const unasked = await mimir('import', file, '--dry-run');
+  assert.deepEqual([unasked.exit, unasked.stdout], [2, '']);
+  assert.match(unasked.stderr, /--dry-run goes with --from FORMAT only/);
 });

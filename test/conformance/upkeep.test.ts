@@ -59,7 +59,7 @@ function serve(t: TestContext, path: string, more: Partial<Parameters<typeof ope
   return { pool, call, put };
 }
 
-function verified(path: string, key: Uint8Array | null = null): string[] {
+function verified(path: string, key: Uint8Array | null = null): readonly string[] {
   const options = { path, key, clock: systemClock, busyTimeoutMs: 1_000 };
   prepareStore(options);
   const writer = openWriter(options);

@@ -6,10 +6,6 @@ import { test, type TestContext } from 'node:test';
 
 import Database from 'better-sqlite3-multiple-ciphers';
 
-import { COMMANDS } from '../../src/cli/commands.ts';
-import { parseLine } from '../../src/cli/parse.ts';
-import { readStoreConfig } from '../../src/config.ts';
-import { openStore } from '../../src/main.ts';
 import { callText, http, startHttp, startMimir, temporaryFolder } from '../support/processes.ts';
 
 interface Ended {
@@ -129,23 +125,16 @@ test("the original's words: their output, and exit code 1 whatever failed", asyn
   assert.equal((await mimir(['stats', '--db', '/nowhere/m.db'])).exit, 1);
 });
 
-test('a command whose tool is not there says so, and touches nothing', async (t) => {
-  const db = join(temporaryFolder(t), 'm.db');
-  const store = await openStore(readStoreConfig({ db }));
-  for (const command of COMMANDS) {
-    const { word, ofOriginal, flags } = command;
-    const tool = `mimir_${word.replace('-', '_')}`;
-    if (ofOriginal !== true || word === 'write' || word === 'keygen' || store.toolNames.includes(tool)) continue;
-    const given = flags.some(({ name }) => name === 'to') ? ['--from', '/a', '--to', db] : ['--db', db];
-    const { call } = parseLine([word, ...given], COMMANDS);
-    await assert.rejects(
-      async () => await command.run(call, { version: '1', open: openStore, restore: assert.fail, serve: assert.fail }),
-      {
-        kind: 'invalid',
-        message: `mimir ${word} is not there yet: this version has no ${tool}.`,
-      },
-    );
-    assert.ok(!existsSync(db));
+test('an export goes to the folder that ~ stands for, and one that cannot be made is said in a sentence', async (t) => {
+  const home = temporaryFolder(t);
+  const db = join(home, 'm.db');
+  assert.equal((await mimir(['write', '--category', 'c', '--key', 'k', '--body', '{}', '--db', db])).exit, 0);
+  const there = await mimir(['export', '~/x.jsonl', '--db', db], { env: { HOME: home } });
+  assert.deepEqual([there.exit, existsSync(join(home, 'x.jsonl'))], [0, true], there.stderr);
+  if (process.platform !== 'linux') return;
+  for (const flags of [['/proc/x.jsonl'], ['--original', '/proc/x.db']]) {
+    const nowhere = await mimir(['export', ...flags, '--db', db]);
+    assert.deepEqual([nowhere.exit, nowhere.stderr.includes('cannot be opened')], [5, true], nowhere.stderr);
   }
 });
 
@@ -177,6 +166,7 @@ test('verify finds what does not agree, and exits 5', async (t) => {
     ok: true,
     operations: 2,
     problems: [],
+    problem_count: 0,
     index_is_current: true,
   });
   const other = new Database(db);

@@ -215,6 +215,20 @@ test('while documents come in, clients go on working', async (t) => {
   );
 });
 
+test('what could not be brought in makes exit code 4, also for programs', async (t) => {
+  const { config, mimir } = setUp(t);
+  writeFileSync(
+    config,
+    'connectors:\n  github: {enabled: true, token: x, repos: [a/b], api_url: "http://127.0.0.1:1"}\n',
+  );
+  for (const json of [[], ['--json']]) {
+    const { exit, stdout, stderr } = await mimir('m.db', 'ingest', '--connectors-config', config, ...json);
+    assert.equal(exit, 4, stderr);
+    assert.match(stderr, /^mimir: github: GitHub at 127\.0\.0\.1:1 cannot be reached/);
+    assert.match(stdout, json.length === 0 ? /^brought in 0,/ : /"ingested":0/);
+  }
+});
+
 test('settings that are wrong are named by their place; a file that cannot be read stops the start', async (t) => {
   const { config, mimir } = setUp(t);
   const serve = () => mimir('m.db', 'serve', '--connectors-config', config);

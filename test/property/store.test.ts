@@ -370,6 +370,22 @@ test('large memories are taken into memory a few at a time', async (t) => {
   writer.close();
 });
 
+test('a connection that searches in memory sees a text index on disk that was emptied', async (t) => {
+  const { writer, path } = open(temporaryFolder(t), testClock());
+  const input = { category: 'c', key: 'k', bodyJson: '"heron"', recallWhen: [] };
+  await write(writer, scopeOf(''), (tx) => OPERATIONS.remember.run(tx, scopeOf(''), input));
+  writer.close();
+  const reader = openReader({ path, key: null, clock: testClock(), busyTimeoutMs: 100 }, 'searches');
+  while (reader.cold && reader.warmUp());
+  const look = async () => (await reader.snapshot(async (tx) => tx.examine())).problems;
+  assert.deepEqual(await look(), []);
+  const db = new Database(path);
+  db.exec("INSERT INTO text(text) VALUES('delete-all')");
+  db.close();
+  assert.match((await look()).join('\n'), /text index: it counts 0 rows, there are 1/);
+  reader.close();
+});
+
 test('many rows of one operation of another process are counted as many, and taken over anew', async (t) => {
   const { writer, path } = open(temporaryFolder(t), testClock());
   const options = { path, key: null, clock: testClock(), busyTimeoutMs: 100 };

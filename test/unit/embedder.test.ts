@@ -6,6 +6,7 @@ import { LIMITS } from '../../src/limits.ts';
 import { modelUrl } from '../../src/provider/address.ts';
 import { Breaker } from '../../src/provider/breaker.ts';
 import { checkedVectors, prefixesOf } from '../../src/provider/embedder.ts';
+import { localEmbedder } from '../../src/provider/local-embedder.ts';
 import { remoteEmbedder } from '../../src/provider/remote-embedder.ts';
 import {
   cutAnswer,
@@ -61,6 +62,10 @@ test('models that want words before a text get them', () => {
     ['the5th-model', '', ''],
   ] as const) {
     assert.deepEqual(prefixesOf(model), { question, stored }, model);
+  }
+  // A folder, or the file in it as the original is given it.
+  for (const given of ['/m/multilingual-e5-small', '/m/multilingual-e5-small/onnx/model.onnx']) {
+    assert.equal(localEmbedder(given).storedPrefix, 'passage: ', given);
   }
 });
 

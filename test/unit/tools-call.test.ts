@@ -281,10 +281,10 @@ describe('memories', () => {
     await put('k');
     assert.equal((await call('verify', {}, BOUND))['code'], 'forbidden');
     assert.deepEqual(jsonOf(await call('verify'))['problems'], []);
-    const many: string[] = Array.from({ length: 300 }, (_, i) => `problem ${i}`);
-    store.examine = () => ({ problems: many, operations: 1, newestMs: null, indexIsCurrent: true });
+    const some = { problems: ['problem 1'], problemCount: 300 };
+    store.examine = () => ({ ...some, operations: 1, newestMs: null, indexIsCurrent: true });
     const { ok, problems, problem_count: count } = await call('verify');
-    assert.deepEqual([ok, (problems as string[]).length, count], [false, LIMITS.problemsMax, 300]);
+    assert.deepEqual([ok, problems, count], [false, some.problems, 300]);
   });
 
   it('stats names the largest groups only, and says how many it leaves out', async () => {

@@ -1,6 +1,6 @@
 import { layerOf, NO_NOTES, withNotes } from '../../memory/retention.ts';
 import type { Noted, Scope, StoreCounts, StoreNames } from '../../memory/types.ts';
-import { entityConditions } from './conditions.ts';
+import { placeConditions } from './conditions.ts';
 import type { Session } from './session.ts';
 
 /** See `Reader.bytes`. */
@@ -11,20 +11,10 @@ export function fileBytes(s: Session): number {
   );
 }
 
-/** Conditions on an `entity e` for all that the scope may see. */
-function visible(scope: Scope): { conditions: string[]; values: unknown[] } {
-  const { conditions, values } = entityConditions(scope, {});
-  if (scope.workspace !== null) {
-    conditions.push('e.workspace = ?');
-    values.push(scope.workspace);
-  }
-  return { conditions, values };
-}
-
 /** See `Reader.names`. */
 export function names(s: Session, scope: Scope): StoreNames {
-  const { conditions, values } = visible(scope);
-  const where = ['e.archived = 0', ...conditions].join(' AND ');
+  const { conditions, values } = placeConditions(scope, {});
+  const where = conditions.join(' AND ');
   const different = (column: string): string[] =>
     s.sql
       .all<{ name: string }>(`SELECT DISTINCT e.${column} AS name FROM entity e WHERE ${where} ORDER BY 1`, ...values)
@@ -34,7 +24,7 @@ export function names(s: Session, scope: Scope): StoreNames {
 
 /** See `Reader.counts`. Archived rows count, as in the original. */
 export function counts(s: Session, scope: Scope, noted: Noted = NO_NOTES): StoreCounts {
-  const { conditions, values } = visible(scope);
+  const { conditions, values } = placeConditions(scope, { includeArchived: true });
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
   // Journal and state have no public rows: a bound principal sees those of its own workspace and nothing else.
   const own = scope.principal.kind === 'bound' ? scope.principal.workspace : null;

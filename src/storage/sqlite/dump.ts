@@ -8,7 +8,7 @@ import type { Session } from './session.ts';
 const FORMAT = 'mimir-export';
 const FORMAT_VERSION = 1;
 
-/** The tables that hold what cannot be made again, in the order of an export, with what orders their rows. */
+/** All tables but the text indexes and the answers kept for retries, in the order of an export, with what orders their rows. */
 const TABLES: Readonly<Record<string, string>> = {
   meta: 'name',
   operations: 'seq',

@@ -1,6 +1,5 @@
-import { MimirError } from '../../errors.ts';
 import { layerOf } from '../../memory/retention.ts';
-import { makePrivateFile, removeStoreFiles } from '../files.ts';
+import { makePrivateFile, newFileOnly, removeStoreFiles } from '../files.ts';
 import type { OriginalExport } from '../store.ts';
 import { connect, translate, type Connection } from './driver.ts';
 import type { Session } from './session.ts';
@@ -61,14 +60,8 @@ ORDER BY e.workspace <> '', e.row`;
  * `exists` when there is such a file.
  */
 export function exportOriginal(s: Session, path: string): OriginalExport {
-  try {
-    makePrivateFile(path);
-  } catch (thrown) {
-    const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
-    if (code === 'EEXIST')
-      throw new MimirError('exists', `${path} is there already.`, { hint: 'Name a file that is not there yet.' });
-    throw new MimirError('cannot_open', `${path} cannot be made (${code}).`, { hint: 'Look at its folder.' });
-  }
+  newFileOnly(path);
+  makePrivateFile(path);
   const db = connect({ path, key: null });
   try {
     db.exec(TABLES);

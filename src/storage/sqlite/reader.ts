@@ -47,17 +47,7 @@ export function sqliteReader(s: Session): Reader {
     embedding: () => embedding(s),
     kept: (scope, filter, after) => kept(s, scope, filter, after),
     orphans: (scope, after) => orphans(s, scope, after),
-    exportLines: (path) => {
-      let count = 0;
-      const counted = function* () {
-        for (const line of dumpLines(s)) {
-          count += 1;
-          yield line;
-        }
-      };
-      writeLines(path, counted());
-      return count;
-    },
+    exportLines: (path) => writeLines(path, dumpLines(s)),
     exportOriginal: (path) => exportOriginal(s, path),
     earlyMemories: (path, after, seen, count) => earlyMemories(path, after, seen, count),
   };

@@ -1,17 +1,15 @@
 import { createHash } from 'node:crypto';
 
+import { LIMITS } from '../../limits.ts';
 import { canonicalJson } from '../../memory/canonical.ts';
 import { packEntity, readBody } from '../../memory/document.ts';
 import type { Examination } from '../store.ts';
 import { changeDigest, GENESIS, operationDigest, operationHash } from './chain.ts';
 import { payloadOf, type ChangeKind } from './payloads.ts';
 import { indexIsCurrent } from './schema.ts';
-import { termStatistics } from './search.ts';
+import { indexSize } from './search.ts';
 import type { Session } from './session.ts';
 import { BODY_WRITTEN_MS } from './turns.ts';
-
-/** At most so many problems are listed: the first ones tell what is wrong. */
-const PROBLEMS_MAX = 100;
 
 interface OperationRow {
   readonly seq: number;
@@ -100,11 +98,18 @@ function verifyBodies(s: Session, report: (problem: string) => void): number {
   return live;
 }
 
-/** Checks chain, bodies, text index and references by computing them again; lists what does not agree. */
-export function verify(s: Session): string[] {
+/** What {@link verify} lists. */
+export function verify(s: Session): readonly string[] {
+  return look(s).problems;
+}
+
+/** Checks chain, bodies, text index and references by computing them again; lists the first that does not agree, and counts all. */
+function look(s: Session): Pick<Examination, 'problems' | 'problemCount'> {
   const problems: string[] = [];
+  let problemCount = 0;
   const report = (problem: string): void => {
-    if (problems.length < PROBLEMS_MAX) problems.push(problem);
+    problemCount += 1;
+    if (problems.length < LIMITS.problemsMax) problems.push(problem);
   };
   verifyChain(s, report);
   const live = verifyBodies(s, report);
@@ -112,7 +117,8 @@ export function verify(s: Session): string[] {
     `SELECT count(*) AS n FROM entity e LEFT JOIN version v ON v.id = e.version AND v.entity = e.row AND v.body = e.body WHERE v.id IS NULL`,
   );
   if (dangling !== undefined && dangling.n > 0) report(`${dangling.n} entities do not stand on a version of their own`);
-  const { rows } = termStatistics(s, []);
+  // Of the file: a connection may answer from its memory otherwise.
+  const { rows } = indexSize(s, 'text');
   if (rows !== live) report(`text index: it counts ${rows} rows, there are ${live}`);
   for (const problem of s.sql.db.pragma('foreign_key_check') as { table: string; rowid: number }[]) {
     report(`${problem.table} ${problem.rowid}: it refers to a row that is not there`);
@@ -121,7 +127,7 @@ export function verify(s: Session): string[] {
   for (const line of s.sql.db.pragma('integrity_check(10)') as { integrity_check: string }[]) {
     if (line.integrity_check !== 'ok') report(`file: ${line.integrity_check}`);
   }
-  return problems;
+  return { problems, problemCount };
 }
 
 /** See `Reader.examine`. */
@@ -130,7 +136,7 @@ export function examine(s: Session): Examination {
     'SELECT count(*) AS n, max(at_ms) AS newest FROM operations',
   );
   return {
-    problems: verify(s),
+    ...look(s),
     operations: log?.n ?? 0,
     newestMs: log?.newest ?? null,
     indexIsCurrent: indexIsCurrent(s.sql),
