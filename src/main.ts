@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
-import type { OpenSettings, OpenStore } from './cli/command.ts';
+import type { BroughtOver, OpenSettings, OpenStore } from './cli/command.ts';
 import { COMMANDS } from './cli/commands.ts';
 import { generalHelp, helpOf } from './cli/help.ts';
 import { parseLine, type ParsedLine } from './cli/parse.ts';
@@ -82,7 +82,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 }
 
 async function run({ command, call, asks, named }: ParsedLine): Promise<number> {
-  if (asks === null) return await command.run(call, { version: version(), open: openStore, restore, serve });
+  if (asks === null) return await command.run(call, { version: version(), open: openStore, restore, bringOver, serve });
   if (asks === 'version') print(`mimir ${version()}`);
   else print(named ? helpOf(command) : generalHelp(COMMANDS));
   return 0;
@@ -270,7 +270,22 @@ async function restore({ dbPath, keyFile, busyTimeoutMs }: StoreConfig, from: st
     import('./storage/files.ts'),
   ]);
   const key = keyFile === null ? null : readKeyFile(keyFile);
-  return restoreStore({ path: dbPath, key, clock: systemClock, busyTimeoutMs }, from);
+  return await restoreStore({ path: dbPath, key, clock: systemClock, busyTimeoutMs }, from);
+}
+
+/** Makes a new store of a database of the original that stays where it is, or only tries. */
+async function bringOver(
+  { dbPath, keyFile, busyTimeoutMs }: StoreConfig,
+  from: string,
+  isDry: boolean,
+  progress: (done: number, total: number) => void,
+): Promise<BroughtOver> {
+  const [{ importCopy }, { readKeyFile }] = await Promise.all([
+    import('./storage/original/import.ts'),
+    import('./storage/files.ts'),
+  ]);
+  const key = keyFile === null ? null : readKeyFile(keyFile);
+  return await importCopy({ path: dbPath, key, clock: systemClock, busyTimeoutMs }, from, isDry, progress);
 }
 
 async function serve(config: Config, notes: readonly string[]): Promise<void> {

@@ -91,6 +91,18 @@ export interface Imported {
   readonly errors: readonly string[];
 }
 
+/** What came over from a database of the original, or would. */
+export interface BroughtOver {
+  readonly entities: number;
+  readonly journal: number;
+  readonly state: number;
+  readonly vectors: number;
+  /** What was wrong in the original's file, a sentence each. */
+  readonly mended: readonly string[];
+  /** All of it in sentences for a person. */
+  readonly lines: readonly string[];
+}
+
 /** What an export wrote. */
 export interface Exported {
   readonly entities: number;
@@ -134,6 +146,16 @@ export interface Host {
   open(settings: OpenSettings): Promise<OpenStore>;
   /** Makes a new store of an export; answers how many rows. Throws `exists` when there is a file at its place. */
   restore(config: StoreConfig, from: string): Promise<number>;
+  /**
+   * Makes a new store of a database of the original, which stays where it is; a dry run makes it beside that, compares, and throws it
+   * away. Throws `exists` when there is a file at its place.
+   */
+  bringOver(
+    config: StoreConfig,
+    from: string,
+    isDry: boolean,
+    progress: (done: number, total: number) => void,
+  ): Promise<BroughtOver>;
   /** Serves until the clients are gone; ends the process. `notes` are told on stderr once it stands. */
   serve(config: Config, notes: readonly string[]): Promise<void>;
 }

@@ -285,6 +285,7 @@ export const COMMANDS: readonly Command[] = [
     notes: [
       'Without --from, FILE is an export in JSON lines (mimir export): the store must not be there yet, and is checked before it gets its name. Only the flags of the store go with it.',
       'With it, a file or folder of another memory program comes in; again later, what is new or changed. docs/sources.md says what each format looks like.',
+      '--from original makes a new store, at --db, of a database of the original Mimir, which stays as it is. With --dry-run it is compared all the same, and thrown away. docs/moving.md has the ways in.',
     ],
     words: { name: 'PATH', required: true, most: 1 },
     flags: [
@@ -292,7 +293,7 @@ export const COMMANDS: readonly Command[] = [
         name: 'from',
         kind: 'text',
         value: 'FORMAT',
-        help: 'reference, jsonl (.csv too), markdown, mem0 or basic-memory',
+        help: 'reference, jsonl (.csv too), markdown, mem0, basic-memory or original',
       },
       { ...CATEGORY, required: false, mayBeEmpty: false, help: 'store under this category, not that of the format' },
       {
@@ -306,10 +307,12 @@ export const COMMANDS: readonly Command[] = [
       ...STORE,
     ],
     example: 'mimir import --from reference ~/memory.jsonl --dry-run',
-    run: async (call, host) =>
-      call.values['from'] === undefined
-        ? (await import('./export.ts')).importStore(call, host)
-        : importFrom(call, host),
+    run: async (call, host) => {
+      const { from } = call.values;
+      if (from !== undefined && from !== 'original') return await importFrom(call, host);
+      const { importStore, importOriginal } = await import('./export.ts');
+      return await (from === undefined ? importStore(call, host) : importOriginal(call, host));
+    },
   },
   toolCommand({
     word: 'write',

@@ -3,9 +3,10 @@ import { resolve } from 'node:path';
 import { monotonicMs } from '../clock.ts';
 import { expandHome, readStoreConfig, usage } from '../config.ts';
 import { print, printError } from '../log.ts';
-import type { Call, Host } from './command.ts';
+import type { BroughtOver, Call, Host } from './command.ts';
 import { demandStore } from './early.ts';
 import { showProgress } from './progress.ts';
+import { harmless } from './show.ts';
 
 /** `mimir export FILE`, or with `--original FILE`. Exit code 0, or that of the error. */
 export async function exportStore(call: Call, host: Host): Promise<number> {
@@ -41,18 +42,49 @@ export async function exportStore(call: Call, host: Host): Promise<number> {
   return 0;
 }
 
+/** Throws when flags are given that this form of the command does not know. */
+function refuseStray({ values }: Call, flags: readonly string[], why: (flag: string) => string): void {
+  const stray = flags.find((name) => values[name] !== undefined);
+  if (stray !== undefined) throw usage(why(`--${stray}`), 'See mimir import --help.');
+}
+
 /** `mimir import FILE`: makes a new store of an export. */
 export async function importStore(call: Call, host: Host): Promise<number> {
-  const stray = ['category', 'map', 'dry-run', 'json'].find((name) => call.values[name] !== undefined);
-  if (stray !== undefined) throw usage(`--${stray} goes with --from FORMAT only.`, 'See mimir import --help.');
+  refuseStray(call, ['category', 'map', 'dry-run', 'json'], (flag) => `${flag} goes with --from FORMAT only.`);
   const config = readStoreConfig(call.values, call.environment);
   const progress = showProgress('Importing', process.stderr, monotonicMs);
   let rows: number;
   try {
-    rows = await host.restore(config, resolve(expandHome(String(call.words[0]), call.environment)));
+    rows = await host.restore(config, importedPath(call));
   } finally {
     progress.end();
   }
   print(`${config.dbPath} has all ${rows} rows of the export, and agrees with itself.`);
   return 0;
+}
+
+/** `mimir import --from original FILE`: makes a new store of a database of the original, or only tries. */
+export async function importOriginal(call: Call, host: Host): Promise<number> {
+  refuseStray(
+    call,
+    ['category', 'map'],
+    (flag) => `${flag} does not go with --from original: all comes over as it is.`,
+  );
+  const config = readStoreConfig(call.values, call.environment);
+  const isDry = call.values['dry-run'] === true;
+  const progress = showProgress('Importing', process.stderr, monotonicMs);
+  let done: BroughtOver;
+  try {
+    done = await host.bringOver(config, importedPath(call), isDry, (some, all) => progress.update(some, all));
+  } finally {
+    progress.end();
+  }
+  const { entities, journal, state, vectors, mended, lines } = done;
+  const facts = { entities, journal, state, vectors, mended, dry_run: isDry };
+  print(call.values['json'] === true ? JSON.stringify(facts) : lines.map(harmless).join('\n'));
+  return 0;
+}
+
+function importedPath({ words, environment }: Call): string {
+  return resolve(expandHome(String(words[0]), environment));
 }

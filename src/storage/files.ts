@@ -142,6 +142,32 @@ export function removeStoreFiles(path: string): void {
   for (const name of ['', ...COMPANIONS]) removeFile(path + name);
 }
 
+/**
+ * Builds a store in an empty file beside its place, `PATH.new`, and answers what `build` does. That has to give the file its name at
+ * the end; when it throws, nothing stays.
+ */
+export async function buildBeside<T>(path: string, build: (fresh: string) => Promise<T> | T): Promise<T> {
+  const fresh = besidePath(path);
+  removeStoreFiles(fresh);
+  try {
+    makePrivateFile(fresh);
+    return await build(fresh);
+  } catch (thrown) {
+    removeStoreFiles(fresh);
+    throw thrown;
+  }
+}
+
+/** Where a store is built that is to have this name. */
+export function besidePath(path: string): string {
+  return `${path}.new`;
+}
+
+/** Whether a write-ahead log lies beside a database. */
+export function hasLog(path: string): boolean {
+  return existsSync(`${path}-wal`);
+}
+
 /** When a database or its write-ahead log last changed, Unix milliseconds; null when it is not there. */
 export function storeChangedMs(path: string): number | null {
   const times = [path, `${path}-wal`].map((name) => statSync(name, { throwIfNoEntry: false })?.mtimeMs ?? 0);

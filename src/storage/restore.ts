@@ -1,5 +1,5 @@
 import { MimirError } from '../errors.ts';
-import { makePrivateFile, newFileOnly, readLines, removeStoreFiles, replaceFile } from './files.ts';
+import { buildBeside, newFileOnly, readLines, replaceFile } from './files.ts';
 import { openWriter, prepareStore, type OpenOptions } from './open.ts';
 import { connect, translate } from './sqlite/driver.ts';
 import { restoreLines } from './sqlite/dump.ts';
@@ -8,39 +8,37 @@ import { restoreLines } from './sqlite/dump.ts';
  * Makes a new store of an export, with all of its history, and checks it before it gets its name; answers how many rows. Throws
  * `exists` when there is a file already: an export is a whole store, and is not mixed into another one.
  */
-export function restoreStore(options: OpenOptions, from: string): number {
+export async function restoreStore(options: OpenOptions, from: string): Promise<number> {
   const { path, key } = options;
   newFileOnly(path);
-  const fresh = `${path}.new`;
-  removeStoreFiles(fresh);
   try {
-    makePrivateFile(fresh);
-    const db = connect({ path: fresh, key });
-    let rows: number;
-    try {
-      rows = restoreLines(db, readLines(from));
-    } finally {
-      db.close();
-    }
-    prepareStore({ ...options, path: fresh });
-    const store = openWriter({ ...options, path: fresh });
-    let problems: readonly string[];
-    try {
-      problems = store.verify();
-    } finally {
-      store.close();
-    }
-    if (problems.length > 0) {
-      throw new MimirError(
-        'not_an_export',
-        `The export does not agree with itself: ${problems.slice(0, 3).join('; ')}.`,
-      );
-    }
-    newFileOnly(path);
-    replaceFile(fresh, path);
-    return rows;
+    return await buildBeside(path, (fresh) => {
+      const db = connect({ path: fresh, key });
+      let rows: number;
+      try {
+        rows = restoreLines(db, readLines(from));
+      } finally {
+        db.close();
+      }
+      prepareStore({ ...options, path: fresh });
+      const store = openWriter({ ...options, path: fresh });
+      let problems: readonly string[];
+      try {
+        problems = store.verify();
+      } finally {
+        store.close();
+      }
+      if (problems.length > 0) {
+        throw new MimirError(
+          'not_an_export',
+          `The export does not agree with itself: ${problems.slice(0, 3).join('; ')}.`,
+        );
+      }
+      newFileOnly(path);
+      replaceFile(fresh, path);
+      return rows;
+    });
   } catch (thrown) {
-    removeStoreFiles(fresh);
     throw translate(thrown);
   }
 }

@@ -20,7 +20,7 @@ import { systemClock } from '../../src/clock.ts';
 import { MimirError } from '../../src/errors.ts';
 import { keepUnderOtherName, readKeyFile, replaceFile } from '../../src/storage/files.ts';
 import { openWriter } from '../../src/storage/open.ts';
-import { prepareOrImport, type ImportReport } from '../../src/storage/original/import.ts';
+import { importCopy, prepareOrImport, type ImportReport } from '../../src/storage/original/import.ts';
 import { takeOriginal } from '../../src/storage/sqlite/original.ts';
 import {
   addEntity,
@@ -137,9 +137,9 @@ for (const { file, keyFile } of [
         dump.state.map((row) => without(row, '_rowid')),
       );
     }
-    assert.equal(report.keptPath, `${path}.mimir-2.1`);
+    assert.equal(report.originalPath, `${path}.mimir-2.1`);
     assert.deepEqual(
-      rowsOf(report.keptPath, 'SELECT rowid AS _rowid, * FROM entities ORDER BY rowid'),
+      rowsOf(report.originalPath, 'SELECT rowid AS _rowid, * FROM entities ORDER BY rowid'),
       dump.entities,
       'the original is kept as it was',
     );
@@ -434,7 +434,7 @@ test('a link to the file is followed: the file is replaced, not the link', async
   addEntity(db, { id: 'mem-1', category: 'a', key: 'k', body_json: '{}' });
   db.close();
   symlinkSync(path, link);
-  assert.equal((await open(link)).report?.keptPath, `${path}.mimir-2.1`);
+  assert.equal((await open(link)).report?.originalPath, `${path}.mimir-2.1`);
   assert.equal(lstatSync(link).isSymbolicLink(), true);
   assert.equal(entitiesOf(link).size, 1);
 });
@@ -451,7 +451,7 @@ test('an original that was kept before is never written over', async (t) => {
   const kept = hashOf(`${path}.mimir-2.1`);
   unlinkSync(path);
   make('second');
-  assert.equal((await open(path)).report?.keptPath, `${path}.mimir-2.1-2`);
+  assert.equal((await open(path)).report?.originalPath, `${path}.mimir-2.1-2`);
   assert.equal(hashOf(`${path}.mimir-2.1`), kept);
 });
 
@@ -469,4 +469,98 @@ test('a server over stdio imports with its first call, and says on stderr what b
   assert.match(printed.stderr, /mimir: imported from the original's database .*: 1 memories/);
   assert.match(printed.stderr, /mimir: the original is kept as .*m\.db\.mimir-2\.1; when all is well: rm '/);
   assert.equal(printed.stderr.includes('\u001b'), false, 'no progress where nobody looks');
+});
+
+/** Each file of a folder with a hash of what is in it; the index of a log in use is not content. */
+function hashesOf(folder: string): string[] {
+  const names = readdirSync(folder).filter((name) => !name.endsWith('-shm'));
+  return names.toSorted().map((name) => `${name} ${hashOf(join(folder, name))}`);
+}
+
+test('a dry run says what the import then does, beside a server that goes on, and leaves nothing', async (t) => {
+  const folder = temporaryFolder(t);
+  const path = join(folder, 'm.db');
+  const db = makeOriginal(path);
+  for (let n = 0; n < 300; n++) {
+    addEntity(db, { id: `mem-${n}`, category: 'a', key: `k${n}`, body_json: '{}', links: n === 7 ? 'none' : '[]' });
+  }
+  db.exec('BEGIN IMMEDIATE');
+  const before = hashesOf(folder);
+  const options = { path: join(folder, 'never.db'), key: null, clock: systemClock, busyTimeoutMs: 200 };
+  const steps: number[] = [];
+  const dry = await importCopy(options, path, true, (done, total) => steps.push(done / total));
+  assert.deepEqual(hashesOf(folder), before);
+  assert.equal(steps.at(-1), 1);
+  assert.match(dry.lines[0] ?? '', /^would import from .*m\.db: 300 memories, each compared/);
+  db.exec('COMMIT');
+  db.close();
+  const { report } = await open(path);
+  assert.ok(report !== null);
+  assert.equal(dry.mended.length, 1);
+  assert.deepEqual({ ...dry, originalPath: '', lines: [] }, { ...report, originalPath: '', lines: [] });
+});
+
+test(
+  'an import of a copy makes the store that an open makes, and the original stays',
+  { skip: withoutFiles },
+  async (t) => {
+    const from = copyOf(t, 'plain.db');
+    const [opened, path] = [copyOf(t, 'plain.db'), join(temporaryFolder(t), 'new.db')];
+    await open(opened);
+    const [before, folder] = [hashOf(from), join(from, '..')];
+    const options = { path, key: null, clock: systemClock, busyTimeoutMs: 200 };
+    const { originalPath } = await importCopy(options, from, false, () => undefined);
+    assert.equal(originalPath, from);
+    assert.deepEqual(entitiesOf(path), entitiesOf(opened));
+    assert.deepEqual([readdirSync(folder), hashOf(from)], [['m.db'], before]);
+    assert.deepEqual(readdirSync(join(path, '..')), ['new.db']);
+    assert.equal((await open(path)).report, null);
+    assert.equal((await refusal(importCopy(options, from, false, () => undefined))).code, 'exists');
+  },
+);
+
+test('what is none of the original is refused in one sentence, and nothing is made', async (t) => {
+  const folder = temporaryFolder(t);
+  const early = join(folder, 'early.db');
+  new Database(early).exec('CREATE TABLE memories(id TEXT PRIMARY KEY, content TEXT)').close();
+  await open(join(folder, 'ours.db'));
+  const before = readdirSync(folder);
+  const options = { path: join(folder, 'new.db'), key: null, clock: systemClock, busyTimeoutMs: 200 };
+  for (const [name, code] of [
+    ['early.db', 'original_store'],
+    ['ours.db', 'not_a_store'],
+    ['nothing.db', 'cannot_open'],
+    ['.', 'cannot_open'],
+  ] as const) {
+    for (const isDry of [true, false]) {
+      const error = await refusal(importCopy(options, join(folder, name), isDry, () => undefined));
+      assert.equal(error.code, code, `${name}: ${error.message}`);
+      assert.deepEqual(readdirSync(folder), before, name);
+    }
+  }
+});
+
+test('the command tries it, then does it, and says so to people and programs', async (t) => {
+  const folder = temporaryFolder(t);
+  const [path, target] = [join(folder, 'm.db'), join(folder, 'new.db')];
+  const db = makeOriginal(path);
+  addEntity(db, { id: 'mem-1', category: 'a', key: 'k', body_json: '{"content":"the lighthouse is red"}' });
+  db.close();
+  const run = async (...args: string[]): Promise<[number | null, string, string]> => {
+    const { child, printed, ended } = startMimir(['import', '--from', 'original', path, '--db', target, ...args]);
+    child.stdin.end();
+    const code = await ended;
+    return [code, printed.stdout, printed.stderr];
+  };
+  const [, json] = await run('--dry-run', '--json');
+  const facts = { entities: 1, journal: 0, state: 0, vectors: 0, mended: [] };
+  assert.deepEqual(JSON.parse(json), { ...facts, dry_run: true });
+  const [code, said, stderr] = await run();
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.match(
+    said,
+    /^imported from .*m\.db into .*new\.db: 1 memories, each compared with the original\n.*m\.db is as it was\n$/,
+  );
+  assert.match((await run())[2], /new\.db is there already/);
+  assert.match((await run('--category', 'x'))[2], /--category does not go with --from original/);
 });

@@ -143,7 +143,7 @@ test('export, import and export again are the same bytes, after 2,000 random ope
   store.close();
   const first = await exported(options(a), join(folder, 'a.jsonl'));
   const key = new Uint8Array(32).fill(9);
-  const rows = restoreStore(options(b, key), join(folder, 'a.jsonl'));
+  const rows = await restoreStore(options(b, key), join(folder, 'a.jsonl'));
   assert.equal(first.split('\n').length - 3, rows);
   assert.equal(await exported(options(b, key), join(folder, 'b.jsonl')), first);
   const again = openWriter(options(b, key));
@@ -241,7 +241,7 @@ for (const { name, spoil, says } of [
     const spoilt = spoil(text);
     assert.notEqual(spoilt, text);
     writeFileSync(lines, spoilt);
-    assert.throws(
+    await assert.rejects(
       () => restoreStore(options(b), lines),
       (error) => error instanceof MimirError && says.test(error.message),
     );

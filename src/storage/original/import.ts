@@ -7,16 +7,18 @@ import { OWNER } from '../../memory/scope.ts';
 import type { EmbeddedBody, Scope } from '../../memory/types.ts';
 import { unpackVector } from '../../memory/vector.ts';
 import {
+  besidePath,
+  buildBeside,
   fileIdentity,
   keepUnderOtherName,
-  makePrivateFile,
+  newFileOnly,
   realPath,
   removeStoreFiles,
   replaceFile,
   storeChangedMs,
 } from '../files.ts';
 import { openWriter, prepareStore, type OpenOptions, type StoreWriter } from '../open.ts';
-import { storedVectors, takeOriginal, type OriginalFile, type RawRow } from '../sqlite/original.ts';
+import { copyOriginal, storedVectors, takeOriginal, type OriginalFile, type RawRow } from '../sqlite/original.ts';
 import type { Writer } from '../store.ts';
 import { looksEncrypted, openBody } from './bodies.ts';
 import { Mends } from './mends.ts';
@@ -39,7 +41,7 @@ export interface ImportReport {
   /** What was wrong in the original's file, a sentence each. */
   readonly mended: readonly string[];
   /** Where the original lies now. */
-  readonly keptPath: string;
+  readonly originalPath: string;
   /** All of it in sentences for a person. */
   readonly lines: readonly string[];
 }
@@ -76,13 +78,8 @@ export async function prepareOrImport(
 
 /** Whether a process is building a new store beside the original right now: what it writes changes all the time. */
 function importGoesOn(path: string, nowMs: number): boolean {
-  const changedMs = storeChangedMs(newPath(path));
+  const changedMs = storeChangedMs(besidePath(realPath(path)));
   return changedMs !== null && nowMs - changedMs < LIMITS.importQuietMs;
-}
-
-/** Where the new store is built: in the folder of the file, whose name may be a link. */
-function newPath(path: string): string {
-  return `${realPath(path)}.new`;
 }
 
 /**
@@ -125,49 +122,96 @@ function takenByOthers(path: string): MimirError {
   });
 }
 
+/** Puts a new store in the place of the original's file, which stays under another name. */
 async function takeOver(
   original: OriginalFile,
   options: OpenOptions,
   progress: ImportWatch['progress'],
 ): Promise<ImportReport> {
-  refuseWrongKey(original, options.key);
-  const fresh = newPath(options.path);
-  removeStoreFiles(fresh);
+  const { path, key } = options;
+  return await buildBeside(path, async (fresh) => {
+    const done = await build(original, { ...options, path: fresh }, progress);
+    const originalPath = keepUnderOtherName(path, `${path}.mimir-2.1`);
+    replaceFile(fresh, path);
+    const inPlain = key === null ? '' : ', and its index holds all texts in plain';
+    const kept = `the original is kept as ${originalPath}${inPlain}; when all is well: rm '${originalPath}'`;
+    return { ...done, originalPath, lines: linesOf(`imported from the original's database into ${path}`, done, kept) };
+  });
+}
+
+/**
+ * Makes a new store, under the path of the options, of a database of the original that stays where and as it is; its server may go on
+ * meanwhile. Dry: the store is built and compared as well, beside the original, and thrown away. Throws `exists` when there is a file under that path,
+ * `not_the_original` when it is none of the original's, and as `importOriginal`.
+ */
+export async function importCopy(
+  options: OpenOptions,
+  from: string,
+  isDry: boolean,
+  progress: ImportWatch['progress'],
+): Promise<ImportReport> {
+  const path = isDry ? `${realPath(from)}.trial` : options.path;
+  const copy = `${path}.copy`;
+  newFileOnly(path);
   try {
-    makePrivateFile(fresh);
-    const { key, clock, busyTimeoutMs } = options;
-    const target: OpenOptions = { path: fresh, key, clock, busyTimeoutMs };
-    prepareStore(target);
-    const mends = new Mends();
-    const reading: Reading = {
-      key,
-      nowMs: clock.nowMs(),
-      depthMax: LIMITS.jsonDepthMax,
-      hasEntity: (id) => original.hasEntity(id),
-      note: (mend, row) => mends.note(mend, row),
-    };
-    const writer = openWriter(target);
-    const filling: Filling = { original, writer, reading, renamed: new Map(), progress, options };
-    let vectors: number;
+    removeStoreFiles(copy);
+    await copyOriginal(from, copy);
+    const original = takeOriginal(copy);
+    if (typeof original === 'string') throw new Error(`the copy ${copy} is ${original}`);
     try {
-      await fill(filling);
-      vectors = await fillVectors(filling);
-      mends.add('stray_index', original.strayIndexEntries());
-      mends.add('early_rows', original.earlyRows);
-      if (original.schema > NEWEST_SCHEMA) mends.note('later_schema', `schema ${original.schema}`);
-      await compare(filling);
+      return await buildBeside(path, async (fresh) => {
+        const done = await build(original, { ...options, path: fresh }, progress);
+        if (isDry) removeStoreFiles(fresh);
+        else {
+          newFileOnly(path);
+          replaceFile(fresh, path);
+        }
+        const what = isDry ? `would import from ${from}` : `imported from ${from} into ${path}`;
+        return { ...done, originalPath: from, lines: linesOf(what, done, `${from} is as it was`) };
+      });
     } finally {
-      writer.close();
+      original.close();
     }
-    compareVectors(filling, fresh);
-    const keptPath = keepUnderOtherName(options.path, `${options.path}.mimir-2.1`);
-    replaceFile(fresh, options.path);
-    const done = { ...original.counts, vectors, mended: mends.lines(), keptPath };
-    return { ...done, lines: linesOf(done, options) };
-  } catch (thrown) {
-    removeStoreFiles(fresh);
-    throw thrown;
+  } finally {
+    removeStoreFiles(copy);
   }
+}
+
+/** What came of building a store. */
+type Built = Omit<ImportReport, 'originalPath' | 'lines'>;
+
+/** Fills the empty file under the path of the options, and compares it with the original row by row. */
+async function build(
+  original: OriginalFile,
+  { path, key, clock, busyTimeoutMs }: OpenOptions,
+  progress: ImportWatch['progress'],
+): Promise<Built> {
+  refuseWrongKey(original, key);
+  const options: OpenOptions = { path, key, clock, busyTimeoutMs };
+  prepareStore(options);
+  const mends = new Mends();
+  const reading: Reading = {
+    key,
+    nowMs: clock.nowMs(),
+    depthMax: LIMITS.jsonDepthMax,
+    hasEntity: (id) => original.hasEntity(id),
+    note: (mend, row) => mends.note(mend, row),
+  };
+  const writer = openWriter(options);
+  const filling: Filling = { original, writer, reading, renamed: new Map(), progress, options };
+  let vectors: number;
+  try {
+    await fill(filling);
+    vectors = await fillVectors(filling);
+    mends.add('stray_index', original.strayIndexEntries());
+    mends.add('early_rows', original.earlyRows);
+    if (original.schema > NEWEST_SCHEMA) mends.note('later_schema', `schema ${original.schema}`);
+    await compare(filling);
+  } finally {
+    writer.close();
+  }
+  compareVectors(filling);
+  return { ...original.counts, vectors, mended: mends.lines() };
 }
 
 /** Throws unless the key opens what is encrypted. A text that only looks so is what the index of the original says it is. */
@@ -319,9 +363,9 @@ function vectorOf({ embedding }: RawRow, bytes: number): Float32Array | null {
 }
 
 /** Throws unless every vector lies in the new store, byte for byte. */
-function compareVectors({ original, renamed, options }: Filling, path: string): void {
+function compareVectors({ original, renamed, options }: Filling): void {
   for (const bytes of original.vectorBytes()) {
-    const stored = storedVectors(path, options.key, bytes);
+    const stored = storedVectors(options.path, options.key, bytes);
     try {
       for (const raw of original.vectors(bytes)) {
         if (vectorOf(raw, bytes) === null) continue;
@@ -394,18 +438,17 @@ function failed(why: string): MimirError {
   return new MimirError('import_failed', `The database of the original Mimir was not taken over: ${why}.`);
 }
 
-function linesOf(report: Omit<ImportReport, 'lines'>, { path, key }: OpenOptions): string[] {
-  const { entities, journal, state, vectors, mended, keptPath } = report;
+function linesOf(what: string, report: Built, last: string): string[] {
+  const { entities, journal, state, vectors, mended } = report;
   const parts = [
     `${entities} memories`,
     ...(journal > 0 ? [`${journal} journal entries`] : []),
     ...(state > 0 ? [`${state} state keys`] : []),
     ...(vectors > 0 ? [`${vectors} vectors`] : []),
   ];
-  const inPlain = key === null ? '' : ', and its index holds all texts in plain';
   return [
-    `imported from the original's database into ${path}: ${parts.join(', ')}, each compared with the original`,
+    `${what}: ${parts.join(', ')}, each compared with the original`,
     ...mended.map((line) => `mended: ${line}`),
-    `the original is kept as ${keptPath}${inPlain}; when all is well: rm '${keptPath}'`,
+    last,
   ];
 }

@@ -27,6 +27,7 @@ declare module 'better-sqlite3-multiple-ciphers' {
     exec(sql: string): this;
     pragma(sql: string, options?: { readonly simple?: boolean }): unknown;
     key(key: Uint8Array): number;
+    backup(path: string): Promise<unknown>;
     /** For tests that damage a file on purpose. */
     unsafeMode(on: boolean): this;
     close(): this;

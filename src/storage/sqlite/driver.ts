@@ -12,21 +12,23 @@ export interface ConnectOptions {
   readonly path: string;
   /** 32 raw bytes, or null for a plain file. */
   readonly key: Uint8Array | null;
+  /** Whether the file stays as it is: its write-ahead log is not folded in either. */
+  readonly readOnly?: boolean;
 }
 
 /** Opens a connection and keys it; nothing is read yet. Throws a translated error. */
 export function connect(options: ConnectOptions): Connection {
   return translated(() => {
-    const db = opened(options.path);
+    const db = opened(options.path, options.readOnly === true);
     // "raw:" hands the 32 bytes to the cipher as they are: 1 ms to open instead of 31-167 ms of key derivation.
     if (options.key !== null) db.key(Buffer.concat([Buffer.from('raw:'), options.key]));
     return db;
   });
 }
 
-function opened(path: string): Connection {
+function opened(path: string, readonly: boolean): Connection {
   try {
-    return new Database(path, { fileMustExist: true, timeout: 0 });
+    return new Database(path, { fileMustExist: true, timeout: 0, readonly });
   } catch (thrown) {
     // The binding's own words for a path in a folder that is not there.
     if (thrown instanceof TypeError) throw new MimirError('cannot_open', 'There is no such folder.');

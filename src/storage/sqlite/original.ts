@@ -1,6 +1,7 @@
 import { MimirError } from '../../errors.ts';
+import { hasLog, makePrivateFile } from '../files.ts';
 import { connect, driverCode, isBusy, translate, translated, type Connection } from './driver.ts';
-import { inspect } from './schema.ts';
+import { inspect, refuseOriginal } from './schema.ts';
 
 /** A row of a foreign table, by the names of its columns. Nothing is known of its values. */
 export type RawRow = Readonly<Record<string, unknown>>;
@@ -53,6 +54,40 @@ export function takeOriginal(path: string): OriginalFile | 'busy' | 'none' {
     throw translate(thrown);
   } finally {
     if (!taken) db.close();
+  }
+}
+
+/** Opens a file that a caller named. Throws `cannot_open` when there is none. */
+function openNamed(path: string, hint: string, readOnly: boolean): Connection {
+  try {
+    return connect({ path, key: null, readOnly });
+  } catch (thrown) {
+    if (!(thrown instanceof MimirError) || thrown.code !== 'cannot_open') throw thrown;
+    throw new MimirError('cannot_open', `There is no file at ${path} that can be opened.`, { hint });
+  }
+}
+
+/**
+ * Copies a database of the original into a new file, page by page; its server may go on writing. Throws `not_a_store` when it is none
+ * of the original's.
+ */
+export async function copyOriginal(from: string, to: string): Promise<void> {
+  const hint = 'Name the file that the original was started with.';
+  const isNone = (): MimirError =>
+    new MimirError('not_a_store', `${from} is no database of the original Mimir 2.`, { hint });
+  // Whoever may write and is the last to close folds the log into the file; without a log, that one tidies up what reading made.
+  const db = openNamed(from, hint, hasLog(from));
+  try {
+    const found = inspect(db);
+    if (found.kind === 'original_v01') refuseOriginal(found);
+    if (found.kind !== 'original') throw isNone();
+    makePrivateFile(to);
+    await db.backup(to);
+  } catch (thrown) {
+    if (driverCode(thrown).startsWith('SQLITE_NOTADB')) throw isNone();
+    throw translate(thrown);
+  } finally {
+    db.close();
   }
 }
 
@@ -155,13 +190,7 @@ export interface EarlyRows {
 /** Reads a page of the table `memories` of a file, hands it over, and closes the file. Throws when it is no database. */
 export function withEarlyRows<T>(path: string, after: number | null, count: number, run: (found: EarlyRows) => T): T {
   const mend = { hint: 'Name the file of version 0.1 that is to be migrated.' };
-  let db: Connection;
-  try {
-    db = connect({ path, key: null });
-  } catch (thrown) {
-    if (!(thrown instanceof MimirError) || thrown.code !== 'cannot_open') throw thrown;
-    throw new MimirError('cannot_open', `There is no file at ${path} that can be opened.`, mend);
-  }
+  const db = openNamed(path, mend.hint, false);
   try {
     const tables = db.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table'`).pluck().all();
     if (!tables.includes('memories')) {
