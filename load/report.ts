@@ -24,6 +24,8 @@ export interface Round {
   readonly requests: number;
   readonly extra: number;
   readonly perS: number;
+  /** Processor time of the server for a request, read-backs counted, microseconds; unknown without /proc and after SIGKILL. */
+  readonly processorUs: number | undefined;
   /** Floor, requests per second of the same mix; and what share of it the server reached. */
   readonly floorPerS: number | undefined;
   readonly share: number | undefined;
@@ -86,6 +88,7 @@ export interface LoadReport {
     readonly perS: Spread | undefined;
     readonly floorPerS: Spread | undefined;
     readonly share: Spread | undefined;
+    readonly processorUs: Spread | undefined;
   };
   readonly writes: { readonly issued: number; readonly acknowledged: number } & Omit<
     Partial<Persisted>,
@@ -169,6 +172,7 @@ function facts(report: LoadReport): string[] {
     ['requests/s', spread(report.medians.perS, whole)],
     ['floor', `${spread(report.medians.floorPerS, whole)} requests/s`],
     ['share of floor', spread(report.medians.share, share)],
+    ['processor', `${spread(report.medians.processorUs, whole)} us of the server for a request`],
     [
       'writes',
       `${whole(writes.issued)} issued, ${whole(writes.acknowledged)} acknowledged, ${writes.persisted === undefined ? '?' : whole(writes.persisted)} persisted`,

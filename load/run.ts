@@ -248,6 +248,7 @@ class Run {
       const frame = doors[i]?.frame ?? Buffer.from;
       return plan.durationMs > 0 ? endless(script, frame) : [...script.round(round, frame)].values();
     });
+    const processorFrom = server.child.processorMs();
     const from = performance.now();
     let answers = 0;
     const flow: Flow = {
@@ -270,6 +271,9 @@ class Run {
     });
     await Promise.all([...driven, ...writers.map(async (writer) => writer.run(flow))]);
     const wallS = (performance.now() - from) / 1_000;
+    const processorTo = server.child.processorMs();
+    const processorMs =
+      processorFrom === undefined || processorTo === undefined ? undefined : processorTo - processorFrom;
     for (const lane of lanes) lane.judgeAll();
     if (this.#expired) return;
     if (plan.kill) {
@@ -279,7 +283,7 @@ class Run {
       this.#memory = server.child.memory();
     }
     const floorPerS = plan.kill ? undefined : await this.#floor(floor, lanes, perClient);
-    this.#rounds.push(roundOf(lanes, wallS, floorPerS));
+    this.#rounds.push(roundOf(lanes, wallS, processorMs, floorPerS));
     if (!plan.kill && !plan.original) await this.#wide(doors);
     for (const connection of connections) connection.close();
     this.#connections = [];
@@ -419,6 +423,7 @@ class Run {
         perS: over((r) => r.perS),
         floorPerS: over((r) => r.floorPerS),
         share: over((r) => r.share),
+        processorUs: over((r) => r.processorUs),
       },
       writes: { issued, acknowledged, ...rows },
       errors: { lock: tally.lock, other: tally.other, messages: Object.fromEntries(tally.messages) },
@@ -436,7 +441,12 @@ function* endless(script: Script, frame: Frame): Generator<Step, void, undefined
   for (let round = 0; ; round++) yield* script.round(round, frame);
 }
 
-function roundOf(lanes: readonly ClientLane[], wallS: number, floorPerS: number | undefined): Round {
+function roundOf(
+  lanes: readonly ClientLane[],
+  wallS: number,
+  processorMs: number | undefined,
+  floorPerS: number | undefined,
+): Round {
   const by: Record<Operation, number[]> = { remember: [], recall: [], context: [], read_back: [] };
   for (const lane of lanes) {
     for (const [i, operation] of lane.operations.entries()) by[operation].push(lane.ms[i] ?? 0);
@@ -448,6 +458,7 @@ function roundOf(lanes: readonly ClientLane[], wallS: number, floorPerS: number 
     requests: counted.length,
     extra,
     perS: counted.length / wallS,
+    processorUs: processorMs === undefined ? undefined : (processorMs * 1_000) / (counted.length + extra),
     // The floor answered the same sequence, read-backs included; both sides are brought to the same count.
     floorPerS: floorPerS === undefined ? undefined : floorPerS * (counted.length / Math.max(1, counted.length + extra)),
     share: floorPerS === undefined ? undefined : (counted.length + extra) / wallS / floorPerS,

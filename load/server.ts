@@ -12,6 +12,8 @@ export const START_MS = 60_000;
 /** How long it may take to end after SIGTERM, or after the end of its stdin. */
 const STOP_MS = 30_000;
 const STDERR_KEPT = 4_096;
+/** USER_HZ, in which Linux tells processor time, is 100 on every platform that Node runs on. */
+const TICK_MS = 10;
 
 const children = new Set<ChildProcess>();
 // No way out of the load test leaves a process behind.
@@ -106,6 +108,18 @@ export class Child {
     const code = await this.ended;
     clearTimeout(timer);
     return hung ? 'hung' : code;
+  }
+
+  /** Milliseconds of processor time that the process has used, in steps of 10. Linux only. */
+  processorMs(): number | undefined {
+    try {
+      const stat = readFileSync(`/proc/${this.process.pid}/stat`, 'utf8');
+      // After the name, which may hold blanks: utime and stime are fields 14 and 15 of proc_pid_stat(5), in clock ticks.
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+    } catch {
+      return undefined; // as for the memory
+    }
   }
 
   /** What the process uses now and has used at most. Linux only. */

@@ -44,11 +44,10 @@ const CHUNK_MAX = 256;
 export const recall = reads<RecallInput, RecallOutput>('scan', async (tx, scope, input) => {
   if (input.limit <= 0) return { hits: packHits([]) };
   const wanted = Math.min(CHUNK_MAX, input.offset + input.limit);
-  const isBrowse = input.query.trim() === '';
-  const found = isBrowse ? NOTHING : await search(tx, scope, input);
+  const found = input.query.trim() === '' ? null : await search(tx, scope, input);
   const notes = new Map<number, string>();
   const page = new Page(input, tx.nowMs, notes);
-  if (isBrowse) await fill(page, wanted, (at, count) => tx.recent(scope, input.filters, count, at));
+  if (found === null) await fill(page, wanted, (at, count) => tx.recent(scope, input.filters, count, at));
   else {
     const fetch = (_: number, count: number): Awaitable<readonly Item[]> => {
       const rows = found.take(count);
@@ -64,30 +63,25 @@ export const recall = reads<RecallInput, RecallOutput>('scan', async (tx, scope,
     await fill(page, wanted, fetch, found.total);
   }
   const hits = page.hits();
+  const heldBack = found?.below ?? 0;
   const below = {
-    ...(found.below > 0 && { below: found.below }),
-    ...(found.agreement !== undefined && { agreement: found.agreement }),
+    ...(heldBack > 0 && { below: heldBack }),
+    ...(found?.agreement !== undefined && { agreement: found.agreement }),
   };
   if (hits.length > 0 || page.cut) {
     return { hits: packHits(hits), ...below, ...(page.cut && { nextOffset: input.offset + hits.length }) };
   }
-  if (input.offset === 0 && found.below > 0) return { hits: packHits([]), ...below, empty: 'below_floor' };
-  return { hits: packHits([]), ...below, empty: await whyNothing(tx, scope, input) };
+  if (input.offset === 0 && heldBack > 0) return { hits: packHits([]), ...below, empty: 'below_floor' };
+  return { hits: packHits([]), ...below, empty: await whyNothing(tx, scope, input, found) };
 });
 
-/** Of a browse: there is no query whose answer could be more or less likely. */
-const NOTHING: Found = { total: 0, below: 0, take: () => [], explain: () => '' };
-
-/** Tells filters that leave nothing from a query that finds nothing. */
-async function whyNothing(tx: Reader, scope: Scope, input: RecallInput): Promise<Emptiness> {
+/** Tells filters that leave nothing from a query that finds nothing; `found` is null for a browse. */
+async function whyNothing(tx: Reader, scope: Scope, input: RecallInput, found: Found | null): Promise<Emptiness> {
   const empty = await emptiness(tx, scope);
   if (empty === 'no_match' && !(await tx.indexIsCurrent())) return 'index_behind';
   if (empty === 'store_empty' || input.offset > 0 || Object.keys(input.filters).length === 0) return empty;
-  // By words: something is always near in meaning.
-  const { meaning: _, ...byWords } = input;
-  const unfiltered = { ...byWords, filters: {}, minConfidence: 0, limit: 1, trustWeight: 0 };
-  if (input.query.trim() === '') return (await tx.recent(scope, {}, 1, 0)).length > 0 ? 'filtered_out' : 'no_match';
-  return (await search(tx, scope, unfiltered)).total > 0 ? 'filtered_out' : 'no_match';
+  const isThere = found === null ? (await tx.recent(scope, {}, 1, 0)).length > 0 : await found.isHeld();
+  return isThere ? 'filtered_out' : 'no_match';
 }
 
 /** Several searches in one snapshot. */

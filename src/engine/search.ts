@@ -78,6 +78,8 @@ export interface Found {
   take(count: number): readonly FoundRow[];
   /** Why a row came. */
   explain(body: number): string;
+  /** Whether any row that the caller may see holds a word of the query, whatever the filters say. */
+  isHeld(): Promise<boolean>;
 }
 
 /** Looks for what answers a query; a row may be a twin of another. */
@@ -105,6 +107,7 @@ export async function search(tx: Reader, scope: Scope, input: Asked): Promise<Fo
       const candidate = candidates.find((one) => one.body === body);
       return candidate === undefined ? '' : explain(candidate, query);
     },
+    isHeld: async () => (await tx.candidates(scope, query, {}, 1)).length > 0,
   };
   const toRow = ({ body, score }: Scored): FoundRow => ({ body, confidence: confidenceOf(score, plain) });
   const weight = input.trustWeight ?? 0;

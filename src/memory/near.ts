@@ -23,13 +23,16 @@ const PREFIX_MIN_CHARS = 3;
 
 /**
  * How the words begin among which an unknown word is looked for: as it does, or without its second letter, which may be one
- * too many or have changed places with the third. A wrong first letter is rare, and would make every word a candidate.
+ * too many or have changed places with the third. A wrong first letter is rare, and would make every word a candidate. Where
+ * no letter may be wrong, it stands for longer words only. Behind a beginning stand longer ones of it, the most telling first, for
+ * where too many words begin so.
  */
-export function vocabularyBeginnings(term: string): string[] {
+export function vocabularyBeginnings(term: string): (readonly [string, ...string[]])[] {
+  if (term.length < PREFIX_MIN_CHARS) return [];
+  if (wrongLettersMax(term) === 0) return [[term]];
   const [first = '', second = '', third = ''] = term;
-  // The word itself first: what it is the beginning of is found however many words begin nearly so.
-  const beginnings = term.length < PREFIX_MIN_CHARS ? [] : [term];
-  return [...new Set([...beginnings, first + second + third, first + third, first + second])];
+  const asTyped = [first + second, term, first + second + third] as const;
+  return second === third ? [asTyped] : [asTyped, [first + third]];
 }
 
 /** A longer word is no slip of the fingers, and its variants would be too many to look up. */

@@ -209,7 +209,13 @@ export class ModelStore implements Writer, Exclusive {
       for (const word of new Set(this.#pack(e).tokens.split(/[ \n]+/))) rows.set(word, (rows.get(word) ?? 0) + 1);
     }
     return [...rows]
-      .filter(([word]) => word !== '' && vocabularyBeginnings(term).some((beginning) => word.startsWith(beginning)))
+      .filter(
+        ([word]) =>
+          word !== '' &&
+          vocabularyBeginnings(term)
+            .flat()
+            .some((beginning) => word.startsWith(beginning)),
+      )
       .map(([word, n]) => ({ term: word, rows: n }));
   }
   candidates(scope: Scope, query: TextQuery, filters: Filters, count: number): Candidate[] {

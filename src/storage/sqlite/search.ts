@@ -95,15 +95,19 @@ const VOCABULARY_MAX = 1_000;
 
 /** See `Reader.vocabulary`. */
 export function vocabulary(s: Session, term: string): VocabularyWord[] {
-  return vocabularyBeginnings(term).flatMap((beginning) =>
+  const beginning = (chars: string): VocabularyWord[] =>
     s.sql.all<VocabularyWord>(
       `SELECT term, doc AS rows FROM temp.vocabulary WHERE col = 'terms' AND term >= ? AND term < ? LIMIT ?`,
-      beginning,
+      chars,
       // The highest code point: above every word that begins so.
-      `${beginning}\u{10FFFF}`,
+      `${chars}\u{10FFFF}`,
       VOCABULARY_MAX,
-    ),
-  );
+    );
+  return vocabularyBeginnings(term).flatMap(([wide, ...narrow]) => {
+    const words = beginning(wide);
+    // What was cut may be what the word itself is the beginning of: that has to be found, however many begin nearly so.
+    return words.length < VOCABULARY_MAX ? words : [...narrow.flatMap(beginning), ...words];
+  });
 }
 
 /**
@@ -125,7 +129,7 @@ export function askedTerms(terms: readonly string[], frequencies: readonly numbe
 }
 
 interface Narrowing {
-  /** For the MATCH expression. */
+  /** For the MATCH expression; a hash for each name, so it is made only when the index on disk is asked. */
   readonly match: string;
   /** Conditions on `e`, with their values; empty for callers without such a filter, who then pay for no join. */
   readonly conditions: readonly string[];
@@ -208,12 +212,11 @@ const FEW_ROWS = 500;
 /** See `Reader.candidates`. */
 export function candidates(s: Session, scope: Scope, query: TextQuery, filters: Filters, count: number): Candidate[] {
   const { keyText } = query;
-  const narrow = narrowing(scope, filters);
   const postings = filters.includeArchived === true ? null : (s.ram?.postings ?? null);
-  const inMemory = narrow.conditions.length === 0 ? postings : null;
+  const inMemory = entityConditions(scope, filters).conditions.length === 0 ? postings : null;
   const bodies = new Set(
     inMemory === null
-      ? matchingOnDisk(s, narrow, query, filters, count)
+      ? matchingOnDisk(s, scope, query, filters, count)
       : inMemory.best(Int32Array.from(query.terms, hash32), count, {
           workspace: scope.workspace ?? undefined,
           category: filters.category,
@@ -239,7 +242,8 @@ export function candidates(s: Session, scope: Scope, query: TextQuery, filters: 
   return proposed;
 }
 
-function matchingOnDisk(s: Session, narrow: Narrowing, query: TextQuery, filters: Filters, count: number): number[] {
+function matchingOnDisk(s: Session, scope: Scope, query: TextQuery, filters: Filters, count: number): number[] {
+  const narrow = narrowing(scope, filters);
   const indexes: IndexName[] = filters.includeArchived === true ? ['text', 'text_past'] : ['text'];
   const bodies: number[] = [];
   const { frequencies } = termStatistics(s, query.terms);
