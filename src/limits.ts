@@ -60,7 +60,7 @@ export const LIMITS = {
   confidenceFloor: 0.08,
   /** The live rows in a reader's memory: about 1,100 bytes a row of 50 words, so up to 120,000 rows; larger stores are searched on disk. */
   ramIndexMaxBytes: 128 * MIB,
-  /** Rows nearest in meaning that are ranked beside those that share a word; 50 and 200 find as much (docs/retrieval.md). */
+  /** Rows nearest in meaning that are ranked beside those that share a word; 50 and 200 were measured to find as much. */
   nearestMax: 100,
   /** Rows looked at for those nearest in meaning when a filter leaves most of them out: about 2 us each. */
   nearestLookedAt: 4_000,

@@ -43,7 +43,7 @@ function standardised(values: Float64Array, { mean, deviation }: Spread): Float6
 
 /**
  * What nearness alone counts beyond what it is by chance, and what is asked on top of chance: without, a question of unknown
- * words finds something in a small store (of 25 paraphrases it costs one, docs/retrieval.md).
+ * words finds something in a small store (of the 25 paraphrases among the notes it costs one).
  */
 const BEYOND_CHANCE = 2;
 const MEANING_ALONE = 0.5;
@@ -75,8 +75,8 @@ function beyondChance(
 }
 
 /**
- * Adds to scores by words what a row is nearer than others, both in standard deviations (measured against ranks and ranges,
- * docs/retrieval.md). Nearness only adds: that a row is far in meaning is no reason against its words, and a bad model does
+ * Adds to scores by words what a row is nearer than others, both in standard deviations (measured against ranks and
+ * ranges). Nearness only adds: that a row is far in meaning is no reason against its words, and a bad model does
  * the less harm. A row without a vector gets the nearness that its words let expect: counted as far, half a store without
  * vectors would be worse than a store without any. `plain` is the unit where words tell no row from another; `rows` is the
  * size of the store.
