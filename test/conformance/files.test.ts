@@ -262,6 +262,21 @@ test('a memory of somebody else under the same key is left alone, and said', asy
   );
 });
 
+test('a piece that somebody wrote over is the piece again, and is not taken for a file that is gone', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFiles(folder, { 'a.md': longText(40) });
+  const { run, store, stored } = ingestInto();
+  const source = fileSource(folderSettings(folder), SILENT);
+  await run(source);
+  const before = stored();
+  const [first] = store.entities;
+  assert.ok(first !== undefined);
+  const bodyJson = JSON.stringify({ content: 'mine', path: join(folder, 'a.md') });
+  store.revise({ principal: { kind: 'owner' }, workspace: '', actor: 't', client: 't' }, first, { bodyJson });
+  const { changed, forgotten } = await run(source);
+  assert.deepEqual([changed.length, forgotten, stored()], [1, [], before]);
+});
+
 /** A folder under change: in each step some files are written, changed or removed. */
 const change = fc.record({
   name: fc.constantFrom('a.md', 'a-b.md', 'a/b.md', 'c/d.md', 'e.txt'),
