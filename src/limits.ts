@@ -185,6 +185,10 @@ export const LIMITS = {
   githubItemsMost: 10_000,
   /** Names that a dry run and a note give as examples. */
   ingestExamples: 10,
+  /** How much of a text such an example shows: with its key, a line of a terminal. */
+  exampleMaxChars: 60,
+  /** What an import left out that is printed one by one: a wrong format has something wrong in every line. */
+  printedProblems: 100,
   /** Expired state entries that one write closes on its way. */
   stateSweepMax: 100,
 

@@ -85,6 +85,7 @@ export interface ImportAsked {
 /** What came in, or would. */
 export interface Imported {
   readonly changed: readonly string[];
+  readonly examples: readonly string[];
   readonly forgotten: readonly string[];
   readonly unchanged: number;
   readonly notes: readonly string[];

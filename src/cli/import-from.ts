@@ -40,17 +40,23 @@ export async function importFrom({ values, words, environment }: Call, host: Hos
   } else {
     const lines = [
       `${isDry ? 'would import' : 'imported'} ${done.changed.length}, ${isDry ? 'would forget' : 'forgot'} ${done.forgotten.length}, unchanged ${done.unchanged}`,
-      ...(isDry ? listed('new or changed:', done.changed.slice(0, LIMITS.ingestExamples)) : []),
+      ...(isDry ? listed('new or changed:', done.examples) : []),
       ...listed('left out:', done.notes),
     ];
     print(lines.join('\n'));
   }
-  for (const error of done.errors) printError(harmless(error));
+  for (const error of some(done.errors)) printError(harmless(error));
   return done.errors.length === 0 ? 0 : EXIT_CODES.unavailable;
 }
 
 function listed(title: string, lines: readonly string[]): string[] {
-  return lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${harmless(line)}`)];
+  return lines.length === 0 ? [] : [title, ...some(lines).map((line) => `  ${harmless(line)}`)];
+}
+
+/** As many as somebody reads; `--json` has all. */
+function some(lines: readonly string[]): readonly string[] {
+  const rest = lines.length - LIMITS.printedProblems;
+  return rest <= 0 ? lines : [...lines.slice(0, LIMITS.printedProblems), `and ${rest} more; --json has all`];
 }
 
 /** `content=text,key=id` as a map. */

@@ -42,21 +42,24 @@ export const ingestKnown = reads<IngestKnownInput, IngestKnownOutput>('scan', as
 });
 
 function knownPiece({ id, key, tags, bodyHash, archived, archiveReason, bodyJson }: Entity): KnownPiece {
-  const [path, updatedAt] = ['path', 'updated_at'].map((name) => textMember(bodyJson, name));
+  const textMember = textMembersOf(bodyJson);
   const standing = !archived ? 'live' : archiveReason === GONE ? 'gone' : 'forgotten';
-  return { id, key, tags, bodyHash, standing, path: path ?? '', updatedAt: updatedAt ?? '' };
+  const [path, updatedAt, lines] = [textMember('path'), textMember('updated_at'), textMember('lines')];
+  return { id, key, tags, bodyHash, standing, path, updatedAt, lines };
 }
 
-function textMember(bodyJson: string, name: string): string {
+function textMembersOf(bodyJson: string): (name: string) => string {
   let body: unknown;
   try {
     body = JSON.parse(bodyJson);
   } catch {
-    // Somebody else wrote this body over the source's: it has no such member.
-    return '';
+    // Somebody else wrote this body over the source's: it has no members.
+    body = null;
   }
-  const value: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined;
-  return typeof value === 'string' ? value : '';
+  return (name) => {
+    const value: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined;
+    return typeof value === 'string' ? value : '';
+  };
 }
 
 /** The change of one document: what it is now, and which memories are none of its pieces any more. */

@@ -3,10 +3,12 @@ import { createHash } from 'node:crypto';
 import { MimirError, sentenceOf } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { canonicalJson } from '../memory/canonical.ts';
+import { headOfChars } from '../memory/item.ts';
 import {
   documentKeyOf,
   piecesOf,
   type BroughtIn,
+  type DocumentLink,
   type KnownPiece,
   type Source,
   type SourceDocument,
@@ -41,9 +43,15 @@ export async function bringIn(
   const { dryRun, signal, looked, onlyAgain = false } = options;
   const { origin } = source;
   const stored = await allKnown(execute, scope, { source: origin, category: source.category }, signal);
-  const result = { changed: [] as string[], forgotten: [] as string[], unchanged: 0, errors: [] as string[] };
+  const result = {
+    changed: [] as string[],
+    examples: [] as string[],
+    forgotten: [] as string[],
+    unchanged: 0,
+    errors: [] as string[],
+  };
   if (onlyAgain && stored.length === 0) return { ...result, notes: [] };
-  const known = Map.groupBy(stored, ({ key }) => documentKeyOf(key));
+  const known = Map.groupBy(stored, documentKeyOf);
   const waiting: { change: DocumentChange; done: () => void }[] = [];
 
   const flush = async (): Promise<void> => {
@@ -52,8 +60,14 @@ export async function bringIn(
       const { handled, taken } = dryRun
         ? { handled: waiting.length, taken: [] }
         : await execute('ingest_put', scope, input, { signal });
-      for (const { done } of waiting.splice(0, handled)) done();
-      result.errors.push(...taken.map((key) => `${key} holds a memory of somebody else, which was left alone.`));
+      const left = new Set(taken);
+      for (const { change, done } of waiting.splice(0, handled)) {
+        const [first, ...more] = change.put.filter(({ key }) => left.has(key));
+        // Not for each piece of a document.
+        if (first !== undefined)
+          result.errors.push(`${first.key} holds a memory of somebody else, which was left alone.`);
+        if (first === undefined || more.length + 1 < change.put.length) done();
+      }
     }
   };
   const add = async (change: DocumentChange, done: () => void): Promise<void> => {
@@ -64,6 +78,7 @@ export async function bringIn(
   };
 
   const seen = new Map<string, string>();
+  const current = new Set<string>();
   const links = collectedLinks();
   const reading = source.read(stored, signal);
   let whole = false;
@@ -73,15 +88,18 @@ export async function bringIn(
       seen.set(key, document.path);
       const pieces = piecesOf({ ...document, key }, SIZES);
       if (pieces.some(isTooLarge)) {
-        result.errors.push(
-          `${key.slice(0, LIMITS.problemMaxChars)} is too large: its name, or what stands beside its text.`,
-        );
+        const which = [document.place ?? [], key.slice(0, LIMITS.problemMaxChars)].flat().join(': ');
+        result.errors.push(`${which} is too large: its name, a tag, or what stands beside its text.`);
         continue;
       }
+      for (const piece of pieces) current.add(piece.key);
       links.add(document, key, pieces[0]?.key ?? key);
       const change = changeOf(pieces, known.get(key) ?? []);
       if (change === null) result.unchanged += 1;
-      else await add(change, () => result.changed.push(key));
+      else {
+        if (result.examples.length < LIMITS.ingestExamples) result.examples.push(exampleOf(document, key));
+        await add(change, () => result.changed.push(key));
+      }
       looked?.(seen.size);
     }
     whole = true;
@@ -92,7 +110,8 @@ export async function bringIn(
   }
   if (whole) {
     for (const [key, all] of known) {
-      const live = all.filter(({ standing }) => standing === 'live');
+      // Somebody may have written over a piece what no longer says that it is one.
+      const live = all.filter((piece) => piece.standing === 'live' && !current.has(piece.key));
       if (seen.has(key) || live.length === 0 || !live.every(({ path }) => reading.isGone(path))) continue;
       await add({ put: [], gone: live.map(({ id }) => id) }, () => result.forgotten.push(key));
     }
@@ -104,6 +123,12 @@ export async function bringIn(
     await execute('ingest_link', scope, { source: origin, category: source.category, links: some }, { signal });
   }
   return { ...result, errors: [...result.errors, ...reading.errors], notes: reading.notes };
+}
+
+/** A file is known by its path; a record by how it begins. */
+function exampleOf({ path, text }: SourceDocument, key: string): string {
+  const begins = headOfChars(text.trimStart(), LIMITS.exampleMaxChars).replace(/\s+/g, ' ').trimEnd();
+  return path !== '' ? path : begins === '' ? key : `${key}: ${begins}`;
 }
 
 async function allKnown(
@@ -140,16 +165,20 @@ const SIZES = { wholeMax: LIMITS.wholeDocumentMaxChars, pieceMax: LIMITS.pieceMa
 
 /** Links wait until all documents are there: they lead forward too. */
 function collectedLinks() {
-  const byName = new Map<string, string>();
-  const waiting: SourcedLink[] = [];
+  const [exactly, nearly] = [new Map<string, string>(), new Map<string, string>()];
+  const waiting: (DocumentLink & { readonly from: string })[] = [];
+  const called = (name: string): string | undefined => exactly.get(name) ?? nearly.get(name.toLowerCase());
   return {
     add: ({ names = [], links = [] }: SourceDocument, key: string, first: string): void => {
-      for (const name of [key, ...names]) if (!byName.has(name.toLowerCase())) byName.set(name.toLowerCase(), first);
-      waiting.push(...links.map(({ to, relationship }) => ({ from: first, to, relationship })));
+      for (const name of [key, ...names]) {
+        if (!exactly.has(name)) exactly.set(name, first);
+        if (!nearly.has(name.toLowerCase())) nearly.set(name.toLowerCase(), first);
+      }
+      for (const link of links) waiting.push({ ...link, from: first });
     },
     resolved: (): SourcedLink[] =>
-      waiting.flatMap(({ from, to, relationship }) => {
-        const target = byName.get(to.toLowerCase());
+      waiting.flatMap(({ from, to, orTo = '', relationship }) => {
+        const target = called(to) ?? called(orTo);
         return target === undefined || target === from ? [] : [{ from, to: target, relationship }];
       }),
   };
@@ -170,9 +199,9 @@ function changeOf(pieces: readonly SourcedPiece[], known: readonly KnownPiece[])
   return put.length === 0 && gone.length === 0 ? null : { put, gone };
 }
 
-function isTooLarge({ key, bodyJson }: SourcedPiece): boolean {
+function isTooLarge({ key, tags, bodyJson }: SourcedPiece): boolean {
   return (
-    Buffer.byteLength(key, 'utf8') > LIMITS.nameMaxBytes ||
+    [key, ...tags].some((name) => Buffer.byteLength(name, 'utf8') > LIMITS.nameMaxBytes) ||
     Buffer.byteLength(bodyJson, 'utf8') > LIMITS.bodyJsonMaxBytes
   );
 }

@@ -7,6 +7,8 @@ export interface SourceDocument {
   readonly key: string;
   /** The path of a file; empty for what is no file. */
   readonly path: string;
+  /** Where it stands in its file, if it is a record of one: `line 7`. */
+  readonly place?: string;
   readonly text: string;
   /** The member of the body that holds the text. */
   readonly textMember: 'content' | 'body';
@@ -21,8 +23,10 @@ export interface SourceDocument {
 
 /** Where a document leads to. */
 export interface DocumentLink {
-  /** The key or a name of the other document; large and small letters are the same. */
+  /** The key or a name of the other document; large and small letters are the same where nothing is written exactly so. */
   readonly to: string;
+  /** What is meant when nothing is called `to`. */
+  readonly orTo?: string;
   readonly relationship: string;
 }
 
@@ -46,6 +50,8 @@ export interface KnownPiece {
   readonly path: string;
   /** The member `updated_at` of its body; empty without. */
   readonly updatedAt: string;
+  /** The member `lines` of its body, which a piece of a document has; empty without. */
+  readonly lines: string;
 }
 
 /** A source that is being read. */
@@ -78,6 +84,8 @@ export interface Source {
 export interface BroughtIn {
   /** Keys of the documents that are new or have changed. */
   readonly changed: readonly string[];
+  /** The first of these, as a person knows them: a key may be a number that says nothing. */
+  readonly examples: readonly string[];
   /** Keys of those that were forgotten because they are gone. */
   readonly forgotten: readonly string[];
   readonly unchanged: number;
@@ -86,9 +94,9 @@ export interface BroughtIn {
   readonly errors: readonly string[];
 }
 
-/** The key of the document that a memory is a piece of. */
-export function documentKeyOf(key: string): string {
-  return key.replace(/#L\d+(?:C\d+)?-L\d+(?:C\d+)?$/, '');
+/** The key of the document that a memory is, or is a piece of. A document may itself be called `queue.ts#L10-L20`. */
+export function documentKeyOf({ key, lines }: Pick<KnownPiece, 'key' | 'lines'>): string {
+  return lines !== '' && key.endsWith(`#${lines}`) ? key.slice(0, -lines.length - 1) : key;
 }
 
 /** The memories that a document becomes. A piece says in its key and its body which lines it has, and under which headings. */

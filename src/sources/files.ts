@@ -103,16 +103,22 @@ async function* documentsOf(walk: Walk): AsyncGenerator<SourceDocument> {
     if (typeof read === 'string') yield fileDocument(file.path, read);
     else {
       unread.push(file.path);
-      if (read.note !== null) notes.push(`${file.path}: ${read.note}`);
+      const isExpected = read.note === NO_TEXT && settings.extensions.length === 0;
+      if (read.note !== null && !isExpected) notes.push(`${file.path}: ${read.note}`);
     }
   }
+}
+
+/** The key of a file, which is the original's: its path with `-` for each slash. */
+export function fileKey(path: string): string {
+  return path.replace(/[/\\]/g, '-');
 }
 
 /** A file as a document: key, tags and body are the original's. */
 function fileDocument(path: string, text: string): SourceDocument {
   const ending = extname(path).slice(1);
   return {
-    key: path.replace(/[/\\]/g, '-'),
+    key: fileKey(path),
     path,
     text,
     textMember: 'content',
@@ -227,7 +233,10 @@ function isIgnored(all: readonly Rules[], path: string, isFolder: boolean): bool
   return false;
 }
 
-/** The text of a file, or why it is not read; `note` is null for what is no text, of which folders are full. */
+/** Why a file is not read that has no text; not worth a word where all kinds of files are looked at. */
+const NO_TEXT = 'is no text in UTF-8';
+
+/** The text of a file, or why it is not read; `note` is null for what is no file. */
 async function readText({ path, realPath }: FoundFile, maxBytes: number): Promise<string | { note: string | null }> {
   let file;
   try {
@@ -247,10 +256,10 @@ async function readText({ path, realPath }: FoundFile, maxBytes: number): Promis
       ({ bytesRead: read } = await file.read(bytes, length, bytes.length - length, length));
     // It may have grown while it was read: the next run, or the watcher, reads it again.
     const content = bytes.subarray(0, Math.min(length, maxBytes));
-    if (content.includes(0)) return { note: null };
+    if (content.includes(0)) return { note: NO_TEXT };
     return new TextDecoder('utf-8', { fatal: true }).decode(content);
   } catch (thrown) {
-    return { note: thrown instanceof TypeError ? null : `${basename(path)}: ${reasonOf(thrown)}` };
+    return { note: thrown instanceof TypeError ? NO_TEXT : `${basename(path)}: ${reasonOf(thrown)}` };
   } finally {
     await file.close();
   }

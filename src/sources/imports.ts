@@ -1,12 +1,14 @@
+import { isUtf8 } from 'node:buffer';
 import { readFileSync, statSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, dirname, extname } from 'node:path';
 
 import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import type { Reading, Source, SourceDocument } from '../memory/sourced.ts';
 import { readFiles } from './files.ts';
+import { mem0Records } from './mem0.ts';
 import { asNote } from './notes.ts';
-import { csvRecords, jsonlRecords, mem0Records, referenceRecords, type FieldMap, type Records } from './records.ts';
+import { csvRecords, jsonlRecords, referenceRecords, type FieldMap, type Records } from './records.ts';
 
 /** What is to be imported, and as what. */
 export interface ImportAsked {
@@ -33,7 +35,7 @@ export const IMPORTS: Readonly<Record<string, ImportFormat>> = {
     read: (text, { path, map }) => (path.endsWith('.csv') ? csvRecords(text, map) : jsonlRecords(text, map)),
   },
   markdown: { category: 'note', read: null },
-  mem0: { category: 'mem0', read: mem0Records },
+  mem0: { category: 'mem0', read: (text, { path }) => mem0Records(text, basename(path, extname(path))) },
   'basic-memory': { category: 'note', read: null },
 };
 
@@ -66,40 +68,50 @@ function notesIn(path: string, signal: AbortSignal): Reading {
     () => undefined,
     signal,
   );
-  return { ...reading, documents: mapped(reading.documents, asNote) };
-}
-
-async function* mapped(
-  documents: AsyncIterable<SourceDocument>,
-  change: (document: SourceDocument) => SourceDocument,
-): AsyncGenerator<SourceDocument> {
-  for await (const document of documents) yield change(document);
+  async function* documents(): AsyncGenerator<SourceDocument> {
+    const root = readable(path, () => statSync(path)).isDirectory() ? path : dirname(path);
+    for await (const document of reading.documents) yield asNote(document, root);
+  }
+  return { ...reading, documents: documents() };
 }
 
 function recordsIn(asked: ImportAsked, read: NonNullable<ImportFormat['read']>): Reading {
   const notes: string[] = [];
   const name = basename(asked.path);
   async function* documents(): AsyncGenerator<SourceDocument> {
-    const records = read(textOf(asked.path), asked);
+    const { text, notes: unread } = textOf(asked.path);
+    const records = read(text, asked);
     if (records === null) {
       throw new MimirError('invalid_argument', `${name} is no file of ${asked.from}.`, {
         hint: 'docs/sources.md says what each format looks like.',
       });
     }
-    notes.push(...records.notes.map((note) => `${name}: ${note}`));
+    for (const note of [...unread, ...records.notes]) notes.push(`${name}: ${note}`);
     yield* records.documents;
   }
   // Another file of the same program may hold what is not in this one.
   return { documents: documents(), isGone: () => false, notes, errors: [] };
 }
 
-function textOf(path: string): string {
+/** UTF-8, or UTF-16 with its mark, which is what `>` makes in a shell of Windows; with notes about what is neither. */
+function textOf(path: string): { text: string; notes: string[] } {
+  const bytes = readable(path, () => (statSync(path).size > LIMITS.importFileMaxBytes ? null : readFileSync(path)));
+  if (bytes === null) {
+    throw new MimirError('invalid_argument', `${path} is larger than ${LIMITS.importFileMaxBytes} bytes.`, {
+      hint: 'Split it into several files.',
+    });
+  }
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return { text: new TextDecoder('utf-16le').decode(bytes), notes: [] };
+  const text = new TextDecoder().decode(bytes);
+  if (isUtf8(bytes)) return { text, notes: [] };
+  const lines = text.split('\n').flatMap((line, at) => (line.includes('\uFFFD') ? [at + 1] : []));
+  return { text, notes: lines.map((line) => `line ${line} is no UTF-8: what cannot be read stands as \uFFFD`) };
+}
+
+function readable<T>(path: string, read: () => T): T {
   try {
-    if (statSync(path).size <= LIMITS.importFileMaxBytes) return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
+    return read();
   } catch {
     throw new MimirError('invalid_argument', `${path} cannot be read.`, { hint: 'Name a file that is there.' });
   }
-  throw new MimirError('invalid_argument', `${path} is larger than ${LIMITS.importFileMaxBytes} bytes.`, {
-    hint: 'Split it into several files.',
-  });
 }

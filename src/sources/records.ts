@@ -1,4 +1,7 @@
+import { createHash } from 'node:crypto';
+
 import { LIMITS } from '../limits.ts';
+import { sortedJson, valueNestsDeeperThan } from '../memory/json.ts';
 import type { DocumentLink, SourceDocument } from '../memory/sourced.ts';
 
 /** Which member of a record is which part of a document. */
@@ -13,13 +16,15 @@ export interface Records {
 
 type Members = Readonly<Record<string, unknown>>;
 
-function membersOf(value: unknown): Members | null {
+/** The members of a JSON object; null for anything else. */
+export function membersOf(value: unknown): Members | null {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? Object.fromEntries(Object.entries(value))
     : null;
 }
 
-function textAt(members: Members, names: readonly string[]): string {
+/** The first of these members that says something, as text. */
+export function textAt(members: Members, names: readonly string[]): string {
   for (const name of names) {
     const value = members[name];
     if (typeof value === 'string' && value !== '') return value;
@@ -28,14 +33,26 @@ function textAt(members: Members, names: readonly string[]): string {
   return '';
 }
 
-function textsAt(members: Members, name: string): string[] {
+/** A member that is a list of texts, or several in one. */
+export function textsAt(members: Members, name: string): string[] {
   const value = members[name];
   if (Array.isArray(value)) return value.filter((one) => typeof one === 'string');
   return typeof value === 'string' ? value.split(/[,;]/).flatMap((one) => (one.trim() === '' ? [] : [one.trim()])) : [];
 }
 
+/** Why a record cannot be stored; null when it can. */
+export function recordProblem(members: Members): string | null {
+  if (valueNestsDeeperThan(members, LIMITS.jsonDepthMax)) return 'is nested too deep';
+  let isText = true;
+  JSON.stringify(members, (name, value: unknown) => {
+    isText &&= name.isWellFormed() && (typeof value !== 'string' || (value.isWellFormed() && !value.includes('\0')));
+    return value;
+  });
+  return isText ? null : 'has a NUL character, or half of a surrogate pair';
+}
+
 /** The lines of a text that hold JSON objects, with their numbers; others become notes. */
-function jsonLines(text: string, notes: string[]): { line: number; members: Members }[] {
+export function jsonLines(text: string, notes: string[]): { line: number; members: Members }[] {
   return text.split(/\r?\n/).flatMap((line, at) => {
     if (line.trim() === '') return [];
     let value: unknown;
@@ -46,8 +63,9 @@ function jsonLines(text: string, notes: string[]): { line: number; members: Memb
       return [];
     }
     const members = membersOf(value);
-    if (members === null) notes.push(`line ${at + 1} is no object`);
-    return members === null ? [] : [{ line: at + 1, members }];
+    const problem = members === null ? 'is no object' : recordProblem(members);
+    if (problem !== null) notes.push(`line ${at + 1} ${problem}`);
+    return members === null || problem !== null ? [] : [{ line: at + 1, members }];
   });
 }
 
@@ -58,30 +76,45 @@ function jsonLines(text: string, notes: string[]): { line: number; members: Memb
 export function referenceRecords(text: string): Records {
   const notes: string[] = [];
   const documents: SourceDocument[] = [];
-  const links = new Map<string, DocumentLink[]>();
+  const relations: { line: number; from: string; link: DocumentLink }[] = [];
   for (const { line, members } of jsonLines(text, notes)) {
-    const [name, from, to] = ['name', 'from', 'to'].map((one) => textAt(members, [one]));
-    if (members['type'] === 'relation' && from !== undefined && from !== '' && to !== undefined && to !== '') {
+    const [name = '', from = '', to = ''] = ['name', 'from', 'to'].map((one) => textAt(members, [one]));
+    if (members['type'] === 'relation' && from !== '' && to !== '') {
       const relationship = textAt(members, ['relationType']) || 'related';
-      links.set(from, [...(links.get(from) ?? []), { to, relationship }]);
-    } else if (members['type'] === 'entity' && name !== undefined && name !== '') {
+      relations.push({ line, from, link: { to, relationship } });
+    } else if (members['type'] === 'entity' && name !== '') {
       const kind = textAt(members, ['entityType']);
-      const observations = Array.isArray(members['observations']) ? members['observations'] : [];
+      const observations = [members['observations'] ?? []].flat();
       documents.push({
         key: name,
         path: '',
-        text: observations.filter((one) => typeof one === 'string').join('\n'),
+        place: `line ${line}`,
+        text: observations.map(asText).join('\n'),
         textMember: 'content',
         meta: { name, entity_type: kind },
         tags: kind === '' ? [] : [kind],
       });
     } else notes.push(`line ${line} is neither an entity with a name nor a relation`);
   }
-  return { documents: unique(documents.map((one) => ({ ...one, links: links.get(one.key) ?? [] }))), notes };
+  const names = new Set(documents.map(({ key }) => key));
+  for (const { line, from, link } of relations) {
+    const missing = [from, link.to].find((end) => !names.has(end));
+    if (missing !== undefined)
+      notes.push(`line ${line} is a relation, and there is no entity ${JSON.stringify(missing)}`);
+    else if (from === link.to) notes.push(`line ${line} is a relation of an entity with itself`);
+  }
+  const links = Map.groupBy(relations, ({ from }) => from);
+  const linked = documents.map((one) => ({ ...one, links: (links.get(one.key) ?? []).map(({ link }) => link) }));
+  return { documents: unique(linked), notes };
+}
+
+/** What is no text as JSON. */
+function asText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** The same, with a number behind each key that was there before: two records are two memories. */
-function unique(documents: readonly SourceDocument[]): SourceDocument[] {
+export function unique(documents: readonly SourceDocument[]): SourceDocument[] {
   const taken = new Set<string>();
   return documents.map((document) => {
     let { key } = document;
@@ -91,42 +124,53 @@ function unique(documents: readonly SourceDocument[]): SourceDocument[] {
   });
 }
 
+/** Which members of a record may hold which part of it; the first that says something does. */
+export type Parts = Readonly<Record<'content' | 'key' | 'title' | 'tags', readonly string[]>>;
+
 /** What a record calls its parts when nobody says. */
-const GUESSES = {
+const GUESSES: Parts = {
   content: ['content', 'text', 'memory', 'body', 'note', 'data', 'value'],
   key: ['key', 'id', 'uuid', 'name', 'title'],
   title: ['title', 'name'],
   tags: ['tags', 'labels', 'categories'],
-} as const;
+};
 
-/** A record as a document; null when it says nothing. What has no key gets its number, so that it stays the same record. */
-function recordDocument(members: Members, number: number, map: FieldMap): SourceDocument | null {
-  const at = (part: keyof typeof GUESSES): readonly string[] => {
-    const named = map[part];
-    return named === undefined ? GUESSES[part] : [named];
-  };
-  const text = textAt(members, at('content'));
-  if (text === '') return null;
-  const title = textAt(members, at('title'));
-  const contentName = at('content').find((name) => textAt(members, [name]) !== '') ?? '';
+function partsOf(map: FieldMap): Parts {
+  const named = Object.entries(map).map(([part, name]) => [part, [name]]);
+  return { ...GUESSES, ...Object.fromEntries(named) };
+}
+
+/**
+ * A record as a document; null when it says nothing. What has no key is called by a digest of all that it says: by its number, it
+ * would be written over by the record with that number of another file.
+ */
+export function recordDocument(members: Members, parts: Parts): SourceDocument | null {
+  const contentName = parts.content.find((name) => textAt(members, [name]) !== '');
+  if (contentName === undefined) return null;
+  const title = textAt(members, parts.title);
   const rest = Object.fromEntries(Object.entries(members).filter(([name]) => name !== contentName));
-  const tags = at('tags').flatMap((name) => textsAt(members, name));
+  const tags = parts.tags.flatMap((name) => textsAt(members, name));
   return {
-    key: textAt(members, at('key')) || `record-${number}`,
+    key: textAt(members, parts.key) || `record-${digestOf(members)}`,
     path: '',
-    text,
-    textMember: 'content',
+    text: textAt(members, [contentName]),
+    textMember: Object.hasOwn(rest, 'content') ? 'body' : 'content',
     meta: rest,
     tags: [...new Set(tags)].slice(0, LIMITS.tagsMax),
     ...(title !== '' && { names: [title] }),
   };
 }
 
+function digestOf(members: Members): string {
+  return createHash('sha256').update(sortedJson(members), 'utf8').digest('hex').slice(0, 12);
+}
+
 function documentsOf(records: readonly { line: number; members: Members }[], map: FieldMap, notes: string[]): Records {
+  const parts = partsOf(map);
   const documents = records.flatMap(({ line, members }) => {
-    const document = recordDocument(members, line, map);
+    const document = recordDocument(members, parts);
     if (document === null) notes.push(`line ${line} has no text`);
-    return document === null ? [] : [document];
+    return document === null ? [] : [{ ...document, place: `line ${line}` }];
   });
   return { documents: unique(documents), notes };
 }
@@ -143,12 +187,13 @@ export function csvRecords(text: string, map: FieldMap): Records {
   const [head, ...rows] = csvRows(text);
   const records = rows.flatMap(({ line, cells }) => {
     if (cells.length === 1 && cells[0] === '') return [];
-    if (cells.length === head?.cells.length) {
-      const members = Object.fromEntries(head.cells.map((name, i) => [name, cells[i] ?? '']));
-      return [{ line, members }];
-    }
-    notes.push(`line ${line} has ${cells.length} columns instead of ${head?.cells.length ?? 0}`);
-    return [];
+    const members = Object.fromEntries((head?.cells ?? []).map((name, i) => [name, cells[i] ?? '']));
+    const problem =
+      cells.length === head?.cells.length
+        ? recordProblem(members)
+        : `has ${cells.length} columns instead of ${head?.cells.length ?? 0}`;
+    if (problem !== null) notes.push(`line ${line} ${problem}`);
+    return problem === null ? [{ line, members }] : [];
   });
   return documentsOf(records, map, notes);
 }
@@ -166,25 +211,4 @@ function csvRows(text: string): { line: number; cells: string[] }[] {
     [cells, start] = [[], line];
   }
   return rows;
-}
-
-/** What mem0 gives out: a list of memories, bare or under `results` or `memories`. Null when it is no such JSON. */
-export function mem0Records(text: string): Records | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null; // said by the caller, with the name of the file
-  }
-  const members = membersOf(value);
-  const list = Array.isArray(value) ? value : (members?.['results'] ?? members?.['memories']);
-  if (!Array.isArray(list)) return null;
-  const notes: string[] = [];
-  const documents = list.flatMap((one: unknown, at) => {
-    const record = membersOf(one);
-    const document = record === null ? null : recordDocument(record, at + 1, { content: 'memory', key: 'id' });
-    if (document === null) notes.push(`record ${at + 1} has no memory`);
-    return document === null ? [] : [document];
-  });
-  return { documents: unique(documents), notes };
 }

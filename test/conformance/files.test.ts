@@ -192,7 +192,19 @@ test('what cannot be looked at is not gone: a folder without rights, a disk that
   await run(source);
   writeFiles(root, { 'b.md': 'b'.repeat(100_001), 'c.md': 'c\0c' });
   const large = await run(source);
-  assert.deepEqual([large.forgotten, large.notes.length, stored().length], [[], 1, 3]);
+  assert.deepEqual(
+    [large.forgotten, large.notes, stored().length],
+    [
+      [],
+      [
+        `${join(root, 'b.md')}: has 100001 bytes, more than 100000 (max_file_bytes)`,
+        `${join(root, 'c.md')}: is no text in UTF-8`,
+      ],
+      3,
+    ],
+  );
+  const { notes } = await run(fileSource(folderSettings(root, { extensions: [] }), SILENT));
+  assert.equal(notes.length, 1, 'among all kinds of files, one that is no text is nothing to speak of');
   if (process.getuid?.() !== 0) {
     chmodSync(join(root, 'sub'), 0);
     const closed = await run(source);
@@ -238,8 +250,9 @@ test('a memory of somebody else under the same key is left alone, and said', asy
   const memory = { category: 'file', key: dashed(join(folder, 'a.md')), bodyJson: '"mine"', recallWhen: [] };
   const scope = { principal: { kind: 'owner' as const }, workspace: '', actor: 't', client: 't' };
   await store.execute('remember', scope, memory);
-  const { errors } = await run(fileSource(folderSettings(folder), SILENT));
+  const { errors, changed } = await run(fileSource(folderSettings(folder), SILENT));
   assert.match(String(errors), /a\.md holds a memory of somebody else/);
+  assert.deepEqual(changed, [dashed(join(folder, 'b.md'))]);
   assert.deepEqual(
     store.entities.map(({ source, bodyJson }) => [source, bodyJson.includes('mine')]),
     [
@@ -247,6 +260,21 @@ test('a memory of somebody else under the same key is left alone, and said', asy
       ['connector:file_watcher', false],
     ],
   );
+});
+
+test('a piece that somebody wrote over is the piece again, and is not taken for a file that is gone', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFiles(folder, { 'a.md': longText(40) });
+  const { run, store, stored } = ingestInto();
+  const source = fileSource(folderSettings(folder), SILENT);
+  await run(source);
+  const before = stored();
+  const [first] = store.entities;
+  assert.ok(first !== undefined);
+  const bodyJson = JSON.stringify({ content: 'mine', path: join(folder, 'a.md') });
+  store.revise({ principal: { kind: 'owner' }, workspace: '', actor: 't', client: 't' }, first, { bodyJson });
+  const { changed, forgotten } = await run(source);
+  assert.deepEqual([changed.length, forgotten, stored()], [1, [], before]);
 });
 
 /** A folder under change: in each step some files are written, changed or removed. */

@@ -15,11 +15,11 @@ import { startMimir, temporaryFolder } from '../support/processes.ts';
 function importing(
   t: TestContext,
   from: string,
-  content: string | Readonly<Record<string, string>>,
+  content: string | Buffer | Readonly<Record<string, string | Buffer>>,
   more: Partial<ImportAsked> = {},
 ) {
   const folder = temporaryFolder(t);
-  const isFolder = typeof content !== 'string';
+  const isFolder = typeof content !== 'string' && !Buffer.isBuffer(content);
   const path = isFolder ? folder : join(folder, more.path ?? 'export.json');
   if (isFolder) writeFiles(folder, content);
   else writeFileSync(path, content);
@@ -54,6 +54,7 @@ test('the reference memory server: entities, their observations, and relations a
     'export.json: line 6 is no JSON',
     'export.json: line 7 is no object',
     'export.json: line 8 is neither an entity with a name nor a relation',
+    'export.json: line 5 is a relation, and there is no entity "Nobody"',
   ]);
   assert.deepEqual(stored(), [
     ['Harbour Office', { content: '', entity_type: 'organisation', name: 'Harbour Office' }],
@@ -68,39 +69,109 @@ test('the reference memory server: entities, their observations, and relations a
   );
 });
 
-test('mem0: a list of memories, bare or under results', async (t) => {
-  const memories = [
+test('names are what they are: in large and small letters, like the lines of a file, of things and not of memories', async (t) => {
+  const lines = [
+    { type: 'entity', name: 'Bo Ek', entityType: 'person', observations: ['sails'] },
+    { type: 'entity', name: 'bo ek', entityType: 'boat', observations: ['built 1974', 7, { wood: 'oak' }] },
+    { type: 'entity', name: 'queue.ts', entityType: 'code', observations: ['a queue'] },
+    { type: 'entity', name: 'queue.ts#L10-L20', entityType: 'code', observations: ['tries three times'] },
     {
-      id: 'm1',
-      memory: 'Likes tea',
-      user_id: 'ana',
-      categories: ['food', 'habits'],
-      created_at: '2026-01-02T03:04:05Z',
-      metadata: { a: 1 },
+      type: 'entity',
+      name: 'Log',
+      entityType: 'log',
+      observations: Array<string>(200).fill('the tide was high again'),
     },
-    { id: 'm2', memory: '' },
-    5,
+    { type: 'relation', from: 'Bo Ek', to: 'bo ek', relationType: 'owns' },
+    { type: 'relation', from: 'bo ek', to: 'bo ek', relationType: 'is' },
+    { type: 'relation', from: 'Gone', to: 'bo ek', relationType: 'built' },
   ];
-  for (const text of [JSON.stringify(memories), JSON.stringify({ results: memories }), JSON.stringify({ memories })]) {
+  const { run, stored, links } = importing(t, 'reference', lines.map((line) => JSON.stringify(line)).join('\n'));
+  const { notes, changed } = await run();
+  assert.deepEqual(notes, [
+    'export.json: line 7 is a relation of an entity with itself',
+    'export.json: line 8 is a relation, and there is no entity "Gone"',
+  ]);
+  assert.equal(changed.length, 5);
+  assert.deepEqual(links(), ['Bo Ek owns bo ek']);
+  const { content } = new Map(stored()).get('bo ek') as { content: string };
+  assert.equal(content, 'built 1974\n7\n{"wood":"oak"}');
+  const again = await run();
+  assert.deepEqual([again.changed, again.forgotten, again.unchanged], [[], [], 5]);
+});
+
+/** As mem0 writes it where it is installed, and what a search adds. */
+const MEMORY = {
+  id: 'm1',
+  memory: 'Likes tea',
+  hash: '0a1b2c',
+  metadata: { category: 'food', tags: ['habit', 'drink'], n: 3 },
+  score: null as number | null,
+  created_at: '2026-01-02T03:04:05+00:00',
+  updated_at: '2026-01-02T03:04:05+00:00',
+  user_id: 'ana',
+  agent_id: null,
+};
+const LATER = { id: 'm2', memory: 'Likes coffee', updated_at: '2026-01-02T04:00:00Z', categories: ['food'] };
+
+test('mem0: memories in every form that it gives out', async (t) => {
+  const { metadata, created_at, updated_at, user_id, memory: content } = MEMORY;
+  const rest = { metadata, created_at, updated_at, user_id };
+  const page = { count: 2, next: 'https://mem0.example/?page=2', previous: null, results: [LATER] };
+  const forms: Readonly<Record<string, string>> = {
+    list: JSON.stringify([LATER, MEMORY]),
+    results: JSON.stringify({ results: [LATER, { ...MEMORY, score: 0.83 }] }, null, 2),
+    memories: JSON.stringify({ memories: [LATER, MEMORY] }),
+    'the lists of a user and of an agent': JSON.stringify([{ results: [MEMORY, LATER] }, { results: [MEMORY] }]),
+    'all pages': JSON.stringify([page, { count: 2, next: null, previous: 'x', results: [MEMORY] }]),
+    'an export, wrapped': JSON.stringify({ status: 'completed', data: { memories: [LATER, MEMORY] } }),
+    'one a line': `${JSON.stringify(LATER)}\n${JSON.stringify(MEMORY)}\n`,
+    'a page a line': `${JSON.stringify(page)}\n${JSON.stringify({ results: [MEMORY] })}`,
+  };
+  for (const [form, text] of Object.entries(forms)) {
     const { run, stored, store } = importing(t, 'mem0', text);
-    assert.deepEqual((await run()).notes, [
-      'export.json: record 2 has no memory',
-      'export.json: record 3 has no memory',
-    ]);
-    assert.equal(stored()[0]?.[0], 'm1');
-    const [[, body] = []] = stored();
-    const { content, user_id: user, metadata } = (body ?? {}) as Record<string, unknown>;
-    assert.deepEqual([content, user, metadata], ['Likes tea', 'ana', { a: 1 }]);
-    const [first] = store.entities;
-    assert.deepEqual([first?.tags, first?.category, first?.source], [['food', 'habits'], 'mem0', 'import:mem0']);
+    const { notes, changed } = await run();
+    assert.deepEqual([form, notes, changed], [form, [], ['m1', 'm2']], 'in the order in which they were said');
+    assert.deepEqual(stored()[0], ['m1', { content, ...rest }]);
+    const [first, second] = store.entities;
+    assert.deepEqual([first?.category, first?.source], ['mem0', 'import:mem0']);
+    assert.deepEqual([first?.tags, second?.tags], [['food', 'habit', 'drink'], ['food']]);
+    assert.deepEqual([(await run()).changed, (await run()).unchanged], [[], 2]);
   }
-  for (const text of ['{"results": 5}', 'nothing', '"x"']) {
-    const { errors } = await importing(t, 'mem0', text).run();
-    assert.match(String(errors), /export\.json is no file of mem0/);
+  const one = importing(t, 'mem0', JSON.stringify(MEMORY));
+  await one.run();
+  assert.deepEqual(one.stored(), [['m1', { content, ...rest }]]);
+  for (const part of [page, [{ ...page, next: null }, page]]) {
+    const first = importing(t, 'mem0', JSON.stringify(part));
+    assert.deepEqual((await first.run()).notes, ['export.json: there is a next page, which is not in this file']);
   }
 });
 
-test('lines of JSON: parts are guessed or named, equal keys stay apart, and what has no key has its number', async (t) => {
+test('mem0: an export in a form of its user is one memory, and what is none of it is said', async (t) => {
+  const profile = { full_name: 'Ana Berg', skills: ['bees', 'boats'], employer: null, years: 8 };
+  for (const text of [JSON.stringify(profile), JSON.stringify({ data: profile })]) {
+    const { run, stored } = importing(t, 'mem0', text);
+    await run();
+    assert.deepEqual(stored(), [['export', { content: 'full_name: Ana Berg\nskills: ["bees","boats"]\nyears: 8' }]]);
+  }
+  const sentences = importing(t, 'mem0', '{"memories":["Likes tea","Likes tea","Rows"]}');
+  await sentences.run();
+  assert.deepEqual(
+    sentences.stored().map(([, body]) => body),
+    [{ content: 'Rows' }, { content: 'Likes tea' }],
+  );
+  const twice = importing(t, 'mem0', JSON.stringify([MEMORY, { ...MEMORY, memory: 'Likes rum' }]));
+  await twice.run();
+  assert.deepEqual(
+    twice.stored().map(([key]) => key),
+    ['m1', 'm1~2'],
+  );
+  for (const text of ['{"results": 5}', '{"memories": 5}', 'nothing', '"x"', '{}', '']) {
+    const { errors } = await importing(t, 'mem0', text).run();
+    assert.match(String(errors), /export\.json is no file of mem0/, text);
+  }
+});
+
+test('lines of JSON: parts are guessed or named, equal keys stay apart, and what has no key has one of its own', async (t) => {
   const lines = [
     { text: 'one', id: 7, tags: ['a'], by: 'ana' },
     { text: 'two', id: '7' },
@@ -109,23 +180,150 @@ test('lines of JSON: parts are guessed or named, equal keys stay apart, and what
   ].map((one) => JSON.stringify(one));
   const guessed = importing(t, 'jsonl', lines.join('\r\n'));
   assert.deepEqual((await guessed.run()).notes, ['export.json: line 4 has no text']);
-  assert.deepEqual(
-    guessed.stored().map(([key, body]) => [key, (body as { content: string }).content]),
-    [
-      ['7', 'one'],
-      ['7~2', 'two'],
-      ['record-3', 'three'],
-    ],
-  );
+  const texts = (): [string, string][] =>
+    guessed.stored().map(([key, body]) => [key.replace(/^record-[0-9a-f]{12}$/, 'record'), textIn(body)]);
+  assert.deepEqual(texts(), [
+    ['7', 'one'],
+    ['7~2', 'two'],
+    ['record', 'three'],
+  ]);
   assert.deepEqual((await guessed.run()).changed, []);
-  const named = importing(t, 'jsonl', '{"what":"x","who":"k","text":"left"}', {
+  // The first line of another file is another record.
+  writeFileSync(join(guessed.folder, 'export.json'), '{"text":"four"}\n{"text":"three"}');
+  assert.equal((await guessed.run()).changed.length, 1);
+  assert.deepEqual(new Set(texts().map(([, text]) => text)), new Set(['one', 'two', 'three', 'four']));
+  const named = importing(t, 'jsonl', '{"what":"x","who":"k","text":"left","content":"kept"}', {
     map: { content: 'what', key: 'who' },
     category: 'mine',
   });
   await named.run();
-  assert.deepEqual(named.stored(), [['k', { content: 'x', text: 'left', who: 'k' }]]);
+  assert.deepEqual(named.stored(), [['k', { body: 'x', text: 'left', content: 'kept', who: 'k' }]]);
   assert.equal(named.store.entities[0]?.category, 'mine');
 });
+
+function textIn(body: unknown): string {
+  return (body as { content: string }).content;
+}
+
+test('a file that is no UTF-8: the form of Windows is read, and what cannot be read is said', async (t) => {
+  const wide = importing(t, 'jsonl', Buffer.from('\uFEFF{"text":"café"}\r\n{"text":"zwei"}\r\n', 'utf16le'));
+  assert.deepEqual((await wide.run()).notes, []);
+  assert.deepEqual(
+    wide
+      .stored()
+      .map(([, body]) => textIn(body))
+      .toSorted(),
+    ['café', 'zwei'],
+  );
+  const latin = importing(t, 'jsonl', Buffer.from('text\ncafé\nplain\n', 'latin1'), { path: 'notes.csv' });
+  assert.deepEqual((await latin.run()).notes, ['notes.csv: line 2 is no UTF-8: what cannot be read stands as \uFFFD']);
+  assert.equal(latin.stored().length, 2);
+});
+
+const DEEP = `${'['.repeat(5_000)}${']'.repeat(5_000)}`;
+const LONG = 'k'.repeat(5_000);
+
+/** Of each form: what is good in it, and what is said of the rest. */
+const BAD: readonly (readonly [from: string, path: string, text: string, said: readonly RegExp[]])[] = [
+  [
+    'reference',
+    'm.jsonl',
+    [
+      '{"type":"entity","name":"good"}',
+      '{"type":"entity","name":"cut","obs',
+      'null',
+      '{"type":"thing"}',
+      `{"type":"entity","name":"deep","observations":${DEEP}}`,
+      '{"type":"entity","name":"a\\u0000b"}',
+      '{"type":"entity","name":"half \\ud83d"}',
+      `{"type":"entity","name":"${LONG}"}`,
+      `{"type":"entity","name":"tag","entityType":"${LONG}"}`,
+    ].join('\n'),
+    [
+      /line 2 is no JSON/,
+      /line 3 is no/,
+      /line 4 is ne/,
+      /line 5 is nes/,
+      /line 6 has a NUL/,
+      /line 7 .* half/,
+      /line 8: k+ is/,
+      /line 9: tag is/,
+    ],
+  ],
+  [
+    'jsonl',
+    'm.jsonl',
+    [
+      '{"text":"good"}',
+      '{"text":',
+      '5',
+      '{"text":""}',
+      `{"text":"deep","x":${DEEP}}`,
+      '{"text":"\\u0000"}',
+      '{"text":"x","\\ud83d":1}',
+      `{"text":"x","id":"${LONG}"}`,
+    ].join('\r\n'),
+    [
+      /line 2 is no JSON/,
+      /line 3 is no/,
+      /line 4 has no text/,
+      /line 5 is nes/,
+      /line 6 has a NUL/,
+      /line 7 .* half/,
+      /line 8: k+ is too large/,
+    ],
+  ],
+  [
+    'jsonl',
+    'm.csv',
+    `text,id\ngood,1\nshort\nlong,2,3\n,4\nnul\0,5\nx,${LONG}\n"open`,
+    [
+      /line 3 has 1 col/,
+      /line 4 has 3/,
+      /line 5 has no text/,
+      /line 6 has a NUL/,
+      /line 7: k+ is too large/,
+      /line 8 has 1 col/,
+    ],
+  ],
+  [
+    'mem0',
+    'm.json',
+    `{"results":[{"memory":"good"},5,null,{},{"memory":""},{"memory":"x","metadata":${DEEP}},{"memory":"\\ud83d"},{"memory":"x","id":"${LONG}"}]}`,
+    [
+      /record 2 has no memory/,
+      /record 3/,
+      /record 4/,
+      /record 5/,
+      /record 6 is nested/,
+      /record 7 has/,
+      /record 8: k+ is too large/,
+    ],
+  ],
+  [
+    'mem0',
+    'm.jsonl',
+    '{"memory":"good"}\n{"memory":\n5\n{"results":[{"x":1}]}\n',
+    [/line 2 is no JSON/, /line 3 is no object/, /line 4 has no memory/],
+  ],
+];
+
+for (const [from, path, text, said] of BAD) {
+  test(`what is bad in a file is said by its number, and keeps nothing else out: ${from}, ${path}`, async (t) => {
+    const { run, stored } = importing(t, from, text, { path });
+    const { notes, errors } = await run();
+    const told = [...notes, ...errors];
+    for (const one of said)
+      assert.ok(
+        told.some((line) => one.test(line)),
+        String(one),
+      );
+    assert.equal(told.length, said.length);
+    assert.equal(stored().length, 1);
+    const again = await run();
+    assert.deepEqual([again.changed, again.unchanged, [...again.notes, ...again.errors]], [[], 1, told]);
+  });
+}
 
 test('a table of any cells is read as it was written', () => {
   const cell = fc.constantFrom('', 'plain', 'with, comma', 'with "quotes"', 'two\nlines', 'ünï', ' blank ');
@@ -156,39 +354,57 @@ test('a table of any cells is read as it was written', () => {
   );
 });
 
-test('notes: tags and title of the front matter, wikilinks, and what a link means', async (t) => {
+test('notes: tags, title and type of the front matter, wikilinks, and what a link means', async (t) => {
   const { run, stored, links, store, folder } = importing(t, 'basic-memory', {
     'people/Mara Lind.md': [
       '---',
       'title: Mara Lind',
-      'type: note',
-      'tags: [person, "#beekeeper"]',
-      'permalink: people/mara-lind',
+      'type: person',
+      'tags: [keeper, "#bees", 7]',
+      'permalink: main/people/mara-lind',
       '---',
       '# Mara Lind',
       '',
       '- [habit] keeps bees #honey',
       '- works_at [[Harbour Office]]',
-      '- relates to [[people/jo|Jo]] and [[Nowhere]]',
+      '- "looks after" [[C# notes]] (since (about) 2001)',
+      "* 'is sister of' [[people/jo|Jo]]",
+      '1. reads: [[C# notes]]',
+      '- Talks with [[people/jo|Jo]] and [[Nowhere]]',
+      '- knows [[Nowhere]]',
     ].join('\n'),
-    'Harbour Office.md': 'See [[mara lind#habits]].\n',
-    'people/jo.md': '---\npermalink: people/jo\n---\nFriend of [[Mara Lind]].',
+    'Harbour Office.md':
+      'See [[mara lind#habits]], `[[people/jo]]` and\n```\n- in_code [[people/jo]]\n```\n- owns [[Harbour Office]]\n',
+    'people/jo.md':
+      '---\npermalink: main/people/jo-ek\n---\nFriend of [[people/mara-lind]]; see [this](../C%23%20notes.md#x "t").',
+    'C# notes.md':
+      '---\ntype: note\n---\n[me](/people/jo.md), [web](https://example.org/people/jo.md), [odd](100%.md), ![[C]]',
+    'C.md': 'A language.',
     'CLAUDE.md': '--- no front matter: [\n---\nAlways run the tests.',
+    'bad.md': Buffer.from([0x63, 0x61, 0x66, 0xe9]),
   });
   const { notes, errors } = await run();
-  assert.deepEqual([notes, errors, stored().length], [[], [], 4]);
+  assert.deepEqual([notes, errors, stored().length], [[`${join(folder, 'bad.md')}: is no text in UTF-8`], [], 6]);
   const prefix = `${folder.replaceAll('/', '-')}-`;
   assert.deepEqual(
     links().map((link) => link.replaceAll(prefix, '')),
     [
+      'C# notes.md mentions C.md',
+      'C# notes.md mentions people-jo.md',
       'Harbour Office.md mentions people-Mara Lind.md',
-      'people-Mara Lind.md relates to people-jo.md',
+      'people-Mara Lind.md is sister of people-jo.md',
+      'people-Mara Lind.md looks after C# notes.md',
+      'people-Mara Lind.md mentions people-jo.md',
+      'people-Mara Lind.md reads C# notes.md',
       'people-Mara Lind.md works_at Harbour Office.md',
+      'people-jo.md mentions C# notes.md',
       'people-jo.md mentions people-Mara Lind.md',
     ],
   );
-  const mara = store.entities.find(({ key }) => key.endsWith('Mara Lind.md'));
-  assert.deepEqual([mara?.tags, mara?.category], [['ext:md', 'person', 'beekeeper'], 'note']);
+  const tagsOf = (name: string) => store.entities.find(({ key }) => key === `${prefix}${name}`)?.tags;
+  assert.deepEqual(tagsOf('people-Mara Lind.md'), ['ext:md', 'keeper', 'bees', '7', 'person']);
+  assert.deepEqual(tagsOf('C# notes.md'), ['ext:md']);
+  assert.equal(store.entities[0]?.category, 'note');
   assert.deepEqual((await run()).changed, []);
 });
 
@@ -203,9 +419,11 @@ test('what is no format, no file and too large is said, and a dry run writes not
   const gone = ingestInto();
   const { errors } = await gone.run(importSource({ from: 'jsonl', path: '/no/such.jsonl', map: {} }));
   assert.match(String(errors), /cannot be read/);
+  const folder = await gone.run(importSource({ from: 'markdown', path: '/no/such', map: {} }));
+  assert.match(String(folder.errors), /cannot be read/);
   const long = importing(t, 'jsonl', `${JSON.stringify({ text: 'x', id: 'k'.repeat(5_000) })}\n{"text":"fits"}`);
   const done = await long.run();
-  assert.match(String(done.errors), /^k+ is too large/);
+  assert.match(String(done.errors), /^line 1: k+ is too large/);
   assert.equal(long.stored().length, 1);
   const dry = importing(t, 'reference', REFERENCE);
   assert.equal((await dry.run(true)).changed.length, 2);
@@ -224,11 +442,30 @@ test('mimir import says what came in, and how to mend what is wrong', async (t) 
   const dry = await mimir('import', '--from', 'reference', file, '--dry-run');
   assert.equal(
     dry.stdout,
-    'would import 2, would forget 0, unchanged 0\nnew or changed:\n  Mara Lind\n  Harbour Office\nleft out:\n  memory.jsonl: line 6 is no JSON\n',
+    [
+      'would import 2, would forget 0, unchanged 0',
+      'new or changed:',
+      '  Mara Lind: keeps bees writes "quoted" notes',
+      '  Harbour Office',
+      'left out:',
+      '  memory.jsonl: line 6 is no JSON',
+      '  memory.jsonl: line 5 is a relation, and there is no entity "Nobody"',
+      '',
+    ].join('\n'),
   );
   assert.match((await mimir('import', '--from', 'reference', file)).stdout, /^imported 2,/);
   assert.match((await mimir('import', '--from', 'reference', file)).stdout, /^imported 0, forgot 0, unchanged 2/);
   assert.match((await mimir('recall', 'who keeps bees')).stdout, /Mara Lind/);
+  const memories = join(folder, 'memories.json');
+  writeFileSync(memories, JSON.stringify([LATER, MEMORY]));
+  const { stdout: examples } = await mimir('import', '--from', 'mem0', memories, '--dry-run');
+  assert.equal(
+    examples,
+    'would import 2, would forget 0, unchanged 0\nnew or changed:\n  m1: Likes tea\n  m2: Likes coffee\n',
+  );
+  writeFileSync(memories, 'bad\n'.repeat(300));
+  const { stdout: bad } = await mimir('import', '--from', 'jsonl', memories);
+  assert.match(bad, /line 100 is no JSON\n  and 200 more; --json has all\n$/);
   const wrong = await mimir('import', '--from', 'nothing', file);
   assert.deepEqual([wrong.exit, wrong.stdout], [2, '']);
   assert.match(wrong.stderr, /--from reference, jsonl/);

@@ -76,7 +76,7 @@ test('what is wrong is named by its place, and never quoted', () => {
   }
 });
 
-const nothing: BroughtIn = { changed: [], forgotten: [], unchanged: 0, notes: [], errors: [] };
+const nothing: BroughtIn = { changed: [], examples: [], forgotten: [], unchanged: 0, notes: [], errors: [] };
 const source = (name: string, more: Partial<Source> = {}): Source => ({
   name,
   origin: `connector:${name}`,

@@ -144,3 +144,12 @@ test('every setting to paste can be read, and none of it starts the npm package 
     else assert.deepEqual([command, args], ['npx', ['-y', 'mimir-memory']]);
   }
 });
+
+test('docs/sources.md names the versions of other programs that are installed to be tried', () => {
+  const clients = JSON.parse(read('clients/package.json')) as { dependencies: Record<string, string> };
+  const server = '@modelcontextprotocol/server-memory';
+  const python = read('clients/foreign/requirements.txt').trim().split('\n');
+  const pinned = [`${server}==${clients.dependencies[server]}`, ...python];
+  const rows = [...read('docs/sources.md').matchAll(/^\| `([^`]+)` \| ([\d.]+) \|/gm)];
+  assert.deepEqual(rows.map(([, name, version]) => `${name}==${version}`).toSorted(), pinned.toSorted());
+});
