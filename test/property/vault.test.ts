@@ -12,6 +12,7 @@ import { exportVault, importVault, type Vault } from '../../src/files/vault.ts';
 import { fileNameOf, renderFile } from '../../src/files/markdown.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { markOf, portableOf, type Portable } from '../../src/memory/portable.ts';
+import { NO_NOTES } from '../../src/memory/retention.ts';
 import { OWNER } from '../../src/memory/scope.ts';
 import type { Scope } from '../../src/memory/types.ts';
 import { readVaultFile } from '../../src/tools/vault-file.ts';
@@ -191,7 +192,14 @@ test('different ids have different files, also where upper and lower case are th
 const scope: Scope = { principal: OWNER, workspace: null, actor: 't', client: 't' };
 
 function vaultOf(store: ModelStore, folder: string): Vault {
-  return { folder, execute: store.execute, scope, options: {}, read: (text) => readVaultFile(text, store.nowMs) };
+  return {
+    folder,
+    execute: store.execute,
+    scope,
+    options: {},
+    noted: () => NO_NOTES,
+    read: (text) => readVaultFile(text, store.nowMs),
+  };
 }
 
 /** A store with these memories; of two at the same place or with the same id, the first. */
