@@ -10,9 +10,8 @@ import {
   type Portable,
   type PortableFields,
 } from '../memory/portable.ts';
-import { withNotes } from '../memory/retention.ts';
 import { OWNER } from '../memory/scope.ts';
-import type { Entity, Link, Noted, Scope, Usage } from '../memory/types.ts';
+import type { Entity, Link, Scope, Usage } from '../memory/types.ts';
 import type { Reader, Writer } from '../storage/store.ts';
 import { occupant } from './entities.ts';
 import { LINK_WEIGHT } from './links.ts';
@@ -22,12 +21,12 @@ import { reads, writes } from './operation.ts';
 /** Where the next page begins. */
 export interface VaultPageInput {
   readonly afterRow: number;
-  /** Uses that are not stored yet: a file shows them as an answer does. */
-  readonly noted: Noted;
 }
 
 /** A memory as a vault shows it. */
 export interface VaultEntry {
+  /** The row of the memory, by which uses are noted that are not stored yet. */
+  readonly row: number;
   readonly memory: Portable;
   /** What it said before and says now, as digests, newest first: by them another store sees that it is behind. */
   readonly past: readonly string[];
@@ -43,7 +42,7 @@ export interface VaultPageOutput {
 }
 
 /** Live memories in the order of their rows, as many as one step may hold. */
-export const vaultPage = reads<VaultPageInput, VaultPageOutput>('scan', async (tx, scope, { afterRow, noted }) => {
+export const vaultPage = reads<VaultPageInput, VaultPageOutput>('scan', async (tx, scope, { afterRow }) => {
   const { found: rows, next } = await tx.kept(scope, { archived: false }, afterRow);
   const entries: VaultEntry[] = [];
   let [chars, last] = [0, afterRow];
@@ -58,8 +57,7 @@ export const vaultPage = reads<VaultPageInput, VaultPageOutput>('scan', async (t
     const past = (await tx.versionsOf(scope, row, LIMITS.vaultPastMax)).map((said) =>
       recordDigest({ ...entity, ...said }),
     );
-    const used = { ...entity, usage: withNotes(row, entity.usage, noted) };
-    entries.push({ memory: portableOf(used, links), past: [...new Set(past)], labels });
+    entries.push({ row, memory: portableOf(entity, links), past: [...new Set(past)], labels });
     chars += entity.bodyJson.length;
   }
   return { entries, nextRow: next };

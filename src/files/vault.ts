@@ -7,7 +7,7 @@ import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { markOf } from '../memory/portable.ts';
 import { mayRead } from '../memory/scope.ts';
-import type { Noted, Scope } from '../memory/types.ts';
+import type { Scope, Usage } from '../memory/types.ts';
 import { makeFolder, markdownFiles, readText, removeText, renameText, writeText } from './folder.ts';
 import { fileNameOf, renderFile } from './markdown.ts';
 
@@ -21,8 +21,8 @@ export interface Vault {
   readonly scope: Scope;
   readonly read: ReadFile;
   readonly options: CallOptions;
-  /** Uses that are not stored yet. */
-  readonly noted: () => Noted;
+  /** The usage of a row, with what is on its way to the store: files show it as answers do. */
+  readonly overlay: (row: number, stored: Usage) => Usage;
 }
 
 /** What an export did. Names are those of files in the folder. */
@@ -55,7 +55,7 @@ export interface ExportChoice {
  * person has written is never written over or removed. Throws `cannot_open` when the folder cannot be made.
  */
 export async function exportVault(vault: Vault, { prune, only }: ExportChoice): Promise<ExportReport> {
-  const { folder, execute, scope, options, noted } = vault;
+  const { folder, execute, scope, options } = vault;
   await makeFolder(folder);
   const others = new Set(await markdownFiles(folder));
   const counts = { exported: 0, created: 0, updated: 0, pruned: 0 };
@@ -64,7 +64,7 @@ export async function exportVault(vault: Vault, { prune, only }: ExportChoice): 
     const page: { entries: readonly VaultEntry[]; nextRow: number | null } = await execute(
       'vault_page',
       scope,
-      { afterRow, noted: noted() },
+      { afterRow },
       options,
     );
     afterRow = page.nextRow;
@@ -101,7 +101,9 @@ interface Exported {
   readonly aside?: string;
 }
 
-async function exportOne({ folder, read }: Vault, name: string, entry: VaultEntry): Promise<Exported> {
+async function exportOne({ folder, read, overlay }: Vault, name: string, stored: VaultEntry): Promise<Exported> {
+  const { row, memory } = stored;
+  const entry = { ...stored, memory: { ...memory, usage: overlay(row, memory.usage) } };
   const present = await readText(folder, name, LIMITS.vaultFileMaxBytes);
   const wanted = renderFile(entry);
   if (present === null) {

@@ -32,7 +32,7 @@ async function vaultOf(asked: string | undefined, caller: Caller, scope: Scope, 
     execute,
     scope,
     options: optionsOf(caller),
-    noted: () => usage.noted(),
+    overlay: (row, stored) => usage.overlay(row, stored),
     read: (text) => readVaultFile(text, clock.nowMs()),
   };
 }

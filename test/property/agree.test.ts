@@ -8,7 +8,6 @@ import type { Clock } from '../../src/clock.ts';
 import { OPERATIONS, type OperationName } from '../../src/engine/operations.ts';
 import { errorToData } from '../../src/errors.ts';
 import { canonicalJson } from '../../src/memory/canonical.ts';
-import { NO_NOTES } from '../../src/memory/retention.ts';
 import { OWNER } from '../../src/memory/scope.ts';
 import type { Principal, Scope } from '../../src/memory/types.ts';
 import {
@@ -287,7 +286,7 @@ const inputs: Record<
     toWorkspace: fc.constantFrom('', 'w', 'v'),
     afterRow: fc.constantFrom(0, 2),
   }),
-  vault_page: fc.record({ afterRow: fc.constantFrom(0, 2), noted: fc.constant(NO_NOTES) }),
+  vault_page: fc.record({ afterRow: fc.constantFrom(0, 2) }),
   vault_take: fc.record({ files: fc.array(vaultFile, { maxLength: 3 }) }),
   workspace_list: fc.constant({}),
   recall_when: fc.record({

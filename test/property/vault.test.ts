@@ -12,7 +12,6 @@ import { exportVault, importVault, type Vault } from '../../src/files/vault.ts';
 import { fileNameOf, renderFile } from '../../src/files/markdown.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { markOf, portableOf, type Portable } from '../../src/memory/portable.ts';
-import { NO_NOTES } from '../../src/memory/retention.ts';
 import { OWNER } from '../../src/memory/scope.ts';
 import type { Scope } from '../../src/memory/types.ts';
 import { readVaultFile } from '../../src/tools/vault-file.ts';
@@ -197,7 +196,7 @@ function vaultOf(store: ModelStore, folder: string): Vault {
     execute: store.execute,
     scope,
     options: {},
-    noted: () => NO_NOTES,
+    overlay: (_row, stored) => stored,
     read: (text) => readVaultFile(text, store.nowMs),
   };
 }

@@ -96,7 +96,7 @@ export function codesFor(message: string): readonly string[] {
   )
     return ['provider_down', 'provider_refused'];
   if (/No connectors configured/.test(message)) return ['no_connectors'];
-  if (/is not a directory$/.test(message)) return ['not_found'];
+  if (message.endsWith('is not a directory')) return ['not_found'];
   if (/Not a directory \(os error/.test(message)) return ['cannot_open'];
   if (/unable to open database file|file is not a database/.test(message)) return ['cannot_open', 'not_a_store'];
   if (/not found/.test(message)) return ['not_found'];

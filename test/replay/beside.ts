@@ -22,6 +22,7 @@ export const DEFAULT_VAULT = '$HOME/.mimir/vault';
 export function lookBeside(stage: Stage, tool: string, args: JsonObject): Beside | undefined {
   const [, word = ''] = /^mimir[ _](.*)$/.exec(tool) ?? [];
   if (word === 'migrate') return migration(stage.early(textAt(args, 'from_path') ?? textAt(args, 'from') ?? ''));
+  if (word === 'ingest') return ingestion;
   const isExport = /^vault.export$/.test(word);
   if (!isExport && !/^vault.import$/.test(word)) return undefined;
   const asked = textAt(args, 'vault_dir') ?? '';
@@ -49,7 +50,8 @@ function exported(folder: string, look: () => Files, args: JsonObject): Beside {
       const after = look();
       const created = Object.keys(after).filter((name) => !(name in before));
       const updated = Object.keys(after).filter((name) => name in before && after[name] !== before[name]);
-      const saying = new Map(Object.values(after).map((text) => [textAt(readVaultText(text), 'id'), text]));
+      const files = Object.entries(after).map(([file, text]) => ({ ...readVaultText(text), file }));
+      const saying = new Map(files.map((file) => [textAt(file, 'id'), file]));
       const workspace = textAt(args, 'workspace_hash');
       const live = [...ledger.rows.values()].filter(
         (row) => !row.archived && (workspace === undefined || row.fields['workspace_hash'] === workspace),
@@ -58,7 +60,7 @@ function exported(folder: string, look: () => Files, args: JsonObject): Beside {
         ...differing('vault_dir', folder, answer['vault_dir']),
         ...differing('files_created', created.length, answer['files_created']),
         ...differing('files_updated', updated.length, answer['files_updated']),
-        ...live.flatMap((row) => wrongFile(row, saying.get(row.id))),
+        ...live.flatMap((row) => wrongFile(row, saying.get(row.id), created)),
       ];
     },
     note: () => undefined,
@@ -73,19 +75,22 @@ const IN_FILES: readonly string[] = ['category', 'key', 'body_json', ...Object.k
   (name) => name !== 'archive_reason',
 );
 
-/** What in the file of a memory is not what our store was told of it. */
-function wrongFile(row: Row, text: string | undefined): string[] {
-  if (text === undefined) return [`there is no file of ${row.id}`];
+/** What in the file of a memory is not what our store was told of it; `created` are the names of new files. */
+function wrongFile(row: Row, file: JsonObject | undefined, created: readonly string[]): string[] {
+  if (file === undefined) return [`there is no file of ${row.id}`];
   if (row.changed === undefined) return [];
-  const file = readVaultText(text) ?? {};
-  const told = IN_FILES.filter((name) => row.fields[name] !== undefined);
-  const wrong = told.filter((name) => {
+  const wrong = IN_FILES.filter((name) => {
+    if (row.fields[name] === undefined) return false;
     // `recall_when` is put into the body.
     if (name === 'body_json' && row.fields['recall_when'] !== undefined)
       return readJson(asText(file[name])) === undefined;
     return JSON.stringify(file[name]) !== JSON.stringify(row.fields[name]);
   });
   if (row.importance !== undefined && file['importance'] !== row.importance) wrong.push('importance');
+  // A file that is there is not written again for uses alone.
+  const uses = Number(file['retrieval_count']);
+  const isNew = created.includes(asText(file['file']));
+  if (row.uses !== undefined && (isNew ? uses !== row.uses : uses > row.uses)) wrong.push('retrieval_count');
   return wrong.map((name) => `the file of ${row.id} says ${asText(file[name])} of ${name}`);
 }
 
@@ -148,47 +153,67 @@ function made(ledger: Ledger, file: JsonObject): Row {
   return row;
 }
 
+/** What a dry run names, the next run brings in. */
+const ingestion: Beside = {
+  wrong: (ledger, ours) => {
+    const answer = answerOf(ours);
+    return answer?.['dry_run'] === false && Number(answer['ingested']) < ledger.due
+      ? differing('ingested', ledger.due, answer['ingested'])
+      : [];
+  },
+  note: () => undefined,
+};
+
 /** Bytes of an id that are a key in the original. */
 const KEY_BYTES = 20;
 
 function migration(early: readonly JsonObject[]): Beside {
+  /** What can be read and is not there yet. */
+  const fresh = (ledger: Ledger, answer: JsonObject): readonly JsonObject[] => {
+    const unread = (i: number): boolean =>
+      errorsOf(answer).some((error) => error.startsWith(`Row ${i + 1} read error: `));
+    return early.filter((memory, i) => !unread(i) && !ledger.rows.has(asText(memory['id'])));
+  };
   return {
-    wrong: () => [],
+    wrong: (ledger, ours) => {
+      const answer = answerOf(ours);
+      if (answer === undefined) return [];
+      return [
+        ...differing('total_old_memories', early.length, answer['total_old_memories']),
+        ...differing('entities_created', fresh(ledger, answer).length, answer['entities_created']),
+      ];
+    },
     note: (ledger, _theirs, ours) => {
       const answer = answerOf(ours);
       if (answer === undefined) return;
-      const errors = errorsOf(answer);
-      for (const [i, memory] of early.entries()) {
-        const id = asText(memory['id']);
-        if (ledger.rows.has(id) || errors.some((error) => error.startsWith(`Row ${i + 1} `))) continue;
-        const short = `migrated-${Buffer.from(id).subarray(0, KEY_BYTES).toString()}`;
-        const key = ledger.named('general', short).length > 0 ? `migrated-${id}` : short;
-        const workspace = asText(memory['workspace_hash']);
-        const tags = readJson(asText(memory['tags']));
-        const row = ledger.made(
-          id,
-          'mimir_migrate',
-          {
-            category: 'general',
-            key,
-            body_json: JSON.stringify({ content: memory['content'], summary: memory['summary'] ?? '' }),
-            type: memory['type'] ?? '',
-            topic_path: memory['topic_path'] ?? '',
-            verified: memory['verified'] !== 0,
-            workspace_hash: workspace,
-            tags: [
-              ...(Array.isArray(tags) ? (tags as readonly Json[]) : []),
-              ...(workspace === '' ? [] : [`workspace:${workspace}`]),
-            ],
-            importance: memory['decay_score'] ?? 0,
-          },
-          layerOf(asText(memory['layer']), 0),
-        );
-        row.uses = Number(memory['retrieval_count']);
-        ledger.pair(id, id);
-      }
+      for (const memory of fresh(ledger, answer)) migrated(ledger, memory);
     },
   };
+}
+
+/** A memory of version 0.1 as our store has to have it. */
+function migrated(ledger: Ledger, memory: JsonObject): void {
+  const id = asText(memory['id']);
+  const short = `migrated-${Buffer.from(id).subarray(0, KEY_BYTES).toString()}`;
+  const workspace = asText(memory['workspace_hash']);
+  const tags = readJson(asText(memory['tags']));
+  const told = {
+    category: 'general',
+    key: ledger.named('general', short).length > 0 ? `migrated-${id}` : short,
+    body_json: JSON.stringify({ content: memory['content'], summary: memory['summary'] ?? '' }),
+    type: memory['type'] ?? '',
+    topic_path: memory['topic_path'] ?? '',
+    verified: memory['verified'] !== 0,
+    workspace_hash: workspace,
+    tags: [
+      ...(Array.isArray(tags) ? (tags as readonly Json[]) : []),
+      ...(workspace === '' ? [] : [`workspace:${workspace}`]),
+    ],
+    importance: memory['decay_score'] ?? 0,
+  };
+  const row = ledger.made(id, 'mimir_migrate', told, layerOf(asText(memory['layer']), 0));
+  row.uses = Number(memory['retrieval_count']);
+  ledger.pair(id, id);
 }
 
 /** The messages of an answer. */

@@ -177,11 +177,17 @@ class Comparison {
       const { body_json: body, recall_when: triggers } = row.fields;
       const isWhole = body !== undefined && triggers === undefined && !(isObject(args) && 'preview_cap' in args);
       const told = Object.keys(item).filter(
-        (name) => name in DEFAULTS || name === 'archived' || (name === 'body_json' && isWhole),
+        (name) =>
+          name in DEFAULTS ||
+          name === 'archived' ||
+          (name === 'body_json' && isWhole) ||
+          // A file is not written again for uses alone.
+          (name === 'retrieval_count' && row.uses !== undefined && tool !== '$files'),
       );
       for (const field of told) {
+        const due = field === 'retrieval_count' ? row.uses : row.fields[field];
         if (!ledger.foretells(row, field, item, nowMs))
-          this.#add('broken', `/items/[]/${field}`, row.fields[field], item[field], { ...around, row });
+          this.#add('broken', `/items/[]/${field}`, due, item[field], { ...around, row });
       }
     }
   }

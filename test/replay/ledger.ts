@@ -71,6 +71,8 @@ export class Ledger {
   events = 0;
   /** How many documents the original has found in a dry run. */
   documents: number | undefined;
+  /** How many our last run would have brought in, had it not been a dry one. */
+  due = 0;
   #changes = 0;
   /** By key, when each state entry of ours expires. */
   readonly #state = new Map<string, Json>();
@@ -239,8 +241,9 @@ export class Ledger {
       const from = this.rows.get(textAt(ours, 'from_entity_id') ?? '');
       this.#change(from, { status: 'deprecated', archive_reason: textAt(args, 'reason') ?? '' }, {});
     },
-    mimir_ingest: (_args, theirs) => {
+    mimir_ingest: (_args, theirs, ours) => {
       if (theirs?.['dry_run'] === true) this.documents = Number(theirs['ingested']);
+      if (ours !== undefined) this.due = ours['dry_run'] === true ? Number(ours['ingested']) : 0;
     },
     mimir_correct: (args, theirs, ours, cause) => {
       const category = textAt(args, 'category') ?? '';

@@ -265,13 +265,13 @@ export const FILES: readonly Difference[] = [
     name: 'there-are-three-layers',
     tools: ['mimir_recall'],
     original: 'A memory of version 0.1 keeps a layer that is none of the three.',
-    ours: 'It counts as `buffer`.',
+    ours: 'It counts as `buffer`, until use has earned it more.',
     reason: 'A layer is what use has earned, and other words mean nothing.',
-    explains: ({ kind, at, theirs, ours, row }) =>
+    explains: ({ kind, at, theirs, row, foretold }) =>
       kind === 'changed' &&
       at.endsWith('/layer') &&
       row?.madeBy === 'mimir_migrate' &&
-      ours === 'buffer' &&
+      foretold &&
       !LAYERS.some((layer) => layer === theirs),
   },
 ];
