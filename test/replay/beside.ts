@@ -53,13 +53,17 @@ function exported(folder: string, look: () => Files, args: JsonObject): Beside {
       const files = Object.entries(after).map(([file, text]) => ({ ...readVaultText(text), file }));
       const saying = new Map(files.map((file) => [textAt(file, 'id'), file]));
       const workspace = textAt(args, 'workspace_hash');
-      const live = [...ledger.rows.values()].filter(
-        (row) => !row.archived && (workspace === undefined || row.fields['workspace_hash'] === workspace),
+      const rows = [...ledger.rows.values()].filter(
+        ({ fields }) => workspace === undefined || fields['workspace_hash'] === workspace,
       );
+      const live = rows.filter(({ archived }) => !archived);
+      // Files of what is forgotten are named, and stay.
+      const stale = rows.flatMap((row) => (row.archived ? (saying.get(row.id)?.file ?? []) : []));
       return [
         ...differing('vault_dir', folder, answer['vault_dir']),
         ...differing('files_created', created.length, answer['files_created']),
         ...differing('files_updated', updated.length, answer['files_updated']),
+        ...differing('stale', stale.toSorted(), answer['stale'] ?? []),
         ...live.flatMap((row) => wrongFile(row, saying.get(row.id), created)),
       ];
     },
@@ -68,7 +72,9 @@ function exported(folder: string, look: () => Files, args: JsonObject): Beside {
 }
 
 function differing(name: string, due: Json, said: Json | undefined): string[] {
-  return due === said ? [] : [`${name} is ${asText(said)}, and by what lies there it is ${asText(due)}`];
+  return JSON.stringify(due) === JSON.stringify(said)
+    ? []
+    : [`${name} is ${asText(said)}, and by what lies there it is ${asText(due)}`];
 }
 
 const IN_FILES: readonly string[] = ['category', 'key', 'body_json', ...Object.keys(DEFAULTS)].filter(
@@ -147,7 +153,7 @@ function made(ledger: Ledger, file: JsonObject): Row {
     { ...file, importance },
     textAt(file, 'layer') ?? 'buffer',
   );
-  row.fields = { ...row.fields, source: file['source'] ?? 'vault-import' };
+  row.fields = { ...row.fields, source: file['source'] ?? 'vault-import', links: file['links'] ?? [] };
   row.uses = Number(file['retrieval_count'] ?? 0);
   if (isFree && ledger.theirsOf(id) === undefined) ledger.pair(id, id);
   return row;
@@ -185,7 +191,7 @@ function migration(early: readonly JsonObject[]): Beside {
     },
     note: (ledger, _theirs, ours) => {
       const answer = answerOf(ours);
-      if (answer === undefined) return;
+      if (answer === undefined || answer['dry_run'] === true) return;
       for (const memory of fresh(ledger, answer)) migrated(ledger, memory);
     },
   };

@@ -180,6 +180,7 @@ class Comparison {
         (name) =>
           name in DEFAULTS ||
           name === 'archived' ||
+          (name === 'links' && row.fields['links'] !== undefined) ||
           (name === 'body_json' && isWhole) ||
           // A file is not written again for uses alone.
           (name === 'retrieval_count' && row.uses !== undefined && tool !== '$files'),

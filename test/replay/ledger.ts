@@ -241,6 +241,8 @@ export class Ledger {
       const from = this.rows.get(textAt(ours, 'from_entity_id') ?? '');
       this.#change(from, { status: 'deprecated', archive_reason: textAt(args, 'reason') ?? '' }, {});
     },
+    mimir_link: (args) => this.#relinked(args),
+    mimir_unlink: (args) => this.#relinked(args),
     mimir_ingest: (_args, theirs, ours) => {
       if (theirs?.['dry_run'] === true) this.documents = Number(theirs['ingested']);
       if (ours !== undefined) this.due = ours['dry_run'] === true ? Number(ours['ingested']) : 0;
@@ -271,6 +273,15 @@ export class Ledger {
     row.fields = { ...row.fields, ...fields };
     Object.assign(row, more);
     if (JSON.stringify([row.fields, row.importance, row.archived]) !== said) row.changed = this.#changes;
+  }
+
+  /** The links of the row that a call names are not known any more. */
+  #relinked(args: JsonObject): void {
+    const from = { ...args, category: args['from_category'] ?? '', key: args['from_key'] ?? '' };
+    const row = this.#meant(from);
+    if (row === undefined) return;
+    const { links: _links, ...fields } = row.fields;
+    row.fields = fields;
   }
 
   /** The row that a call means: at home, or the only one. */

@@ -1,17 +1,19 @@
 // Files of a vault as data: in the original's form, in ours, and as people write them. Ours are read by other code than the
 // program's own, so that what is wrong with them shows.
-import { parse } from 'yaml';
+import { parseDocument } from 'yaml';
 
 import { asText, isObject, readJson, textAt, type Json, type JsonObject } from './recording.ts';
 
 /** The lines of the original, in its order. */
 const OF_ORIGINAL =
   'id category key type workspace_hash agent_id tags decay_score retrieval_count layer created last_accessed';
+/** Of the usual weight, between memories whose ids are names of files. */
+const LINK = /^- ([^:]+): \[\[([^\]|]+)(?:\|[^\]]*)?\]\]$/gm;
 const LINKS_BELOW = '\n%% mimir links %%\n';
 
 /**
  * What a file says of its memory, under the names that an item of an answer has; undefined where it has no front matter that is
- * closed. What it leaves out is left out.
+ * closed and can be read. What it leaves out is left out.
  */
 export function readVaultText(text: string): JsonObject | undefined {
   const [whole, front = '', rest = ''] = /^\s*---\n((?:.*\n)*?)---\n([^]*)$/.exec(text) ?? [];
@@ -32,11 +34,18 @@ export function readVaultText(text: string): JsonObject | undefined {
 }
 
 /** A file of ours, or one by hand. */
-function named(front: string, rest: string): JsonObject {
-  const read = parse(front) as Json;
+function named(front: string, rest: string): JsonObject | undefined {
+  const document = parseDocument(front);
+  if (document.errors.length > 0) return undefined;
+  const read = document.toJS() as Json;
   const { body_json: exact, tags, decay_score: strength, id, ...said } = isObject(read) ? read : {};
-  const [words = ''] = `\n${rest}`.split(LINKS_BELOW);
+  const [words = '', links = ''] = `\n${rest}`.split(LINKS_BELOW);
   const body = words.trim();
+  const linked = [...links.matchAll(LINK)].map(([, relationship = '', target = '']) => ({
+    target_id: target,
+    relationship,
+    weight: 0.5,
+  }));
   return {
     category: 'general',
     key: 'imported',
@@ -45,6 +54,7 @@ function named(front: string, rest: string): JsonObject {
     ...(typeof id === 'string' && !/[/\\]/.test(id) && { id }),
     ...(typeof strength === 'number' && Number.isFinite(strength) && { decay_score: strength }),
     ...(tags !== undefined && { tags: typeof tags === 'string' ? tags.split(',').map((tag) => tag.trim()) : tags }),
+    ...(said['mimir'] !== undefined && { links: linked }),
     body_json: exact ?? (readJson(body) === undefined ? JSON.stringify({ content: body }) : body),
   };
 }
