@@ -60,6 +60,8 @@ export interface Place {
   readonly tool: string;
   readonly args: Json | undefined;
   readonly ledger: Ledger;
+  /** The store is encrypted, and this program has not its key. */
+  readonly isShut?: boolean;
   /** When we were asked, and when we had answered: what expires in between may be there or not. */
   readonly askedMs: number;
   readonly nowMs: number;
@@ -88,7 +90,7 @@ const COUNTERS: ReadonlySet<string> = new Set(['total', 'conflicts_found']);
 const MADE_JSON: ReadonlySet<string> = new Set(['evaluated_json', 'acted_json', 'forward_json']);
 /** In an answer, or in what a command printed. */
 const COUNTS =
-  /^(?:\/stdout)?\/(total_entities|entities_(?:compared|checked|deleted)|by_category|by_type|by_layer|total_journal_events|total_state_entries)/;
+  /^(?:\/stdout)?\/(total_entities|reindexed|entities_(?:compared|checked|deleted)|by_category|by_type|by_layer|total_journal_events|total_state_entries)/;
 
 const EXTREMES: ReadonlySet<string> = new Set(['/oldest_unix_ms', '/newest_unix_ms']);
 
@@ -168,18 +170,25 @@ class Comparison {
     const limit = (isObject(args) ? args['limit'] : undefined) ?? LIMITS[tool];
     if (limit !== undefined && items.length > Math.max(0, Number(limit)))
       this.#add('broken', '/items', limit, items.length, around);
-    for (const item of 'body_json' in ours ? [ours] : items) {
-      const row = ledger.rows.get(textAt(item, 'id') ?? '');
+    for (const item of 'body_json' in ours ? [ours] : [...items, ...listOf(ours['files'])]) {
+      const row = ledger.rowOf(item);
       // What a tool did that is not followed in the ledger cannot be foretold.
       if (row?.changed === undefined) continue;
       const { body_json: body, recall_when: triggers } = row.fields;
       const isWhole = body !== undefined && triggers === undefined && !(isObject(args) && 'preview_cap' in args);
       const told = Object.keys(item).filter(
-        (name) => name in DEFAULTS || name === 'archived' || (name === 'body_json' && isWhole),
+        (name) =>
+          name in DEFAULTS ||
+          name === 'archived' ||
+          (name === 'links' && row.fields['links'] !== undefined) ||
+          (name === 'body_json' && isWhole) ||
+          // A file is not written again for uses alone.
+          (name === 'retrieval_count' && row.uses !== undefined && tool !== '$files'),
       );
       for (const field of told) {
+        const due = field === 'retrieval_count' ? row.uses : row.fields[field];
         if (!ledger.foretells(row, field, item, nowMs))
-          this.#add('broken', `/items/[]/${field}`, row.fields[field], item[field], { ...around, row });
+          this.#add('broken', `/items/[]/${field}`, due, item[field], { ...around, row });
       }
     }
   }
@@ -249,7 +258,10 @@ class Comparison {
       const other = ours[j] ?? null;
       this.#add('extra', path, undefined, other, inList(around, null, other, this.#rowOf(other)));
     }
-    if (places.some((place, i) => i > 0 && place < (places[i - 1] ?? 0))) this.#add('order', at, theirs, ours, around);
+    // Files of a folder come in any order.
+    const isSet = at === '/files' || (at === '/errors' && this.#place.tool.endsWith('import'));
+    if (!isSet && places.some((place, i) => i > 0 && place < (places[i - 1] ?? 0)))
+      this.#add('order', at, theirs, ours, around);
   }
 
   #isLike(theirs: Json, ours: Json, samePlace: boolean): boolean {
@@ -272,10 +284,10 @@ class Comparison {
     return namesOf(theirs) === '' ? samePlace : namesOf(theirs) === namesOf(ours);
   }
 
-  /** Texts of the form `ID: what was wrong` about the same memory. */
+  /** Texts of the form `SUBJECT: what was wrong` about the same memory, file, row or connector. */
   #sameSubject(theirs: string, ours: string): boolean {
-    const [one, other] = [theirs, ours].map((text) => /^([a-z]+-[0-9a-f]{12}): /.exec(text)?.[1]);
-    return one !== undefined && other !== undefined && this.#place.ledger.oursOf(one) === other;
+    const [one, other] = [theirs, ours].map((text) => /^([^\s:]+|Row \d+ read error): /.exec(text)?.[1]);
+    return one !== undefined && other !== undefined && (one === other || this.#place.ledger.oursOf(one) === other);
   }
 
   #named(): Row | undefined {
@@ -290,7 +302,7 @@ class Comparison {
 
   #rowOf(ours: Json): Row | undefined {
     const { ledger } = this.#place;
-    const row = ledger.rows.get(textAt(ours, 'id') ?? '');
+    const row = isObject(ours) ? ledger.rowOf(ours) : undefined;
     if (row !== undefined || !isObject(ours) || textAt(ours, 'id') !== undefined) return row;
     // Lines of a briefing have no ids.
     return ledger.named(ours['category'], ours['key'])[0];
@@ -328,6 +340,8 @@ class Comparison {
   /** Whether our answer must be so, by what was told and answered before. */
   #isForetold(kind: Kind, at: string, theirs: Json | undefined, ours: Json | undefined, around: Around): boolean {
     const { ledger, askedMs, nowMs } = this.#place;
+    if (kind === 'refused' || at === '/exit' || at === '/stdout') return this.#place.isShut === true;
+    if (at === '/ingested') return Number(ours) + Number(this.#answers.ours['unchanged']) === ledger.documents;
     // A link to what is gone for good is gone as well.
     if (kind === 'lacking') return !ledger.rows.has(ledger.oursOf(textAt(theirs, 'target_id') ?? '') ?? '');
     if (EXTREMES.has(at)) return (ours === null) === (ledger.rows.size === 0);
@@ -354,7 +368,7 @@ class Comparison {
     const [, part = '', ...name] = at.replace(/^\/stdout/, '').split('/');
     if (part === 'total_journal_events') return ledger.events;
     if (part === 'total_entities') return rows.length;
-    if (part === 'entities_checked') return rows.filter((row) => !row.archived).length;
+    if (part === 'entities_checked' || part === 'reindexed') return rows.filter((row) => !row.archived).length;
     if (part === 'entities_deleted') return rows.filter((row) => row.archived).length;
     if (part === 'entities_compared') {
       const { category, offset } = isObject(this.#place.args) ? this.#place.args : {};

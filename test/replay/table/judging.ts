@@ -47,7 +47,7 @@ function isFaded(at: string, item: JsonObject, row: Row | undefined): boolean {
 export const JUDGING: readonly Difference[] = [
   {
     name: 'bodies-stay-as-written',
-    tools: ['mimir_recall_when', 'mimir_recall', 'mimir_get_entity', 'mimir_traverse', 'mimir_context'],
+    tools: ['mimir_recall_when', 'mimir_recall', 'mimir_get_entity', 'mimir_traverse', 'mimir_context', '$files'],
     original:
       '`recall_when`, and `mimir write`, make a new text of the whole body: members sorted, blanks gone, numbers in another form.',
     ours: 'Bodies stay byte for byte; `recall_when` is put in at the end.',
