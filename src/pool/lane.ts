@@ -4,6 +4,7 @@ import type { Access } from '../engine/operation.ts';
 import type { UseNote } from '../engine/usage.ts';
 import { errorFromData, MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
+import type { RebuildProgress } from '../storage/sqlite/rebuild.ts';
 import type { Answer, Call, FromThread, ThreadSettings, ToThread } from './messages.ts';
 
 /** A call that waits or runs. */
@@ -29,6 +30,8 @@ export interface LaneOwner {
   /** Which of these operations are in the log. */
   committed(ids: readonly string[]): Promise<ReadonlySet<string>>;
   threadDied(role: string): void;
+  /** How far the lists of an older file are made anew; null: all are. */
+  rebuilding(progress: RebuildProgress | null): void;
 }
 
 /** A call that a thread died on twice is what killed it. */
@@ -209,6 +212,9 @@ export class ThreadLane {
         }
         return;
       }
+      case 'rebuilding':
+        this.#owner.rebuilding(message.progress);
+        return;
       case 'prepared':
         this.#prepared = message.answers;
         return;

@@ -111,7 +111,6 @@ export function openPool(config: PoolConfig): Pool {
     if (config.poolMax > 1) main = openReader(wanted);
     options = wanted;
     if (!isCurrent) {
-      config.log.info('text_index_rebuild', { note: 'answers go on meanwhile' });
       void writerLane()
         .start()
         .catch(() => undefined); // whoever calls next is told why it cannot open
@@ -165,6 +164,10 @@ export function openPool(config: PoolConfig): Pool {
       } finally {
         if (main === null) log.close();
       }
+    },
+    rebuilding: (progress) => {
+      if (progress === null) config.log.info('text_index_rebuilt');
+      else config.log.info('text_index_rebuild', { ...progress, note: 'answers go on meanwhile' });
     },
     threadDied: (role) => config.log.error('thread_died', { role }),
   };

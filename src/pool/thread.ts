@@ -114,6 +114,16 @@ function serve(store: StoreReader, writer: StoreWriter | null): void {
     if (writer.othersWrote) await new Promise((resolve) => setTimeout(resolve, 1 + 2 * Math.random()));
   };
 
+  let isRebuilding = false;
+  let toldMs = Number.NEGATIVE_INFINITY;
+  const tellRebuild = (): void => {
+    const progress = writer?.rebuilding ?? null;
+    if (progress === null ? !isRebuilding : performance.now() - toldMs < LIMITS.rebuildToldMs) return;
+    isRebuilding = progress !== null;
+    toldMs = performance.now();
+    send({ kind: 'rebuilding', progress });
+  };
+
   let warming = false;
   const warmUp = (): void => {
     if (warming || !store.cold) return;
@@ -121,7 +131,9 @@ function serve(store: StoreReader, writer: StoreWriter | null): void {
     busy = busy.then(() => {
       warming = false;
       try {
-        if (!store.warmUp()) return;
+        const isMore = store.warmUp();
+        tellRebuild();
+        if (!isMore) return;
       } catch {
         setTimeout(warmUp, WARM_UP_AGAIN_MS).unref();
         // Without what is kept in memory the index on disk answers, and fewer look-alikes are found; both only cost time.

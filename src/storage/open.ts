@@ -19,7 +19,7 @@ import { FREQUENCIES_BYTES, TermFrequencies } from './sqlite/frequencies.ts';
 import { LiveRows } from './sqlite/live.ts';
 import { RamIndex } from './sqlite/ram-index.ts';
 import { sqliteReader } from './sqlite/reader.ts';
-import { Rebuild } from './sqlite/rebuild.ts';
+import { Rebuild, type RebuildProgress } from './sqlite/rebuild.ts';
 import { indexIsCurrent, inspect, migrate, refuseOriginal } from './sqlite/schema.ts';
 import {
   dropRepacked,
@@ -79,6 +79,8 @@ export interface StoreWriter extends StoreReader {
   transaction<T>(meta: { id: string; kind: string; scope: Scope }, run: (tx: Writer) => Promise<T>): Promise<T>;
   /** True when the commit before found that another process had written: a pause lets the other one in. */
   readonly othersWrote: boolean;
+  /** How far `warmUp` has made the lists of an older file anew; null when there is nothing to make. */
+  readonly rebuilding: RebuildProgress | null;
   /** Empties the write-ahead log when it is above its limit; answers its length in bytes. */
   checkpoint(): number;
   /** What needs the store to itself; between two batches. */
@@ -310,7 +312,7 @@ export function openWriter(options: OpenOptions): StoreWriter {
     seenSeq: -1,
     othersWrote: false,
   };
-  let rebuild = indexIsCurrent(session.sql) ? null : new Rebuild();
+  let rebuild = indexIsCurrent(session.sql) ? null : new Rebuild(session);
   const goOnWithVectors = (): boolean => {
     if (!session.vectors.behind) return false;
     session.vectors.goOn(session.sql);
@@ -348,6 +350,9 @@ export function openWriter(options: OpenOptions): StoreWriter {
     },
     get othersWrote() {
       return context.othersWrote;
+    },
+    get rebuilding() {
+      return rebuild?.progress ?? null;
     },
     get cold() {
       return !context.rows.warm || rebuild !== null || session.vectors.behind;

@@ -18,7 +18,7 @@ import {
   type StoreWriter,
 } from '../../src/storage/open.ts';
 import { scopeTokens } from '../../src/storage/sqlite/search.ts';
-import { temporaryFolder } from '../support/processes.ts';
+import { startHttp, temporaryFolder, until } from '../support/processes.ts';
 
 const SCOPE: Scope = { principal: OWNER, workspace: null, actor: 'o', client: 't' };
 const TURNS = ['What is your cat called?', 'Luna', 'And the children went where?', 'To the sea'];
@@ -115,5 +115,24 @@ test('a file with an older text index answers while it is made anew, and then li
   assert.deepEqual(writer.verify(), []);
   reader.close();
   writer.close();
+  assert.equal(prepareStore(options), true);
+});
+
+test('a server says how far it has come with an older text index, and when it is done', async (t) => {
+  const path = join(temporaryFolder(t), 'm.db');
+  const options = { path, key: null, clock: systemClock, busyTimeoutMs: 100 };
+  prepareStore(options);
+  const fresh = openWriter(options);
+  await fill(fresh);
+  fresh.close();
+  age(path);
+  const { child, printed, ended } = await startHttp(['--db', path]);
+  await until(() => (printed.stderr.includes('"text_index_rebuilt"') ? true : undefined));
+  child.kill('SIGTERM');
+  assert.equal(await ended, 0);
+  const told = printed.stderr.split('\n').filter((line) => line.includes('"text_index_rebuild"'));
+  const lines = told.map((line) => JSON.parse(line) as { done: number; of: number });
+  assert.ok(lines.length >= 1);
+  for (const { done, of } of lines) assert.ok(done <= of && of === 254, JSON.stringify(lines));
   assert.equal(prepareStore(options), true);
 });

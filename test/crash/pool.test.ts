@@ -140,6 +140,7 @@ test('a thread that dies is replaced, and its calls get the true answer', async 
     committed: async (ids) => new Set(ids.filter((id) => log.committed(id))),
     wrote: () => undefined,
     threadDied: () => (deaths += 1),
+    rebuilding: () => undefined,
   };
   const { path: dbPath, key, busyTimeoutMs, shared } = options;
   const lane = new ThreadLane({ role: 'writer', path: dbPath, key, busyTimeoutMs, shared }, owner, 8);

@@ -34,6 +34,12 @@ const THIS_BODY = currentBodies('b.id = ?');
 // Oldest first, so that a turn finds the one before it.
 const NEXT_BODIES = currentBodies('b.id > ? ORDER BY b.id LIMIT ?');
 
+/** How far the lists of an older file are made anew. */
+export interface RebuildProgress {
+  readonly done: number;
+  readonly of: number;
+}
+
 /** What making lists anew has changed. */
 export interface Repacked {
   /** For those who keep the lists of live rows. */
@@ -48,6 +54,16 @@ export interface Repacked {
  */
 export class Rebuild {
   #cursor = 0;
+  readonly #last: number;
+
+  constructor(s: Session) {
+    this.#last = s.sql.get<{ id: number | null }>('SELECT max(id) AS id FROM body')?.id ?? 0;
+  }
+
+  /** How far it has come, by the numbers of bodies: up to which, of which. */
+  get progress(): RebuildProgress {
+    return { done: Math.min(this.#cursor, this.#last), of: this.#last };
+  }
 
   /** One step in the open write transaction; answers what it changed, or null when nothing was left and the file says so. */
   step(s: Session, nowMs: () => number): LiveChange[] | null {
