@@ -4,7 +4,7 @@ import type { Access } from '../engine/operation.ts';
 import type { UseNote } from '../engine/usage.ts';
 import { errorFromData, MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
-import type { RebuildProgress } from '../storage/sqlite/rebuild.ts';
+import type { RebuildProgress } from '../storage/store.ts';
 import type { Answer, Call, FromThread, ThreadSettings, ToThread } from './messages.ts';
 
 /** A call that waits or runs. */

@@ -2,7 +2,7 @@ import type { ErrorData } from '../errors.ts';
 import type { Access } from '../engine/operation.ts';
 import type { UseNote } from '../engine/usage.ts';
 import type { Scope } from '../memory/types.ts';
-import type { RebuildProgress } from '../storage/sqlite/rebuild.ts';
+import type { RebuildProgress } from '../storage/store.ts';
 
 /** What a thread is for. */
 export type Role = 'writer' | 'reader';

@@ -19,7 +19,7 @@ import { FREQUENCIES_BYTES, TermFrequencies } from './sqlite/frequencies.ts';
 import { LiveRows } from './sqlite/live.ts';
 import { RamIndex } from './sqlite/ram-index.ts';
 import { sqliteReader } from './sqlite/reader.ts';
-import { Rebuild, type RebuildProgress } from './sqlite/rebuild.ts';
+import { Rebuild } from './sqlite/rebuild.ts';
 import { indexIsCurrent, inspect, migrate, refuseOriginal } from './sqlite/schema.ts';
 import {
   dropRepacked,
@@ -33,7 +33,7 @@ import {
 import { VectorIndex } from './sqlite/vector-index.ts';
 import { emptyLog, vacuum } from './sqlite/vacuum.ts';
 import { verify } from './sqlite/verify.ts';
-import type { Exclusive, Reader, Writer } from './store.ts';
+import type { Exclusive, Reader, RebuildProgress, Writer } from './store.ts';
 
 export { translate } from './sqlite/driver.ts';
 

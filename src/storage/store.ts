@@ -105,6 +105,12 @@ export interface EraseStage {
   readonly after: number;
 }
 
+/** How far the lists of an older file are made anew. */
+export interface RebuildProgress {
+  readonly done: number;
+  readonly of: number;
+}
+
 /** What one step of making the text index anew did. */
 export interface Reindexed {
   /** Live rows. */

@@ -1,5 +1,5 @@
 import { TOKENISER_VERSION } from '../../memory/text.ts';
-import type { Reindexed } from '../store.ts';
+import type { RebuildProgress, Reindexed } from '../store.ts';
 import { wordsOf, type LiveChange } from './live.ts';
 import { indexIsCurrent } from './schema.ts';
 import { indexBody, indexSize, scopeTokens, unindexBody } from './search.ts';
@@ -33,12 +33,6 @@ WHERE ${where}`;
 const THIS_BODY = currentBodies('b.id = ?');
 // Oldest first, so that a turn finds the one before it.
 const NEXT_BODIES = currentBodies('b.id > ? ORDER BY b.id LIMIT ?');
-
-/** How far the lists of an older file are made anew. */
-export interface RebuildProgress {
-  readonly done: number;
-  readonly of: number;
-}
 
 /** What making lists anew has changed. */
 export interface Repacked {
