@@ -125,6 +125,36 @@ test('what follows from a difference is laid to the line that decided it, and co
   assert.deepEqual([...wrong.needed], [['counts-of-what-is-stored', 3]], 'ours are right');
 });
 
+test('answers from memories and copied workspaces are judged member by member', async () => {
+  const asked = (more: JsonObject, query = 'heron'): Omit<Step, 'n'> =>
+    call(
+      'ask',
+      { query },
+      { answer: '', sources: [{ category: 'note', key: 'one', score: 0.5, snippet: BODY }], ...more },
+    );
+  const refused = (message: string, query: string): Omit<Step, 'n'> => {
+    const failure = { content: [{ type: 'text', text: message }], isError: true };
+    return { ...call('ask', { query }, {}), result: { ...failure, structuredContent: failure } };
+  };
+  const copied = { exported: 1, remapped: 1, imported: 1, import_errors: [] };
+  const federate = { from_workspace: '', to_workspace: 'far' };
+  const cases: readonly (readonly [Omit<Step, 'n'>, readonly string[]])[] = [
+    [refused('LLM is not enabled. Set --llm-endpoint to enable mimir_ask.', 'heron'), []],
+    [refused('Ask failed: No matching memories found for this question.', 'standing'), []],
+    [refused('Ask failed: database disk image is malformed', 'heron'), ['accepted ']],
+    [asked({}), ['changed /answer']],
+    [asked({ sources: [{ category: 'note', key: 'two', score: 0.5 }] }), ['changed /answer', 'lacking /sources/[]']],
+    [call('federate', federate, { ...copied, exported: 5 }), []],
+    [call('federate', federate, { ...copied, import_errors: ['note/one: no'] }), ['lacking /import_errors/[]']],
+    [call('federate', federate, { ...copied, elsewhere: 1 }), ['missing /elsewhere']],
+  ];
+  const report = await played([CREATED, ...cases.map(([step]) => step)]);
+  for (const [i, [, wanted]] of cases.entries()) {
+    const found = report.undecided.filter(({ step }) => step === i + 1).map(({ kind, at }) => `${kind} ${at}`);
+    assert.deepEqual(found, wanted);
+  }
+});
+
 test('a needed line that is taken away is missed, and one that nothing needs is named', async () => {
   const line: Difference = { name: 'unneeded', original: '', ours: '', reason: '', explains: () => false };
   const waiting: Difference = { ...line, name: 'waiting', tools: ['mimir_teleport'] };

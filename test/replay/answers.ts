@@ -69,11 +69,8 @@ export function brokenForm(reply: Reply): string | undefined {
  * the report counts it. Each goes from here when it has its lines.
  */
 export const UNJUDGED: ReadonlySet<string> = new Set([
-  'mimir_ask',
-  'mimir_federate',
   'mimir_ingest',
   'mimir_migrate',
-  'mimir_synthesize',
   'mimir_vault_export',
   'mimir_vault_import',
   'mimir vault-export',
@@ -101,11 +98,12 @@ export function codesFor(message: string): readonly string[] {
   if (message.endsWith(' is required')) return ['invalid_argument'];
   if (/No embedding backend|LLM is not enabled/.test(message)) return ['no_model'];
   if (
-    /^(Embed|Ask|Synthesize) failed: (Embed|LLM) API call|Failed to (read|parse)|Invalid embed response|No embeddings/.test(
+    /^(Embed|Ask) failed: (Embed|LLM) API call|Failed to (read|parse)|Invalid embed response|No embeddings/.test(
       message,
-    )
+    ) ||
+    /^Synthesize failed: (http:|response body closed)/.test(message)
   )
     return ['provider_down', 'provider_refused'];
-  if (/not found/.test(message)) return ['not_found'];
+  if (/not found|No matching memories found/.test(message)) return ['not_found'];
   return [];
 }

@@ -2,6 +2,7 @@
 // rule; everything else becomes a finding, and `differences.ts` has to know it.
 import { codesFor, type Outcome } from './answers.ts';
 import { briefingOf } from './briefing.ts';
+import { copiesOf } from './copies.ts';
 import { DEFAULTS, listOf, type Ledger, type Row } from './ledger.ts';
 import { asText, isObject, textAt, type Json, type JsonObject } from './recording.ts';
 
@@ -164,12 +165,13 @@ class Comparison {
   /** What our answer must say whatever the original said: no more than was asked for, and what we were told before. */
   #ourOwn(ours: JsonObject, around: Around): void {
     const { args, tool, ledger, nowMs } = this.#place;
+    if (tool === 'mimir_federate') this.#federated(ours, around);
     const items = listOf(ours['items']);
     const limit = (isObject(args) ? args['limit'] : undefined) ?? LIMITS[tool];
     if (limit !== undefined && items.length > Math.max(0, Number(limit)))
       this.#add('broken', '/items', limit, items.length, around);
-    for (const item of 'body_json' in ours ? [ours] : items) {
-      const row = ledger.rows.get(textAt(item, 'id') ?? '');
+    for (const item of 'body_json' in ours ? [ours] : [...items, ...listOf(ours['files'])]) {
+      const row = ledger.rowOf(item);
       // What a tool did that is not followed in the ledger cannot be foretold.
       if (row?.changed === undefined) continue;
       const { body_json: body, recall_when: triggers } = row.fields;
@@ -181,6 +183,16 @@ class Comparison {
         if (!ledger.foretells(row, field, item, nowMs))
           this.#add('broken', `/items/[]/${field}`, row.fields[field], item[field], { ...around, row });
       }
+    }
+  }
+
+  /** How many memories were copied, by what was stored. */
+  #federated(ours: JsonObject, around: Around): void {
+    const { args, ledger } = this.#place;
+    const { pairs, refused } = copiesOf(ledger, isObject(args) ? args : {});
+    const wanted = { exported: pairs.length + refused, remapped: pairs.length, imported: pairs.length };
+    for (const [name, count] of Object.entries(wanted)) {
+      if (ours[name] !== count) this.#add('broken', `/${name}`, count, ours[name], around);
     }
   }
 
@@ -220,7 +232,7 @@ class Comparison {
   #alike(name: string, theirs: Json, ours: Json): boolean {
     if (typeof theirs === 'number' && typeof ours === 'number') {
       if (TIMES.test(name) || SIZES.has(name)) return true;
-      if (name === 'decay_score')
+      if (name === 'decay_score' || (name === 'score' && this.#place.tool === 'mimir_ask'))
         return Math.abs(theirs - ours) <= (this.#place.tool === 'mimir_context' ? 0.0101 : NEAR);
       return Math.abs(theirs - ours) <= 1e-9 * Math.abs(theirs);
     }
@@ -249,7 +261,9 @@ class Comparison {
       const other = ours[j] ?? null;
       this.#add('extra', path, undefined, other, inList(around, null, other, this.#rowOf(other)));
     }
-    if (places.some((place, i) => i > 0 && place < (places[i - 1] ?? 0))) this.#add('order', at, theirs, ours, around);
+    // Files stand in the order of their names, which are random ids.
+    if (at !== '/files' && places.some((place, i) => i > 0 && place < (places[i - 1] ?? 0)))
+      this.#add('order', at, theirs, ours, around);
   }
 
   #isLike(theirs: Json, ours: Json, samePlace: boolean): boolean {
@@ -265,7 +279,7 @@ class Comparison {
       const known = ledger.oursOf(id);
       if (known !== undefined) return known === other;
       if (ledger.onlyTheirs.has(id) || ledger.onlyOurs.has(other)) return false;
-      return ledger.theirsOf(other) === undefined && namesOf(theirs) === namesOf(ours);
+      return ledger.theirsOf(other) === undefined && (namesOf(theirs) === namesOf(ours) || isSameLesson(theirs, ours));
     }
     const target = textAt(theirs, 'target_id');
     if (target !== undefined) return ledger.same(target, textAt(ours, 'target_id') ?? '');
@@ -290,7 +304,7 @@ class Comparison {
 
   #rowOf(ours: Json): Row | undefined {
     const { ledger } = this.#place;
-    const row = ledger.rows.get(textAt(ours, 'id') ?? '');
+    const row = isObject(ours) ? ledger.rowOf(ours) : undefined;
     if (row !== undefined || !isObject(ours) || textAt(ours, 'id') !== undefined) return row;
     // Lines of a briefing have no ids.
     return ledger.named(ours['category'], ours['key'])[0];
@@ -328,6 +342,7 @@ class Comparison {
   /** Whether our answer must be so, by what was told and answered before. */
   #isForetold(kind: Kind, at: string, theirs: Json | undefined, ours: Json | undefined, around: Around): boolean {
     const { ledger, askedMs, nowMs } = this.#place;
+    const field = at.slice(at.lastIndexOf('/') + 1);
     // A link to what is gone for good is gone as well.
     if (kind === 'lacking') return !ledger.rows.has(ledger.oursOf(textAt(theirs, 'target_id') ?? '') ?? '');
     if (EXTREMES.has(at)) return (ours === null) === (ledger.rows.size === 0);
@@ -343,8 +358,11 @@ class Comparison {
       return Number(ours) >= (least ?? 0) && Number(ours) <= (most ?? 0);
     }
     if (COUNTS.test(at)) return ours === this.#counted(at);
-    if (around.row === undefined || kind !== 'changed') return false;
-    return ledger.foretells(around.row, at.slice(at.lastIndexOf('/') + 1), around.ours, nowMs);
+    if (kind !== 'changed') return false;
+    const entry = ledger.entries.get(textAt(around.ours, 'id') ?? '');
+    if (entry !== undefined) return isSameJson(asText(entry[field]), asText(ours));
+    if (around.row === undefined) return false;
+    return ledger.foretells(around.row, field, around.ours, nowMs);
   }
 
   /** What our counts must be, by what was stored. */
@@ -427,6 +445,12 @@ function factsOf(outcome: Outcome): JsonObject {
 
 function isSameJson(theirs: string, ours: string): boolean {
   return JSON.stringify(JSON.parse(theirs)) === JSON.stringify(JSON.parse(ours));
+}
+
+/** Whether two memories are the same lesson of a model: no answer names their keys, which are random. */
+function isSameLesson(theirs: JsonObject, ours: JsonObject): boolean {
+  const isLesson = [theirs, ours].every((item) => (textAt(item, 'id') ?? '').startsWith('syn-'));
+  return isLesson && isSameJson(asText(theirs['body_json']), asText(ours['body_json']));
 }
 
 function typeOf(value: Json): string {

@@ -2,6 +2,8 @@
 // that our store holds. It tells a difference that follows from an earlier one from a new one.
 import { layerOf, strengthNow } from '../../src/memory/retention.ts';
 import type { Outcome } from './answers.ts';
+import { copiesOf, type CopyPair } from './copies.ts';
+import { lessonRows, lessonsEntry } from './lessons.ts';
 import { asText, isObject, textAt, type Json, type JsonObject } from './recording.ts';
 
 /** What a memory has when nobody says otherwise. */
@@ -21,7 +23,8 @@ export const DEFAULTS: JsonObject = {
 
 /** A memory of our store, as our answers and the arguments say. */
 export interface Row {
-  readonly id: string;
+  /** Empty until an answer shows it. */
+  id: string;
   /** Columns as an item shows them. */
   fields: JsonObject;
   importance: number | undefined;
@@ -47,6 +50,12 @@ export interface Row {
   readonly omitted: Set<string>;
   /** Fields that were set on one side only, each with the difference that did it. */
   readonly differs: Map<string, string>;
+  /** The memory that it is a copy of. */
+  copyOf?: Row;
+  /** True when the original has moved it where we have copied it with its workspace. */
+  isMoved?: boolean;
+  /** Their id that stands for it as soon as it has its own. */
+  awaited?: string;
 }
 
 /** Beside a writer uses are stored after a fifth of that; a busy machine takes its time. */
@@ -66,6 +75,8 @@ export class Ledger {
   readonly onlyTheirs = new Map<string, string>();
   /** The same for journal entries and state keys of ours. */
   readonly onlyOurs = new Map<string, string>();
+  /** What journal entries of ours must say that a tool wrote beside its answer, by id. */
+  readonly entries = new Map<string, JsonObject>();
   events = 0;
   #changes = 0;
   /** By key, when each state entry of ours expires. */
@@ -123,6 +134,20 @@ export class Ledger {
   at(args: JsonObject): Row | undefined {
     const workspace = args['workspace_hash'] ?? '';
     return this.named(args['category'], args['key']).find(({ fields }) => fields['workspace_hash'] === workspace);
+  }
+
+  /** The row of an item; one whose id nobody knew gets it now. */
+  rowOf(item: JsonObject): Row | undefined {
+    const id = textAt(item, 'id') ?? '';
+    const known = this.rows.get(id);
+    if (known !== undefined || id === '') return known;
+    const nameless = this.at(item);
+    if (nameless?.id !== '') return undefined;
+    this.rows.delete(placeOf(nameless.fields));
+    this.rows.set(id, nameless);
+    nameless.id = id;
+    if (nameless.awaited !== undefined) this.pair(nameless.awaited, id);
+    return nameless;
   }
 
   /** Whether a field of an item of ours is what our store must answer, by what it was told. */
@@ -231,6 +256,18 @@ export class Ledger {
         ours,
         cause,
       ),
+    mimir_synthesize: (args, theirs, ours, cause) => {
+      const [theirEntry, ourEntry] = [theirs, ours].map((one) => textAt(one, 'journal_id') || undefined);
+      this.#event(theirEntry, ourEntry, cause);
+      // A dry run makes no entry, and no memories.
+      if (ourEntry === undefined) return;
+      const lessons = listOf(ours?.['lessons']);
+      this.entries.set(ourEntry, lessonsEntry(lessons));
+      for (const lesson of lessonRows(args, lessons)) this.#made(lesson.id, 'mimir_synthesize', lesson, 'working');
+    },
+    mimir_federate: (args, _theirs, ours, cause) => {
+      for (const pair of ours === undefined ? [] : copiesOf(this, args).pairs) this.#copied(pair, args, cause);
+    },
     mimir_share: (args, theirs, ours, cause) => this.#share(args, theirs, ours, cause),
   };
 
@@ -277,10 +314,26 @@ export class Ledger {
     const copied = { ...from?.fields, workspace_hash: args['to_workspace'] ?? '', archive_reason: '' };
     const importance = from?.importance ?? 0.5;
     const row = this.rows.get(id) ?? this.#made(id, 'mimir_share', { ...copied, importance }, 'buffer');
+    if (from !== undefined) row.copyOf = from;
     this.#change(row, copied, { archived: false, importance });
     const theirId = textAt(theirs, 'shared_id');
     if (theirId === undefined) row.only = cause;
     else this.#takePlace(theirId, row, cause);
+  }
+
+  /** The original moves a memory of a workspace where we copy it, or bring the copy up to date. Our answer does not name it. */
+  #copied([from, there]: CopyPair, args: JsonObject, cause: string): void {
+    if (from === there) return;
+    const fields = { ...from.fields, workspace_hash: args['to_workspace'] ?? '', archive_reason: '' };
+    const importance = from.importance ?? 0.5;
+    const row = there ?? this.#made('', 'mimir_federate', { ...fields, importance }, 'buffer');
+    if (there === undefined) row.copyOf = from;
+    if (row.copyOf === from) this.#change(row, fields, { archived: false, importance });
+    const theirs = from.only === undefined ? this.theirsOf(from.id) : undefined;
+    if (theirs !== undefined) {
+      this.#takePlace(theirs, row, cause);
+      from.isMoved = true;
+    } else if (there === undefined) row.only = from.only ?? cause;
   }
 
   /** From now on their id stands for this row; the one before is ours alone. */
@@ -289,7 +342,8 @@ export class Ledger {
     // Without a cause of its own it follows from what made this row.
     if (former !== undefined && former !== row) former.only = cause === '' ? (row.only ?? '') : cause;
     row.only = undefined;
-    this.pair(theirId, row.id);
+    if (row.id === '') row.awaited = theirId;
+    else this.pair(theirId, row.id);
   }
 
   /** A tool whose doings are not followed here: what it names may have changed, or when it names nothing, anything. */
@@ -385,7 +439,7 @@ export class Ledger {
       omitted: new Set(),
       differs: new Map(),
     };
-    this.rows.set(id, row);
+    this.rows.set(id === '' ? placeOf(row.fields) : id, row);
     return row;
   }
 
@@ -403,7 +457,7 @@ export class Ledger {
   /** The row of an item; one that nobody has told of is taken over as it is shown. */
   seen(item: JsonObject): Row {
     const id = textAt(item, 'id') ?? '';
-    let row = this.rows.get(id);
+    let row = this.rowOf(item);
     if (row === undefined) {
       row = {
         id,
@@ -457,6 +511,11 @@ function usesOf(row: Row, item: JsonObject): number | undefined {
   return shown <= row.uses && shown >= row.uses - row.lost ? shown : undefined;
 }
 
+/** Where a row stands that has no id yet. */
+function placeOf({ workspace_hash: workspace, category, key }: JsonObject): string {
+  return JSON.stringify([workspace, category, key]);
+}
+
 type Follower = (args: JsonObject, theirs: JsonObject | undefined, ours: JsonObject | undefined, cause: string) => void;
 
 /** What the arguments say about columns, as we read it. */
@@ -478,7 +537,7 @@ function asRead(value: Json, like: Json | undefined): Json {
 const KNOWN: ReadonlySet<string> = new Set(
   (
     'remember recall get_entity forget link unlink journal timeline state_set state_get state_delete state_list health ' +
-    'stats context traverse conflicts workspace_list recall_when ask score supersede correct bench share purge'
+    'stats context traverse conflicts workspace_list recall_when ask score supersede correct bench synthesize federate share purge'
   )
     .split(' ')
     .map((name) => `mimir_${name}`)

@@ -7,6 +7,7 @@ import type { Difference } from './difference.ts';
 import { judge, type Judged, type SessionReport } from './judge.ts';
 import { replayLines } from './lines.ts';
 import { Ledger } from './ledger.ts';
+import { noteOf } from './note.ts';
 import {
   atPointer,
   isObject,
@@ -216,13 +217,9 @@ function beside(value: JsonObject): Outcome {
   return { kind: 'value', value };
 }
 
-/** Files by the id or the name that they have; times in them are those of the run. */
+/** Files by what they say, and their names. */
 function filesOf(files: Readonly<Record<string, string>>): JsonObject {
-  const listed = Object.entries(files).map(([file, text]) => {
-    const name = file.replace(/\.md$/, '');
-    const told = text.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, '$TIME');
-    return /^[a-z]+-[0-9a-f]{12}$/.test(name) ? { id: name, text: told } : { name, text: told };
-  });
+  const listed = Object.entries(files).map(([file, text]) => ({ ...noteOf(text), file }));
   return { files: listed };
 }
 

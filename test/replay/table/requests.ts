@@ -79,7 +79,9 @@ export const REQUESTS: readonly Difference[] = [
     ours: '`arguments` must be an object, or absent.',
     reason: 'The specification knows only objects; the order of the fields was never published.',
     explains: ({ kind, args, ours }) =>
-      kind === 'refused' && !isObject(args) && asText(ours).includes('they must be an object with named members'),
+      (kind === 'refused' || kind === 'reason') &&
+      !isObject(args) &&
+      asText(ours).includes('they must be an object with named members'),
   },
   {
     name: 'bounded-texts',
