@@ -102,9 +102,6 @@ export function createSseDoor({ serve, newSessionId, limits }: SseDeps): SseDoor
   }, limits.streamKeepAliveMs).unref();
 
   const stream: Route = {
-    HEAD: ({ response }) => {
-      response.writeHead(200, STREAM_HEADERS).end();
-    },
     GET: ({ response, becomeStream, hold, left }) => {
       if (!becomeStream()) return;
       response.writeHead(200, STREAM_HEADERS);
@@ -125,6 +122,9 @@ export function createSseDoor({ serve, newSessionId, limits }: SseDeps): SseDoor
         session.onclose?.();
         void handle.close();
       });
+    },
+    HEAD: ({ response }) => {
+      response.writeHead(200, STREAM_HEADERS).end();
     },
   };
 

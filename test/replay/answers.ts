@@ -76,6 +76,7 @@ export const UNJUDGED: ReadonlySet<string> = new Set([
   'mimir vault-export',
   'mimir vault-import',
   'mimir migrate',
+  'mimir serve --web',
 ]);
 
 /** Whether the differences of a tool or command are not written down yet. */
