@@ -263,7 +263,7 @@ async function openStream({ note = '' }: Exchange, place: Place): Promise<Stream
   const bytes = bytesOf({ request: { method: 'GET', path, headers } }, (text) => ours(text, place));
   const wire = openWire(place.port, bytes ?? Buffer.of());
   const over = sleep(Number(seconds) * 1_000);
-  await until(() => (wire.received().includes('\n\n') ? true : undefined));
+  await until(() => (wire.received().includes('\r\n\r\n') ? true : undefined));
   return { wire, args: asked('GET', path, headers, '').args, over };
 }
 
