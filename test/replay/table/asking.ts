@@ -108,8 +108,8 @@ export const ASKING: readonly Difference[] = [
     ours: 'It is an error with the code `provider_refused`, and the hint says how the form of the server is chosen.',
     reason: 'It is a server of another form, and nobody looks for that in an answer.',
     explains: (finding) => {
-      const { theirs } = finding.answers;
-      const isEmpty = theirs['answer'] === '(no response from model)' || lessonCount(theirs) === 0;
+      const { answer, lessons } = finding.answers.theirs;
+      const isEmpty = answer === '(no response from model)' || isDeepStrictEqual(lessons, []);
       return isRefusal(finding, 'provider_refused', 'answered without a text') && isEmpty;
     },
   },
