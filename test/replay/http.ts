@@ -80,7 +80,7 @@ async function portTaken(processes: NonNullable<HttpRecording['processes']>, jud
     running.child.stdin.end();
     const code = (await running.ended) ?? -1;
     const ours = { exit: code, banner: bannerOf(running, names, port) };
-    judging.compare(step, 'the process', { argv }, value({ exit, banner: stderr.filter(isBanner) }), value(ours));
+    judging.compare(step, 'the process', { argv }, value({ exit, banner: bannerIn(stderr) }), value(ours));
     rmSync(names.folder, { recursive: true, force: true });
   }
   await new Promise((resolve) => holder.close(resolve));
@@ -122,7 +122,7 @@ async function served({ argv = [], exchanges, end }: HttpRecording, judging: Jud
   };
   if (end !== undefined && end !== null) {
     const { stderr, ...facts } = end;
-    const theirs = { ...facts, banner: stderr.filter(isBanner) } as JsonObject;
+    const theirs = { ...facts, banner: bannerIn(stderr) } as JsonObject;
     judging.compare(open.length, 'the process', { argv }, value(theirs), value(ended));
   }
   rmSync(names.folder, { recursive: true, force: true });
@@ -147,14 +147,15 @@ function value(facts: JsonObject): Outcome {
   return { kind: 'value', value: facts };
 }
 
-function isBanner(line: string): boolean {
-  return line.startsWith('mimir: ');
+const SAYS = 'mimir: ';
+
+/** What a process says on stderr in its own name. */
+function bannerIn(lines: readonly string[]): string[] {
+  return lines.filter((line) => line.startsWith(SAYS)).map((line) => line.slice(SAYS.length));
 }
 
-/** What a process said when it began. */
 function bannerOf({ printed }: Running, { toTheirs }: Names, port: number): string[] {
-  const lines = toTheirs(printed.stderr).replaceAll(`:${port}`, ':$PORT').split('\n');
-  return lines.filter(isBanner);
+  return bannerIn(toTheirs(printed.stderr).replaceAll(`:${port}`, ':$PORT').split('\n'));
 }
 
 async function exchanged(

@@ -38,14 +38,14 @@ function isFromElsewhere({ headers }: Sent): boolean {
 }
 
 /** What the original prints when a server begins. */
-const BANNER = /^mimir: (using database at |MCP over |POST http|GET  http|fatal: MCP transport bind failed)/;
+const BANNER = /^(using database at |MCP over |POST http|GET  http|fatal: MCP transport bind failed)/;
 /** The failure that our server ended with, when it did not begin. */
 function failedStart({ tool, answers }: Finding): string | undefined {
   const { exit, banner } = answers.ours;
   if (tool !== 'the process' || (exit !== 2 && exit !== 4) || !Array.isArray(banner) || banner.length !== 1)
     return undefined;
   const [line = ''] = (banner as readonly Json[]).map(asText);
-  const says = exit === 4 ? /^mimir: Cannot listen on .*--port\.$/ : /^mimir: Without a token .*loopback only/;
+  const says = exit === 4 ? /^Cannot listen on .*--port\.$/ : /^Without a token .*loopback only/;
   return says.test(line) ? line : undefined;
 }
 
@@ -282,7 +282,7 @@ export const PROTOCOL: readonly Difference[] = [
         return (
           kind === 'extra' &&
           at === '/banner/[]' &&
-          /^mimir: (GET  http\S+\/sse|MCP clients connect to http\S+\/mcp)$/.test(asText(ours))
+          /^(GET  http\S+\/sse|MCP clients connect to http\S+\/mcp)$/.test(asText(ours))
         );
       const { path } = sent(finding);
       return kind === 'changed' && at === '/status' && theirs === 404 && ours !== 404 && /^\/(mcp|sse)$/.test(path);
@@ -341,8 +341,8 @@ export const PROTOCOL: readonly Difference[] = [
     explains: ({ kind, at, theirs, ours }) => {
       if (at !== '/banner/[]') return false;
       return kind === 'lacking'
-        ? asText(theirs).startsWith('mimir: web dashboard ')
-        : ours === 'mimir: --web has no effect: the web page is not there yet';
+        ? asText(theirs).startsWith('web dashboard ')
+        : ours === '--web has no effect: the web page is not there yet';
     },
   },
 ];
