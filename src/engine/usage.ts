@@ -20,11 +20,11 @@ export class UsageNotes {
     this.#onNote = onNote;
   }
 
-  /** Notes one use of each row. */
-  note(rows: Iterable<number>, atMs: number): void {
-    for (const row of rows) {
-      const known = this.#pending.get(row);
-      this.#pending.set(row, { row, times: (known?.times ?? 0) + 1, atMs });
+  /** Notes one use of each row; with each stands the count that was stored when it was read. */
+  note(rows: ReadonlyMap<number, number>, atMs: number): void {
+    for (const [row, stored] of rows) {
+      const { times, seen } = this.#pending.get(row) ?? { times: 0, seen: stored };
+      this.#pending.set(row, { row, times: times + 1, atMs, seen });
     }
     this.#onNote();
   }
@@ -69,7 +69,10 @@ export class UsageNotes {
     }
     for (const note of notes.values()) {
       const newer = this.#pending.get(note.row);
-      this.#pending.set(note.row, newer === undefined ? note : { ...newer, times: newer.times + note.times });
+      this.#pending.set(
+        note.row,
+        newer === undefined ? note : { ...newer, times: newer.times + note.times, seen: note.seen },
+      );
     }
   }
 }

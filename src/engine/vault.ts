@@ -25,6 +25,8 @@ export interface VaultPageInput {
 
 /** A memory as a vault shows it. */
 export interface VaultEntry {
+  /** The row of the memory, by which uses are noted that are not stored yet. */
+  readonly row: number;
   readonly memory: Portable;
   /** What it said before and says now, as digests, newest first: by them another store sees that it is behind. */
   readonly past: readonly string[];
@@ -55,7 +57,7 @@ export const vaultPage = reads<VaultPageInput, VaultPageOutput>('scan', async (t
     const past = (await tx.versionsOf(scope, row, LIMITS.vaultPastMax)).map((said) =>
       recordDigest({ ...entity, ...said }),
     );
-    entries.push({ memory: portableOf(entity, links), past: [...new Set(past)], labels });
+    entries.push({ row, memory: portableOf(entity, links), past: [...new Set(past)], labels });
     chars += entity.bodyJson.length;
   }
   return { entries, nextRow: next };

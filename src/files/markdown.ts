@@ -40,7 +40,7 @@ export function fileNameOf(id: string): string {
  * A memory as Markdown: front matter that has every field, the body (as prose where it is nothing but a text), and its links
  * as wikilinks. What else stands in the front matter of `existing` is kept.
  */
-export function renderFile({ memory, past, labels }: VaultEntry, existing?: string): string {
+export function renderFile({ memory, past, labels }: Omit<VaultEntry, 'row'>, existing?: string): string {
   const section = bodySection(memory.bodyJson);
   const front = frontOf(existing);
   const values: Record<string, unknown> = {

@@ -7,7 +7,7 @@ import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { markOf } from '../memory/portable.ts';
 import { mayRead } from '../memory/scope.ts';
-import type { Scope } from '../memory/types.ts';
+import type { Scope, Usage } from '../memory/types.ts';
 import { makeFolder, markdownFiles, readText, removeText, renameText, writeText } from './folder.ts';
 import { fileNameOf, renderFile } from './markdown.ts';
 
@@ -21,6 +21,8 @@ export interface Vault {
   readonly scope: Scope;
   readonly read: ReadFile;
   readonly options: CallOptions;
+  /** The usage of a row, with what is on its way to the store: files show it as answers do. */
+  readonly overlay: (row: number, stored: Usage) => Usage;
 }
 
 /** What an export did. Names are those of files in the folder. */
@@ -99,7 +101,9 @@ interface Exported {
   readonly aside?: string;
 }
 
-async function exportOne({ folder, read }: Vault, name: string, entry: VaultEntry): Promise<Exported> {
+async function exportOne({ folder, read, overlay }: Vault, name: string, stored: VaultEntry): Promise<Exported> {
+  const { row, memory } = stored;
+  const entry = { ...stored, memory: { ...memory, usage: overlay(row, memory.usage) } };
   const present = await readText(folder, name, LIMITS.vaultFileMaxBytes);
   const wanted = renderFile(entry);
   if (present === null) {

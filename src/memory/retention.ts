@@ -57,13 +57,16 @@ export function isDue(
 /** No notes at all. */
 export const NO_NOTES: Noted = { sent: [], kept: [] };
 
-/** The usage of a row with the notes about it. Those that were sent count unless what is stored is as new. */
+/**
+ * The usage of a row with the notes about it. Those that were sent count unless what is stored is as new and has that many more:
+ * an update of the memory is newer as well, and may have been stored before them.
+ */
 export function withNotes(row: number, stored: Usage, { sent, kept }: Noted): Usage {
   let { count, lastAtMs } = stored;
   for (const note of sent) {
-    if (note.row !== row || lastAtMs >= note.atMs) continue;
+    if (note.row !== row || (lastAtMs >= note.atMs && count - note.seen >= note.times)) continue;
     count += note.times;
-    lastAtMs = note.atMs;
+    lastAtMs = Math.max(lastAtMs, note.atMs);
   }
   for (const note of kept) {
     if (note.row !== row) continue;

@@ -86,6 +86,8 @@ export interface UseNote {
   readonly row: number;
   readonly times: number;
   readonly atMs: number;
+  /** The count that was stored when the first of them was noted. */
+  readonly seen: number;
 }
 
 /** What a process knows about uses that a snapshot of the store may lack, as plain data. */

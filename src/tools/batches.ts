@@ -93,7 +93,7 @@ export const recallMany = defineTool({
       }),
     );
     // Each counts as one use, however many questions brought it up.
-    usage.note(new Set(rendered.flatMap(({ rows }) => rows)), nowMs);
+    usage.note(new Map(rendered.flatMap(({ rows }) => [...rows])), nowMs);
     return `{"results":[${rendered.map(({ json }) => json).join(',')}]}`;
   },
 });

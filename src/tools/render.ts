@@ -7,10 +7,10 @@ import type { UsageNotes } from '../engine/usage.ts';
 import { linkJson } from '../memory/item.ts';
 import type { JournalEntry } from '../memory/types.ts';
 
-/** A recall's answer, and the rows that it strengthens. */
+/** A recall's answer, and the rows that it strengthens, each with its stored count. */
 export interface RenderedRecall {
   readonly json: string;
-  readonly rows: readonly number[];
+  readonly rows: ReadonlyMap<number, number>;
 }
 
 /**
@@ -34,7 +34,7 @@ export function renderRecall(
   });
   return {
     json: `{"items":[${items}],${rest.slice(1)}`,
-    rows: hits.filter((hit) => !hit.archived).map((hit) => hit.row),
+    rows: new Map(hits.filter((hit) => !hit.archived).map((hit) => [hit.row, hit.usage.count])),
   };
 }
 

@@ -25,9 +25,16 @@ async function folderOf(asked: string | undefined, caller: Caller, { folders }: 
 
 async function vaultOf(asked: string | undefined, caller: Caller, scope: Scope, deps: ToolDeps): Promise<Vault> {
   const folder = await folderOf(asked, caller, deps);
-  const { execute, clock } = deps;
+  const { execute, clock, usage } = deps;
   const { readVaultFile } = await import('./vault-file.ts');
-  return { folder, execute, scope, options: optionsOf(caller), read: (text) => readVaultFile(text, clock.nowMs()) };
+  return {
+    folder,
+    execute,
+    scope,
+    options: optionsOf(caller),
+    overlay: (row, stored) => usage.overlay(row, stored),
+    read: (text) => readVaultFile(text, clock.nowMs()),
+  };
 }
 
 /** Members for lists that are not empty. */

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 
+import { lookBeside } from '../replay/beside.ts';
 import { DIFFERENCES } from '../replay/differences.ts';
 import type { Difference } from '../replay/difference.ts';
 import { startFake } from '../replay/fake.ts';
@@ -18,8 +19,10 @@ import {
   type Recording,
   type Step,
 } from '../replay/recording.ts';
+import { Ledger } from '../replay/ledger.ts';
 import { notThereYet, printedReport } from '../replay/report.ts';
 import { replay, type Report } from '../replay/replay.ts';
+import type { Stage } from '../replay/stage.ts';
 
 const without = existsSync(GOLDEN) ? false : 'the recordings of the original are not beside the project';
 
@@ -273,6 +276,169 @@ test('what a language model is sent is compared, its form and its key', async ()
     const found = findings.filter(({ session }) => session === `${i}`).map(({ kind, at }) => `${kind} ${at}`);
     assert.deepEqual(found, wanted);
   }
+});
+
+/** The file of that memory as the original writes it. */
+function vaultFile(more: JsonObject = {}, body = BODY): string {
+  const lines = {
+    id: 'mem-000000000001',
+    category: 'note',
+    key: 'one',
+    type: 'insight',
+    workspace_hash: '',
+    agent_id: '',
+    tags: '[]',
+    decay_score: '0.5000',
+    retrieval_count: 0,
+    layer: 'buffer',
+    created: '2026-11-23T08:19:22Z',
+    last_accessed: '2026-11-23T08:19:22Z',
+    ...more,
+  };
+  const front = Object.entries(lines).map(([name, value]) => `${name}: ${String(value)}\n`);
+  return `---\n${front.join('')}---\n\n${body}\n`;
+}
+
+const VAULT = { vault_dir: '$DIR/v' };
+const TOLD = { errors: [], vault_dir: '$DIR/v', completed_at_unix_ms: 1 };
+const EXPORTED = call('vault_export', VAULT, { files_created: 1, files_updated: 0, ...TOLD });
+
+function lies(files: Readonly<Record<string, string>>): Omit<Step, 'n'> {
+  return { method: '$files', path: '$DIR/v', files };
+}
+
+test('a vault is judged by what stands in its files, whatever their form', async () => {
+  const name = 'mem-000000000001.md';
+  const cases: readonly (readonly [Omit<Step, 'n'>, readonly string[]])[] = [
+    [lies({ [name]: vaultFile() }), []],
+    [lies({ [name]: vaultFile({ tags: String.raw`["\"a\""]` }) }), ['changed /files/[]/tags']],
+    [lies({ [name]: vaultFile({ type: 'fact' }) }), ['changed /files/[]/type']],
+    [lies({ [name]: vaultFile({ created: 'yesterday' }) }), ['type /files/[]/created_at_unix_ms']],
+    [lies({ [name]: vaultFile({}, '{"content":"the heron sits in the pond"}') }), ['changed /files/[]/body_json']],
+    // A line of base64 is cipher text of the body that we have; a shorter text is not.
+    [lies({ [name]: vaultFile({}, 'A'.repeat(60)) }), []],
+    [lies({ [name]: vaultFile({}, 'A'.repeat(9)) }), ['changed /files/[]/body_json']],
+    [lies({ 'mem-000000000002.md': vaultFile() }), ['changed /files/[]/file']],
+    [lies({ [name]: vaultFile(), 'notes.md': 'no front matter' }), ['lacking /files/[]']],
+    [lies({}), ['extra /files/[]']],
+  ];
+  const report = await played([CREATED, EXPORTED, ...cases.map(([step]) => step)]);
+  for (const [i, [, wanted]] of cases.entries()) {
+    const found = report.undecided.filter(({ step }) => step === i + 2).map(({ kind, at }) => `${kind} ${at}`);
+    assert.deepEqual(found, wanted, `case ${i}`);
+  }
+});
+
+test('what came in from files is known by what they say', async () => {
+  const write = (path: string, text: string): Omit<Step, 'n'> => ({ method: '$write', path, text });
+  const counted = (created: number, updated: number): Omit<Step, 'n'> =>
+    call('vault_import', VAULT, { files_created: created, files_updated: updated, ...TOLD });
+  const theirs = { ...item(), source: 'vault-import', decay_score: 0.75, retrieval_count: 1 };
+  const shown = (more: JsonObject): Omit<Step, 'n'> => recalled({ ...theirs, ...more });
+  const byHand = [
+    CREATED,
+    write('$DIR/v/a.md', '---\ncategory: other\nkey: hand\n---\nthe egret flies\n'),
+    counted(1, 0),
+    call('stats', {}, { total_entities: 1, by_category: { note: 1 }, by_layer: { buffer: 1 } }),
+  ];
+  // The original loses what its files have not, and brings back what was forgotten.
+  const again = [
+    call(
+      'remember',
+      { ...ONE, status: 'draft' },
+      { id: 'mem-000000000001', action: 'created', category: 'note', key: 'one' },
+    ),
+    EXPORTED,
+    counted(0, 1),
+  ];
+  const forgotten = call('forget', { category: 'note', key: 'one' }, { found: true, category: 'note', key: 'one' });
+  const cases: readonly (readonly [readonly Omit<Step, 'n'>[], readonly string[]])[] = [
+    [byHand, []],
+    [[...byHand.slice(0, 2), counted(2, 0)], ['changed /files_created']],
+    [[...again, shown({})], []],
+    [[...again, shown({ status: 'asleep' })], ['changed /items/[]/status']],
+    [[...again, shown({ source: 'cli-write' })], ['changed /items/[]/source']],
+    [[CREATED, EXPORTED, forgotten, counted(0, 1), shown({})], []],
+  ];
+  const reports = await Promise.all(cases.map(([steps]) => played(steps)));
+  for (const [i, [, wanted]] of cases.entries()) assert.deepEqual(undecided(reports[i] as Report), wanted, `case ${i}`);
+});
+
+test('our answers must be true of the folder and of what the store was told', () => {
+  let folder: Record<string, string> = {};
+  const stage = { files: () => folder } as unknown as Stage;
+  const ledger = new Ledger();
+  ledger.made('mem-00000000000a', 'mimir_remember', { ...ONE, tags: ['a'] }, 'buffer');
+  const wrongAfter = (answer: JsonObject, after: Record<string, string>): readonly string[] => {
+    folder = {};
+    const seen = lookBeside(stage, 'mimir_vault_export', VAULT);
+    folder = after;
+    return seen?.wrong(ledger, { kind: 'value', value: answer }) ?? ['nothing was looked at'];
+  };
+  const answer = { files_created: 1, files_updated: 0, vault_dir: '$DIR/v' };
+  const columns =
+    'status: active\ntopic_path: ""\nverified: false\nalways_on: false\ncertainty: 0.5\nvisibility: workspace';
+  const file = (more: string): string =>
+    `---\nid: mem-00000000000a\ncategory: note\nkey: one\ntype: insight\nworkspace_hash: ""\nagent_id: ""\n${columns}\n${more}---\n\nthe heron stands in the pond\n`;
+  const whole = file('tags: [a]\nimportance: 0.5\nretrieval_count: 0\n');
+  assert.deepEqual(wrongAfter(answer, { 'a.md': whole }), []);
+  assert.deepEqual(wrongAfter(answer, {}), [
+    'files_created is 1, and by what lies there it is 0',
+    'there is no file of mem-00000000000a',
+  ]);
+  assert.deepEqual(wrongAfter(answer, { 'a.md': file('tags: [b]\nimportance: 0.4\nretrieval_count: 3\n') }), [
+    'the file of mem-00000000000a says ["b"] of tags',
+    'the file of mem-00000000000a says 0.4 of importance',
+    'the file of mem-00000000000a says 3 of retrieval_count',
+  ]);
+  assert.deepEqual(wrongAfter({ ...answer, vault_dir: '$DIR/w' }, { 'a.md': whole }), [
+    'vault_dir is $DIR/w, and by what lies there it is $DIR/v',
+  ]);
+  folder = { 'a.md': whole, 'b.md': '---\nkey: b\n---\nnew\n', 'c.md': 'no front matter' };
+  const seen = lookBeside(stage, 'mimir_vault_import', VAULT);
+  const imported = { ...answer, files_unchanged: 1, errors: ['$DIR/v/c.md: no front matter'] };
+  assert.deepEqual(seen?.wrong(ledger, { kind: 'value', value: imported }), []);
+  assert.deepEqual(
+    seen?.wrong(ledger, { kind: 'value', value: { ...imported, files_unchanged: 0, files_created: 0 } }),
+    ['files_created is 0, and by what lies there it is 1', 'the number of files is 1, and by what lies there it is 3'],
+  );
+});
+
+test('a store that is opened without its key must refuse, and one with its key must not', async () => {
+  const key = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=';
+  const open = ['serve', '--db', '$DIR/m.db', '--encryption-key', '$DIR/a.key'];
+  const recording: Recording = {
+    name: 'made up',
+    started: { argv: open, env: { HOME: '$HOME' } },
+    files: [{ path: '$DIR/a.key', text: key }],
+    steps: [
+      CREATED,
+      { method: '$restart', argv: open.slice(0, 3) },
+      recalled({ body_json: 'A'.repeat(60), retrieval_count: 1 }),
+      call(
+        'remember',
+        { ...ONE, key: 'two' },
+        { id: 'mem-000000000002', action: 'created', category: 'note', key: 'two' },
+      ),
+      { method: '$restart', argv: open },
+      call('recall', { query: '' }, { items: [item(), { ...item(), id: 'mem-000000000002', key: 'two' }], total: 2 }),
+    ].map((step, n) => ({ ...step, n })),
+  };
+  const report = await replay([recording], DIFFERENCES);
+  assert.deepEqual(undecided(report), []);
+  const lines = report.sessions[0]?.judged.map(({ finding, line }) => [finding.kind, line]);
+  assert.deepEqual(
+    lines?.filter(([, line]) => line === 'an-encrypted-store-needs-its-key'),
+    [
+      ['refused', 'an-encrypted-store-needs-its-key'],
+      ['refused', 'an-encrypted-store-needs-its-key'],
+      ['lacking', 'an-encrypted-store-needs-its-key'],
+    ],
+  );
+  const [line] = DIFFERENCES.filter(({ name }) => name === 'an-encrypted-store-needs-its-key');
+  const finding = report.sessions[0]?.judged.find(({ finding: one }) => one.kind === 'refused')?.finding;
+  assert.ok(finding !== undefined && line?.explains?.(finding) === true);
+  assert.equal(line.explains({ ...finding, foretold: false }), false, 'with the right key it is no excuse');
 });
 
 test('memories grow older and survive a restart and a kill', async () => {

@@ -82,7 +82,7 @@ test('a use reaches the disk though no call follows it: in a moment beside a wri
     return seen.usage.count;
   };
   for (let times = 1; times <= 3; times++) {
-    p.usage.note([entity.row], systemClock.nowMs());
+    p.usage.note(new Map([[entity.row, entity.usage.count]]), systemClock.nowMs());
     const untilMs = performance.now() + 20 * LIMITS.usageFlushMs;
     while ((await usesOf()) !== times && performance.now() < untilMs) await new Promise((done) => setTimeout(done, 20));
     assert.equal(await usesOf(), times);
@@ -91,7 +91,7 @@ test('a use reaches the disk though no call follows it: in a moment beside a wri
 
   const reading = pool(path);
   await reading.execute('get_entity', SCOPE, { id });
-  reading.usage.note([entity.row], systemClock.nowMs());
+  reading.usage.note(new Map([[entity.row, entity.usage.count]]), systemClock.nowMs());
   await new Promise((done) => setTimeout(done, 2 * LIMITS.usageFlushMs));
   assert.equal(await usesOf(), 3, 'no thread is started for it alone');
   await reading.execute('remember', SCOPE, rememberInput('other', 'something else'));

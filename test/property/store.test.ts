@@ -437,7 +437,7 @@ test('a store counts layers with the uses that are noted, and state entries unti
   ] as const)
     await write(writer, scope, (tx) => OPERATIONS.state_set.run(tx, scope, { key, valueJson: '1', ttlSeconds }));
   const counted = async (times: number, sent: boolean): Promise<[object, number]> => {
-    const note = { row: 1, times, atMs: clock.now + 1 };
+    const note = { row: 1, times, atMs: clock.now + 1, seen: 0 };
     const noted = { sent: sent ? [note] : [], kept: sent ? [] : [note] };
     const { byLayer, state } = await writer.snapshot((tx) => OPERATIONS.stats.run(tx, scope, { noted }));
     return [byLayer, state];
@@ -447,7 +447,7 @@ test('a store counts layers with the uses that are noted, and state entries unti
   clock.now += 1_001;
   assert.deepEqual(await counted(20, false), [{ core: 1 }, 1]);
   const elsewhere = scopeOf('other');
-  const note = { row: 1, times: 20, atMs: clock.now };
+  const note = { row: 1, times: 20, atMs: clock.now, seen: 0 };
   const { byLayer } = await writer.snapshot(async (tx) => tx.counts(elsewhere, { sent: [], kept: [note] }));
   assert.deepEqual(byLayer, {}, 'a row of another workspace is not counted');
   writer.close();

@@ -191,7 +191,14 @@ test('different ids have different files, also where upper and lower case are th
 const scope: Scope = { principal: OWNER, workspace: null, actor: 't', client: 't' };
 
 function vaultOf(store: ModelStore, folder: string): Vault {
-  return { folder, execute: store.execute, scope, options: {}, read: (text) => readVaultFile(text, store.nowMs) };
+  return {
+    folder,
+    execute: store.execute,
+    scope,
+    options: {},
+    overlay: (_row, stored) => stored,
+    read: (text) => readVaultFile(text, store.nowMs),
+  };
 }
 
 /** A store with these memories; of two at the same place or with the same id, the first. */

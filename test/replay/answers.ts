@@ -68,16 +68,7 @@ export function brokenForm(reply: Reply): string | undefined {
  * Tools that are there and whose differences from the original are not written down yet: a session ends at the first of them, and
  * the report counts it. Each goes from here when it has its lines.
  */
-export const UNJUDGED: ReadonlySet<string> = new Set([
-  'mimir_ingest',
-  'mimir_migrate',
-  'mimir_vault_export',
-  'mimir_vault_import',
-  'mimir vault-export',
-  'mimir vault-import',
-  'mimir migrate',
-  'mimir serve --web',
-]);
+export const UNJUDGED: ReadonlySet<string> = new Set(['mimir serve --web']);
 
 /** Whether the differences of a tool or command are not written down yet. */
 export function isUnjudged(tool: string): boolean {
@@ -105,6 +96,10 @@ export function codesFor(message: string): readonly string[] {
     /^Synthesize failed: (http:|response body closed)/.test(message)
   )
     return ['provider_down', 'provider_refused'];
+  if (/No connectors configured/.test(message)) return ['no_connectors'];
+  if (message.endsWith('is not a directory')) return ['not_found'];
+  if (/Not a directory \(os error/.test(message)) return ['cannot_open'];
+  if (/unable to open database file|file is not a database/.test(message)) return ['cannot_open', 'not_a_store'];
   if (/not found|No matching memories found/.test(message)) return ['not_found'];
   return [];
 }

@@ -61,6 +61,8 @@ export interface Place {
   readonly tool: string;
   readonly args: Json | undefined;
   readonly ledger: Ledger;
+  /** The store is encrypted, and this program has not its key. */
+  readonly isShut?: boolean;
   /** When we were asked, and when we had answered: what expires in between may be there or not. */
   readonly askedMs: number;
   readonly nowMs: number;
@@ -89,7 +91,7 @@ const COUNTERS: ReadonlySet<string> = new Set(['total', 'conflicts_found']);
 const MADE_JSON: ReadonlySet<string> = new Set(['evaluated_json', 'acted_json', 'forward_json']);
 /** In an answer, or in what a command printed. */
 const COUNTS =
-  /^(?:\/stdout)?\/(total_entities|entities_(?:compared|checked|deleted)|by_category|by_type|by_layer|total_journal_events|total_state_entries)/;
+  /^(?:\/stdout)?\/(total_entities|reindexed|files_created$|entities_(?:compared|checked|deleted)|by_category|by_type|by_layer|total_journal_events|total_state_entries)/;
 
 const EXTREMES: ReadonlySet<string> = new Set(['/oldest_unix_ms', '/newest_unix_ms']);
 
@@ -177,11 +179,18 @@ class Comparison {
       const { body_json: body, recall_when: triggers } = row.fields;
       const isWhole = body !== undefined && triggers === undefined && !(isObject(args) && 'preview_cap' in args);
       const told = Object.keys(item).filter(
-        (name) => name in DEFAULTS || name === 'archived' || (name === 'body_json' && isWhole),
+        (name) =>
+          name in DEFAULTS ||
+          name === 'archived' ||
+          (name === 'links' && row.fields['links'] !== undefined) ||
+          (name === 'body_json' && isWhole) ||
+          // A file is not written again for uses alone.
+          (name === 'retrieval_count' && row.uses !== undefined && tool !== '$files'),
       );
       for (const field of told) {
+        const due = field === 'retrieval_count' ? row.uses : row.fields[field];
         if (!ledger.foretells(row, field, item, nowMs))
-          this.#add('broken', `/items/[]/${field}`, row.fields[field], item[field], { ...around, row });
+          this.#add('broken', `/items/[]/${field}`, due, item[field], { ...around, row });
       }
     }
   }
@@ -261,8 +270,9 @@ class Comparison {
       const other = ours[j] ?? null;
       this.#add('extra', path, undefined, other, inList(around, null, other, this.#rowOf(other)));
     }
-    // Files stand in the order of their names, which are random ids.
-    if (at !== '/files' && places.some((place, i) => i > 0 && place < (places[i - 1] ?? 0)))
+    // Files of a folder come in any order.
+    const isSet = at === '/files' || (at === '/errors' && this.#place.tool.endsWith('import'));
+    if (!isSet && places.some((place, i) => i > 0 && place < (places[i - 1] ?? 0)))
       this.#add('order', at, theirs, ours, around);
   }
 
@@ -286,10 +296,10 @@ class Comparison {
     return namesOf(theirs) === '' ? samePlace : namesOf(theirs) === namesOf(ours);
   }
 
-  /** Texts of the form `ID: what was wrong` about the same memory. */
+  /** Texts of the form `SUBJECT: what was wrong` about the same memory, file, row or connector. */
   #sameSubject(theirs: string, ours: string): boolean {
-    const [one, other] = [theirs, ours].map((text) => /^([a-z]+-[0-9a-f]{12}): /.exec(text)?.[1]);
-    return one !== undefined && other !== undefined && this.#place.ledger.oursOf(one) === other;
+    const [one, other] = [theirs, ours].map((text) => /^([^\s:]+|Row \d+ read error): /.exec(text)?.[1]);
+    return one !== undefined && other !== undefined && (one === other || this.#place.ledger.oursOf(one) === other);
   }
 
   #named(): Row | undefined {
@@ -343,6 +353,8 @@ class Comparison {
   #isForetold(kind: Kind, at: string, theirs: Json | undefined, ours: Json | undefined, around: Around): boolean {
     const { ledger, askedMs, nowMs } = this.#place;
     const field = at.slice(at.lastIndexOf('/') + 1);
+    if (kind === 'refused' || at === '/exit' || at === '/stdout') return this.#place.isShut === true;
+    if (at === '/ingested') return Number(ours) + Number(this.#answers.ours['unchanged']) === ledger.documents;
     // A link to what is gone for good is gone as well.
     if (kind === 'lacking') return !ledger.rows.has(ledger.oursOf(textAt(theirs, 'target_id') ?? '') ?? '');
     if (EXTREMES.has(at)) return (ours === null) === (ledger.rows.size === 0);
@@ -372,7 +384,14 @@ class Comparison {
     const [, part = '', ...name] = at.replace(/^\/stdout/, '').split('/');
     if (part === 'total_journal_events') return ledger.events;
     if (part === 'total_entities') return rows.length;
-    if (part === 'entities_checked') return rows.filter((row) => !row.archived).length;
+    if (part === 'entities_checked' || part === 'reindexed') return rows.filter((row) => !row.archived).length;
+    if (part === 'files_created') {
+      // In a folder that was empty: the files of a workspace.
+      const workspace = isObject(this.#place.args) ? this.#place.args['workspace_hash'] : undefined;
+      return rows.filter(
+        ({ archived, fields }) => !archived && (workspace === undefined || fields['workspace_hash'] === workspace),
+      ).length;
+    }
     if (part === 'entities_deleted') return rows.filter((row) => row.archived).length;
     if (part === 'entities_compared') {
       const { category, offset } = isObject(this.#place.args) ? this.#place.args : {};

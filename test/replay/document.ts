@@ -30,7 +30,7 @@ export function compatibilityDocument(): string {
 
 function section({ name, tools, original, ours, reason, switch: way }: Omit<Difference, 'explains'>): string {
   const title = name.charAt(0).toUpperCase() + name.slice(1).replaceAll('-', ' ');
-  const where = tools === undefined ? '' : ` (${tools.map((tool) => `\`${tool}\``).join(', ')})`;
+  const where = tools === undefined ? '' : ` (${tools.map(placeName).join(', ')})`;
   return [
     `### ${title}`,
     '',
@@ -40,6 +40,11 @@ function section({ name, tools, original, ours, reason, switch: way }: Omit<Diff
     ...(way === undefined ? [] : [`- **The original's way**: ${way}`]),
     '',
   ].join('\n');
+}
+
+/** A tool or a command; `$files` is what a replay calls the files that one of them has written. */
+function placeName(tool: string): string {
+  return tool === '$files' ? 'files of a vault' : `\`${tool}\``;
 }
 
 if (import.meta.main) writeFileSync(DOCUMENT, compatibilityDocument());

@@ -23,7 +23,7 @@ export const DEFAULTS: JsonObject = {
 
 /** A memory of our store, as our answers and the arguments say. */
 export interface Row {
-  /** Empty until an answer shows it. */
+  /** Empty until an answer shows it: a memory that came out of a file may have any. */
   id: string;
   /** Columns as an item shows them. */
   fields: JsonObject;
@@ -68,8 +68,9 @@ const MADE_KEY = /\b[a-z_]+-[0-9a-f]{12}\b/g;
 /** See the head of this file. */
 export class Ledger {
   /** Their id to all of ours that stood in its place in an answer, the current one last. */
-  readonly #pairs = new Map<string, string[]>();
-  readonly #theirs = new Map<string, string>();
+  readonly #pairs: Map<string, string[]>;
+  readonly #theirs: Map<string, string>;
+  /** By id; those without one by a name of their own. */
   readonly rows = new Map<string, Row>();
   /** What only the original has, by its id (rows, journal entries) or name (state): the difference that did it. */
   readonly onlyTheirs = new Map<string, string>();
@@ -78,9 +79,19 @@ export class Ledger {
   /** What journal entries of ours must say that a tool wrote beside its answer, by id. */
   readonly entries = new Map<string, JsonObject>();
   events = 0;
+  /** How many documents the original has found in a dry run. */
+  documents: number | undefined;
+  /** How many our last run would have brought in, had it not been a dry one. */
+  due = 0;
   #changes = 0;
   /** By key, when each state entry of ours expires. */
   readonly #state = new Map<string, Json>();
+
+  /** Another store of the same session is empty, and knows the ids of the first one. */
+  constructor(first?: Ledger) {
+    this.#pairs = first === undefined ? new Map<string, string[]>() : first.#pairs;
+    this.#theirs = first === undefined ? new Map<string, string>() : first.#theirs;
+  }
 
   /** Whether an id of theirs and one of ours may stand for the same thing; two that nobody has seen do from now on. */
   same(theirs: string, ours: string): boolean {
@@ -241,11 +252,18 @@ export class Ledger {
       const from = this.rows.get(textAt(ours, 'from_entity_id') ?? '');
       this.#change(from, { status: 'deprecated', archive_reason: textAt(args, 'reason') ?? '' }, {});
     },
+    mimir_link: (args) => this.#relinked(args),
+    mimir_unlink: (args) => this.#relinked(args),
+    mimir_ingest: (_args, theirs, ours) => {
+      if (theirs?.['dry_run'] === true) this.documents = Number(theirs['ingested']);
+      if (ours !== undefined) this.due = ours['dry_run'] === true ? Number(ours['ingested']) : 0;
+    },
     mimir_correct: (args, theirs, ours, cause) => {
       const category = textAt(args, 'category') ?? '';
       const fields = { type: 'correction', category: category === '' ? 'correction' : category, certainty: 1 };
       const visibility = args['visibility'] === '' ? 'workspace' : (args['visibility'] ?? 'workspace');
-      this.#lesson('mimir_correct', { ...args, ...fields, visibility, importance: 1 }, theirs, ours, cause);
+      const told = { ...args, ...fields, visibility, importance: 1, body_json: lessonOf(args) };
+      this.#lesson('mimir_correct', told, theirs, ours, cause);
       this.#event(textAt(theirs, 'journal_id'), textAt(ours, 'journal_id'), cause);
     },
     mimir_bench: (args, theirs, ours, cause) =>
@@ -263,7 +281,7 @@ export class Ledger {
       if (ourEntry === undefined) return;
       const lessons = listOf(ours?.['lessons']);
       this.entries.set(ourEntry, lessonsEntry(lessons));
-      for (const lesson of lessonRows(args, lessons)) this.#made(lesson.id, 'mimir_synthesize', lesson, 'working');
+      for (const lesson of lessonRows(args, lessons)) this.made(lesson.id, 'mimir_synthesize', lesson, 'working');
     },
     mimir_federate: (args, _theirs, ours, cause) => {
       for (const pair of ours === undefined ? [] : copiesOf(this, args).pairs) this.#copied(pair, args, cause);
@@ -278,6 +296,15 @@ export class Ledger {
     row.fields = { ...row.fields, ...fields };
     Object.assign(row, more);
     if (JSON.stringify([row.fields, row.importance, row.archived]) !== said) row.changed = this.#changes;
+  }
+
+  /** The links of the row that a call names are not known any more. */
+  #relinked(args: JsonObject): void {
+    const from = { ...args, category: args['from_category'] ?? '', key: args['from_key'] ?? '' };
+    const row = this.#meant(from);
+    if (row === undefined) return;
+    const { links: _links, ...fields } = row.fields;
+    row.fields = fields;
   }
 
   /** The row that a call means: at home, or the only one. */
@@ -300,7 +327,7 @@ export class Ledger {
   ): void {
     const id = textAt(ours, 'entity_id');
     if (id === undefined) return;
-    const row = this.#made(id, tool, { ...args, key: ours?.['key'] ?? '' }, 'working');
+    const row = this.made(id, tool, { ...args, key: ours?.['key'] ?? '' }, 'working');
     if (theirs === undefined) row.only = cause;
   }
 
@@ -313,7 +340,7 @@ export class Ledger {
     );
     const copied = { ...from?.fields, workspace_hash: args['to_workspace'] ?? '', archive_reason: '' };
     const importance = from?.importance ?? 0.5;
-    const row = this.rows.get(id) ?? this.#made(id, 'mimir_share', { ...copied, importance }, 'buffer');
+    const row = this.rows.get(id) ?? this.made(id, 'mimir_share', { ...copied, importance }, 'buffer');
     if (from !== undefined) row.copyOf = from;
     this.#change(row, copied, { archived: false, importance });
     const theirId = textAt(theirs, 'shared_id');
@@ -326,7 +353,7 @@ export class Ledger {
     if (from === there) return;
     const fields = { ...from.fields, workspace_hash: args['to_workspace'] ?? '', archive_reason: '' };
     const importance = from.importance ?? 0.5;
-    const row = there ?? this.#made('', 'mimir_federate', { ...fields, importance }, 'buffer');
+    const row = there ?? this.made('', 'mimir_federate', { ...fields, importance }, 'buffer');
     if (there === undefined) row.copyOf = from;
     if (row.copyOf === from) this.#change(row, fields, { archived: false, importance });
     const theirs = from.only === undefined ? this.theirsOf(from.id) : undefined;
@@ -382,7 +409,7 @@ export class Ledger {
     if (ourId === undefined) {
       if (theirId === undefined || merged) return;
       if (action === 'created') this.onlyTheirs.set(theirId, cause);
-      else for (const field of Object.keys(DEFAULTS)) before?.differs.set(field, cause);
+      else for (const field of [...Object.keys(DEFAULTS), 'body_json']) before?.differs.set(field, cause);
       return;
     }
     const row = this.#stored(ourId, args, before);
@@ -409,7 +436,7 @@ export class Ledger {
   #stored(id: string, args: JsonObject, before: Row | undefined): Row {
     // Under another id it is a new row: the one that was there has been purged.
     if (before !== undefined && before.id !== id) this.rows.delete(before.id);
-    if (before?.id !== id) return this.#made(id, 'mimir_remember', args, 'buffer');
+    if (before?.id !== id) return this.made(id, 'mimir_remember', args, 'buffer');
     const { importance } = args;
     const isGiven = importance !== undefined && importance !== null;
     this.#change(
@@ -421,7 +448,8 @@ export class Ledger {
     return before;
   }
 
-  #made(id: string, madeBy: string, args: JsonObject, layer: string): Row {
+  /** A new row of our store; without an id where none is known yet. */
+  made(id: string, madeBy: string, args: JsonObject, layer: string): Row {
     const row: Row = {
       id,
       fields: { ...DEFAULTS, ...givenOf(args) },
@@ -516,6 +544,20 @@ function placeOf({ workspace_hash: workspace, category, key }: JsonObject): stri
   return JSON.stringify([workspace, category, key]);
 }
 
+/** The body of a correction. */
+function lessonOf(args: JsonObject): string {
+  const [wrong, right, context, session] = ['wrong_approach', 'user_correction', 'task_context', 'session_id'].map(
+    (name) => textAt(args, name) ?? '',
+  );
+  return JSON.stringify({
+    lesson: `When ${context}: do NOT ${wrong}. Instead: ${right}`,
+    session_id: session,
+    task_context: context,
+    user_correction: right,
+    wrong_approach: wrong,
+  });
+}
+
 type Follower = (args: JsonObject, theirs: JsonObject | undefined, ours: JsonObject | undefined, cause: string) => void;
 
 /** What the arguments say about columns, as we read it. */
@@ -537,11 +579,12 @@ function asRead(value: Json, like: Json | undefined): Json {
 const KNOWN: ReadonlySet<string> = new Set(
   (
     'remember recall get_entity forget link unlink journal timeline state_set state_get state_delete state_list health ' +
-    'stats context traverse conflicts workspace_list recall_when ask score supersede correct bench synthesize federate share purge'
+    'stats context traverse conflicts workspace_list recall_when ask score supersede correct bench synthesize federate ' +
+    'share purge vault_export vault_import migrate'
   )
     .split(' ')
     .map((name) => `mimir_${name}`)
-    .concat(['mimir write', 'mimir stats', 'mimir vault-export', 'mimir reindex']),
+    .concat(['mimir write', 'mimir stats', 'mimir vault-export', 'mimir vault-import', 'mimir reindex']),
 );
 
 const IDENTITY: ReadonlySet<string> = new Set(['category', 'key', 'body_json', 'recall_when']);

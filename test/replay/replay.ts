@@ -1,6 +1,7 @@
 // Replays recorded sessions against our server and judges every difference by the table.
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { filesOf, lookBeside, type Beside } from './beside.ts';
 import { brokenForm, isUnjudged, isUnknownTool, ourOutcome, theirOutcome, type Outcome } from './answers.ts';
 import { compareOutcomes, type Finding } from './compare.ts';
 import type { Difference } from './difference.ts';
@@ -8,7 +9,6 @@ import { replayHttp } from './http.ts';
 import { judge, type Judged, type SessionReport } from './judge.ts';
 import { replayLines } from './lines.ts';
 import { Ledger } from './ledger.ts';
-import { noteOf } from './note.ts';
 import {
   asText,
   atPointer,
@@ -24,7 +24,7 @@ import {
   type Recording,
   type Step,
 } from './recording.ts';
-import { openStage, type Reply, type Stage } from './stage.ts';
+import { openStage, type Stage } from './stage.ts';
 
 /** What all sessions came to. */
 export interface Report {
@@ -90,11 +90,28 @@ async function replaySession(recording: Recording, table: readonly Difference[])
   }
 }
 
+/** Something that was done, by both programs. */
+interface Done {
+  readonly step: Step;
+  readonly tool: string;
+  readonly args: Json | undefined;
+  /** Of the program that did it. */
+  readonly argv: readonly string[];
+  readonly theirs: Outcome;
+  readonly ours: Outcome;
+  /** What is wrong with ours, whatever theirs was. */
+  readonly wrong: readonly string[];
+}
+
 class Session {
   readonly #recording: Recording;
   readonly #stage: Stage;
   readonly #table: readonly Difference[];
-  readonly #ledger = new Ledger();
+  /** What is known of each store, by its path. */
+  readonly #ledgers = new Map<string, Ledger>();
+  /** The key file that each store was made with. */
+  readonly #keys = new Map<string, string>();
+  #argv: readonly string[];
   readonly #judged: Judged[] = [];
   /** Our own result of each step, for later steps that take something from it. */
   readonly #results = new Map<number, Json>();
@@ -106,6 +123,25 @@ class Session {
     this.#recording = recording;
     this.#stage = stage;
     this.#table = table;
+    this.#argv = recording.started.argv;
+  }
+
+  /** The ledger of the store that arguments name, or of the server's. */
+  #ledgerOf(argv: readonly string[]): Ledger {
+    const path = flagOf(argv, '--db') ?? flagOf(this.#argv, '--db') ?? '';
+    const [first] = this.#ledgers.values();
+    const ledger = this.#ledgers.get(path) ?? new Ledger(first);
+    this.#ledgers.set(path, ledger);
+    return ledger;
+  }
+
+  /** Whether a program with these arguments has another key than its store was made with, or none. */
+  #isShut(argv: readonly string[]): boolean {
+    const path = flagOf(argv, '--db') ?? '';
+    const key = flagOf(argv, '--encryption-key') ?? '';
+    const made = this.#keys.get(path) ?? key;
+    this.#keys.set(path, made);
+    return made !== key;
   }
 
   async run(): Promise<SessionReport> {
@@ -133,7 +169,15 @@ class Session {
     });
     const theirs = [...recorded, ...taken.map(() => first)];
     const ours = this.#stage.requests().map(withoutPrompt);
-    this.#judge({ n }, 'the model server', undefined, beside({ requests: theirs }), beside({ requests: ours }));
+    this.#judge({
+      step: { n },
+      tool: 'the model server',
+      args: undefined,
+      argv: this.#argv,
+      theirs: beside({ requests: theirs }),
+      ours: beside({ requests: ours }),
+      wrong: [],
+    });
   }
 
   #report(name: string, leftOut: SessionReport['leftOut']): SessionReport {
@@ -151,20 +195,23 @@ class Session {
         this.#stage.write(step.path ?? '', step.text ?? '');
         return undefined;
       case '$restart':
-        if (step.how === 'SIGKILL') this.#ledger.killed(Date.now());
+        if (step.how === 'SIGKILL') this.#ledgerOf([]).killed(Date.now());
         await this.#stage.restart(step.how, step.argv);
+        this.#argv = step.argv ?? this.#argv;
         return undefined;
       case '$age':
         await this.#stage.age(step.category ?? null, step.key ?? null, step.ms ?? 0);
         return undefined;
       case '$files':
-        this.#judge(
+        this.#judge({
           step,
-          '$files',
-          undefined,
-          beside(filesOf(step.files ?? {})),
-          beside(filesOf(this.#stage.files(step.path ?? '') ?? {})),
-        );
+          tool: '$files',
+          args: undefined,
+          argv: this.#argv,
+          theirs: beside(filesOf(step.files ?? {})),
+          ours: beside(filesOf(this.#stage.files(step.path ?? '') ?? {})),
+          wrong: [],
+        });
         return undefined;
       case '$cli':
         return await this.#command(step);
@@ -186,51 +233,64 @@ class Session {
       args = withPointer(args ?? {}, pointer, value);
     }
     const params = isCall ? { name: step.name ?? '', ...(args !== undefined && { arguments: args }) } : step.params;
+    const tool =
+      isCall || step.method === 'tools/call' ? (textAt(params, 'name') ?? 'tools/call') : (step.method ?? '');
+    const given = isCall ? args : isObject(params) ? params['arguments'] : undefined;
+    const files = lookBeside(this.#stage, tool, isObject(given) ? given : {});
     const reply = await this.#stage.ask(isCall ? 'tools/call' : (step.method ?? ''), params);
     const theirs = theirOutcome(step);
     const ours = ourOutcome(reply);
-    const tool =
-      isCall || step.method === 'tools/call' ? (textAt(params, 'name') ?? 'tools/call') : (step.method ?? '');
     if (isUnjudged(tool) || (isUnknownTool(ours, tool) && !isUnknownTool(theirs, tool))) return tool;
     if ('result' in reply) this.#results.set(step.n, reply.result);
-    const given = isCall ? args : isObject(params) ? params['arguments'] : undefined;
-    const cause = this.#judge(step, tool, given, theirs, ours, reply);
-    this.#ledger.note(tool, isObject(given) ? given : {}, theirs, ours, cause);
+    const broken = brokenForm(reply);
+    const wrong = broken === undefined ? [] : [broken];
+    this.#done({ step, tool, args: given, argv: this.#argv, theirs, ours, wrong }, files);
     return undefined;
   }
 
   async #command(step: Step): Promise<string | undefined> {
     const argv = step.argv ?? [];
     const name = `mimir ${argv[0] ?? ''}`;
+    const args = flagsOf(argv);
+    const files = lookBeside(this.#stage, name, args);
     const { exit, stdout } = await this.#stage.command(argv);
     if (isUnjudged(name)) return name;
-    const args = flagsOf(argv);
     const theirs = beside({ exit: step.exit ?? 0, stdout: readJson(step.stdout ?? '') ?? step.stdout ?? '' });
     const ours = beside({ exit, stdout: readJson(stdout) ?? stdout });
-    const cause = this.#judge(step, name, args, theirs, ours);
-    this.#ledger.note(name, args, theirs, ours, cause);
+    this.#done({ step, tool: name, args, argv, theirs, ours, wrong: [] }, files);
     return undefined;
   }
 
+  /** Judges what was done, and takes in what came of it. */
+  #done(done: Done, files: Beside | undefined): void {
+    const ledger = this.#ledgerOf(done.argv);
+    const { tool, args, theirs, ours } = done;
+    const wrong = [...done.wrong, ...(files?.wrong(ledger, ours) ?? [])];
+    const cause = this.#judge({ ...done, wrong });
+    ledger.note(tool, isObject(args) ? args : {}, theirs, ours, cause);
+    files?.note(ledger, theirs, ours, cause);
+  }
+
   /** Compares and explains; answers the cause of what follows from it. */
-  #judge(step: Step, tool: string, args: Json | undefined, theirs: Outcome, ours: Outcome, reply?: Reply): string {
+  #judge({ step, tool, args, argv, theirs, ours, wrong }: Done): string {
     this.#compared += 1;
+    const ledger = this.#ledgerOf(argv);
     const place = {
       session: this.#recording.name,
       step: step.n,
       tool,
       args,
-      ledger: this.#ledger,
+      ledger,
+      isShut: this.#isShut(argv),
       askedMs: this.#askedMs,
       nowMs: Date.now(),
     };
     const findings = compareOutcomes(place, theirs, ours);
-    const broken = reply === undefined ? undefined : brokenForm(reply);
-    if (broken !== undefined) findings.push(...compareOutcomes(place, theirs, { kind: 'broken', why: broken }));
+    for (const why of wrong) findings.push(...compareOutcomes(place, theirs, { kind: 'broken', why }));
     const { judged, cause } = judge(findings, this.#table);
     this.#judged.push(...judged);
     for (const { finding, line } of judged) {
-      if (finding.at === '/items/[]/archived' && line !== undefined) this.#ledger.archivedBy(finding.row, line);
+      if (finding.at === '/items/[]/archived' && line !== undefined) ledger.archivedBy(finding.row, line);
     }
     return cause;
   }
@@ -247,13 +307,12 @@ function beside(value: JsonObject): Outcome {
   return { kind: 'value', value };
 }
 
-/** Files by what they say, and their names. */
-function filesOf(files: Readonly<Record<string, string>>): JsonObject {
-  const listed = Object.entries(files).map(([file, text]) => ({ ...noteOf(text), file }));
-  return { files: listed };
-}
-
 const FLAGS: Readonly<Record<string, string>> = { '--body': 'body_json' };
+
+/** The value of a flag. */
+function flagOf(argv: readonly string[], flag: string): string | undefined {
+  return argv.includes(flag) ? argv[argv.indexOf(flag) + 1] : undefined;
+}
 
 /** The flags of a command as arguments of the tool behind it. */
 function flagsOf(argv: readonly string[]): JsonObject {

@@ -1,6 +1,6 @@
 // Our own server in the place of the original: a fresh folder, the real process over stdio, and what is done beside it.
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -26,8 +26,10 @@ export interface Stage {
   readonly write: (path: string, text: string) => void;
   /** What the fake model server was sent so far. */
   readonly requests: () => readonly FakeRequest[];
-  /** What a folder holds; undefined when there is none. */
+  /** The files of a folder, without those of folders in it; undefined when there is none. */
   readonly files: (path: string) => Readonly<Record<string, string>> | undefined;
+  /** The rows of a database of version 0.1 in their order; none where it is no such database. */
+  readonly early: (path: string) => readonly JsonObject[];
   /** Runs a command beside the server. */
   readonly command: (argv: readonly string[]) => Promise<{ readonly exit: number; stdout: string; stderr: string }>;
   readonly close: () => Promise<void>;
@@ -117,10 +119,12 @@ export async function openStage(recording: Recording): Promise<Stage> {
     write: (path, text) => place(path, toOurs(text)),
     files: (path) => {
       const at = toOurs(path);
-      if (!existsSync(at)) return undefined;
-      const found = readdirSync(at).map((name) => [name, toTheirs(readFileSync(join(at, name), 'utf8'))]);
-      return Object.fromEntries(found) as Record<string, string>;
+      if (!statSync(at, { throwIfNoEntry: false })?.isDirectory()) return undefined;
+      const found = readdirSync(at, { withFileTypes: true }).filter((one) => one.isFile());
+      const texts = found.map(({ name }) => [name, toTheirs(readFileSync(join(at, name), 'utf8'))]);
+      return Object.fromEntries(texts) as Record<string, string>;
     },
+    early: (path) => earlyRows(toOurs(path)),
     command: async (words) => {
       const done = await run(words.map(toOurs), env, folder);
       return { ...done, stdout: toTheirs(done.stdout) };
@@ -143,6 +147,19 @@ function moveTimesBack(path: string, category: string | null, key: string | null
   const { changes } = database.prepare(created).run({ category, key, ms });
   database.close();
   return changes;
+}
+
+function earlyRows(path: string): readonly JsonObject[] {
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return [];
+  const database = connect({ path, key: null });
+  try {
+    return database.prepare('SELECT * FROM memories ORDER BY rowid').all() as JsonObject[];
+  } catch {
+    // No database, or one without that table.
+    return [];
+  } finally {
+    database.close();
+  }
 }
 
 interface Server {

@@ -83,7 +83,7 @@ describe('decay', () => {
     await put('a', { importance: 0.3 });
     await put('b', { importance: 0.3 });
     store.nowMs += 30 * DAY_MS;
-    usage.note([store.entities[0]?.row ?? 0], store.nowMs);
+    usage.note(new Map([[store.entities[0]?.row ?? 0, 0]]), store.nowMs);
     assert.equal((await call('decay'))['auto_archived'], 1);
     assert.deepEqual(live(), ['a']);
   });

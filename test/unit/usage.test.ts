@@ -15,18 +15,30 @@ test('a use counts once, whether a snapshot is older or newer than the flush tha
     { count: 1, lastAtMs: 20 },
   ];
   const counts = (): number[] => [before, after].map((stored) => notes.overlay(1, stored).count);
-  notes.note([1], 20);
+  notes.note(new Map([[1, 0]]), 20);
   assert.equal(notes.overlay(1, before).count, 1);
-  assert.deepEqual(notes.take(), [{ row: 1, times: 1, atMs: 20 }]);
+  assert.deepEqual(notes.take(), [{ row: 1, times: 1, atMs: 20, seen: 0 }]);
   assert.deepEqual(counts(), [1, 1], 'while it is being stored');
   notes.flushed(true);
   assert.deepEqual(counts(), [1, 1], 'when it has been stored');
-  notes.note([1], 20);
+  notes.note(new Map([[1, 1]]), 20);
   assert.deepEqual(counts(), [2, 2], 'a second use in the same millisecond');
   notes.take();
   notes.flushed(false);
   assert.equal(notes.overlay(1, after).count, 2, 'what could not be stored is kept');
   assert.deepEqual(notes.overlay(2, before), before, 'another row');
+});
+
+test('uses on their way count beside an update that was stored before them', () => {
+  const notes = new UsageNotes();
+  for (let atMs = 10; atMs < 18; atMs++) notes.note(new Map([[1, 0]]), atMs);
+  notes.take();
+  const updated = { count: 1, lastAtMs: 20 };
+  assert.deepEqual(notes.overlay(1, updated), { count: 9, lastAtMs: 20 }, 'the snapshot has only the update');
+  const both = { count: 9, lastAtMs: 20 };
+  assert.deepEqual(notes.overlay(1, both), both, 'it has both');
+  notes.flushed(true);
+  assert.deepEqual([notes.overlay(1, updated), notes.overlay(1, both)], [both, both]);
 });
 
 test('min_decay and the layers of stats see uses that are not stored yet', async () => {

@@ -80,6 +80,15 @@ test('use moves without a file being written', async (t) => {
   assert.deepEqual(counts(await take()), [0, 0, []]);
 });
 
+test('a file says the uses of a moment ago, as an answer does', async (t) => {
+  const { put, call, take, read, nameOf, usage } = both(t);
+  await put('host');
+  await call('recall', { query: 'host' });
+  assert.equal(usage.size, 1, 'it is not stored yet');
+  await take();
+  assert.match(read(nameOf('host')), /^retrieval_count: 1$/m);
+});
+
 test('an edited file is left alone by an export, and changes its memory by an import', async (t) => {
   const { put, call, take, bring, edit, read, get, nameOf, store } = both(t);
   await put('host', { content: 'called heron' }, { tags: ['a'] });

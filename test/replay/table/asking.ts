@@ -177,35 +177,26 @@ export const ASKING: readonly Difference[] = [
   {
     name: 'copies-keep-every-field',
     tools: ['mimir_recall'],
-    original:
-      'What was federated has lost its topic, certainty, visibility and `always_on`, and its tags have quotes in them.',
+    original: 'What was federated has lost its topic, certainty, visibility and `always_on`.',
     ours: 'A copy has every field of the memory, but links, which lead into the workspace of the original.',
     reason: 'A copy that says something else is none.',
-    explains: ({ kind, at, theirs, ours, row, foretold }) => {
+    explains: ({ kind, at, theirs, row, foretold }) => {
       if (kind !== 'changed' || !foretold || row?.copyOf === undefined) return false;
       const field = at.slice('/items/[]/'.length);
-      if (field === 'tags' && Array.isArray(ours))
-        return isDeepStrictEqual(
-          theirs,
-          (ours as readonly Json[]).map((tag) => JSON.stringify(tag)),
-        );
       return isDeepStrictEqual(theirs, defaultOf(field));
     },
   },
   {
     name: 'files-of-copies',
     tools: ['$files'],
-    original: 'Files of federated memories are those of the memories that were moved: their uses and their strength.',
-    ours: 'They are those of the copies, which nobody had used when they were written, with the `importance` in place of the strength.',
-    reason: 'A file is to be read in a year, and a strength is that of a moment.',
-    explains: ({ kind, at, ours, around, row, foretold }) => {
-      if (row?.madeBy !== FEDERATE) return false;
-      const field = at.slice('/files/[]/'.length);
-      if (kind === 'missing') return field === 'decay_score' && around.ours['importance'] === row.importance;
-      if (kind !== 'changed') return false;
+    original: 'Files of federated memories have the uses and the layer of the memory that was moved.',
+    ours: 'They have those of the copy, which nobody had used when they were written.',
+    reason: 'A copy has a life of its own.',
+    explains: ({ kind, at, ours, row, foretold }) => {
+      if (kind !== 'changed' || row?.madeBy !== FEDERATE) return false;
       // Nothing is written again because a memory was used.
-      if (field === 'retrieval_count') return Number(ours) <= (row.uses ?? 0);
-      return field === 'layer' && foretold;
+      if (at === '/files/[]/retrieval_count') return Number(ours) <= (row.uses ?? 0);
+      return at === '/files/[]/layer' && foretold;
     },
   },
 ];

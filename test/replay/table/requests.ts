@@ -38,7 +38,8 @@ export const REQUESTS: readonly Difference[] = [
       'Every failure has `isError: true`, a readable text with the mend in it, and `structuredContent` with `error`, `code`, ' +
       '`kind` and mostly `hint`. Sentences are our own; codes are stable.',
     reason: 'A client that looks at `isError` never takes a failure for a result, and a program can act on the code.',
-    explains: ({ kind, at }) => kind === 'wording' || (kind === 'changed' && at === '/errors/[]'),
+    explains: ({ tool, kind, at }) =>
+      kind === 'wording' || (tool === 'mimir_embed' && kind === 'changed' && at === '/errors/[]'),
   },
   {
     name: 'null-is-absent',

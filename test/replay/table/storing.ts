@@ -1,5 +1,5 @@
 // What is stored, counted and kept.
-import { strengthNow } from '../../../src/memory/retention.ts';
+import { LAYERS, strengthNow } from '../../../src/memory/retention.ts';
 import { defaultOf, type Finding } from '../compare.ts';
 import type { Difference } from '../difference.ts';
 import type { Row } from '../ledger.ts';
@@ -64,8 +64,9 @@ export const STORING: readonly Difference[] = [
     name: 'omitted-fields-stay',
     tools: SHOWS_ITEMS,
     original:
-      'Storing an existing key again resets everything that is left out: type, tags, status, links, `verified` and so on.',
-    ours: 'What is left out stays as it is.',
+      'Storing an existing key again resets everything that is left out: type, tags, status, links, `verified` and so on. ' +
+      'So does importing its file from a vault, which leaves out most of that.',
+    ours: 'What is left out stays as it is, and files leave out nothing.',
     reason: 'A client that corrects a body does not mean to cut its links.',
     explains: (finding) => {
       const { kind, at, theirs, row, foretold } = finding;
@@ -78,10 +79,10 @@ export const STORING: readonly Difference[] = [
   },
   {
     name: 'uses-follow-what-is-found',
-    tools: SHOWS_ITEMS,
+    tools: [...SHOWS_ITEMS, '$files'],
     original: '`retrieval_count` counts what its own recalls returned and what its merging touched.',
     ours:
-      'It counts each answer of a recall that showed the memory, and each update; reads write nothing, so the numbers reach ' +
+      'It counts each answer of a recall that showed the memory, and each update, on from what an imported file says; reads write nothing, so the numbers reach ' +
       'the disk a little later, and a kill loses the last ones.',
     reason: 'Another order and other hits make other counts.',
     explains: (finding) => finding.kind === 'changed' && fieldOf(finding) === 'retrieval_count' && finding.foretold,
@@ -95,7 +96,8 @@ export const STORING: readonly Difference[] = [
     explains: (finding) =>
       finding.kind === 'changed' &&
       finding.foretold &&
-      (fieldOf(finding) === 'layer' || finding.at.includes('/by_layer/')),
+      ((fieldOf(finding) === 'layer' && LAYERS.some((layer) => layer === finding.theirs)) ||
+        finding.at.includes('/by_layer/')),
   },
   {
     name: 'strength-is-computed',
@@ -129,7 +131,7 @@ export const STORING: readonly Difference[] = [
   },
   {
     name: 'counts-of-what-is-stored',
-    tools: ['mimir_stats', 'mimir stats', 'mimir_conflicts', 'mimir_purge'],
+    tools: ['mimir_stats', 'mimir stats', 'mimir_conflicts', 'mimir_purge', 'mimir_reindex', 'mimir_vault_export'],
     original: 'The counts are those of what its merging and moving left over.',
     ours: 'They count every memory that was acknowledged.',
     reason: 'See nothing-is-merged and workspace-is-identity.',
