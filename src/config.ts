@@ -21,7 +21,8 @@ export interface StoreConfig {
 
 /** Everything that a server can be told, resolved and frozen. */
 export interface Config extends StoreConfig {
-  readonly transport: 'stdio' | 'http';
+  /** `sse` is `http` under the original's other word: here all doors are open under both. */
+  readonly transport: 'stdio' | 'http' | 'sse';
   readonly host: string;
   readonly port: number;
   /** Clients must send it; null asks for none. */
@@ -198,9 +199,9 @@ export function demandVault({ vaultDir }: StoreConfig): string {
 
 /** What a server needs, from flags and environment. Throws `invalid_argument` with a sentence that mends it. */
 export function readConfig(values: FlagValues, environment: Environment = process.env): Config {
-  // The original opens GET /sse for this word only; here it is always open beside the others.
-  const transport = values['transport'] === 'sse' ? 'http' : (values['transport'] ?? 'stdio');
-  if (transport !== 'stdio' && transport !== 'http') throw usage('--transport must be stdio, http or sse.');
+  const transport = values['transport'] ?? 'stdio';
+  if (transport !== 'stdio' && transport !== 'http' && transport !== 'sse')
+    throw usage('--transport must be stdio, http or sse.');
   if (values['workspace-token'] !== undefined) {
     throw usage(
       '--workspace-token is not there yet: it would bind nothing.',
@@ -234,7 +235,7 @@ export function readConfig(values: FlagValues, environment: Environment = proces
     language: readLanguage(values, environment),
     connectors: readConnectors(values, environment),
   };
-  if (transport === 'http' && !isLoopback(config.host) && config.token === null) {
+  if (transport !== 'stdio' && !isLoopback(config.host) && config.token === null) {
     throw usage(
       `Without a token the server listens on loopback only, not on ${config.host}.`,
       'Set MIMIR_TOKEN or --mcp-token-file FILE, or leave out --web-bind.',

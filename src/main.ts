@@ -289,7 +289,7 @@ async function bringOver(
 }
 
 async function serve(config: Config, notes: readonly string[]): Promise<void> {
-  const log = stderrLog(config.transport === 'http' ? 'json' : 'plain', systemClock.nowMs);
+  const log = stderrLog(config.transport === 'stdio' ? 'plain' : 'json', systemClock.nowMs);
   const stopped = stopAsked();
   const [{ pool, deps, table, onBug, close, loaded }, { createOffers }] = await Promise.all([
     assemble(config, log),
@@ -322,7 +322,7 @@ async function serve(config: Config, notes: readonly string[]): Promise<void> {
     });
   }
   deps.connectors?.watch();
-  if (config.transport === 'http') await serveHttp(config, served);
+  if (config.transport !== 'stdio') await serveHttp(config, served);
   else await serveStandardInput(config, served);
 }
 
@@ -419,7 +419,7 @@ async function serveHttp(
   log.banner(`mimir: using database at ${config.dbPath}`);
   announceModel(config, log);
   for (const line of loaded) log.banner(line);
-  log.banner(`mimir: MCP over http transport on ${url}`);
+  log.banner(`mimir: MCP over ${config.transport} transport on ${url}`);
   log.banner(`mimir: POST ${url}/message`);
   log.banner(`mimir: GET  ${url}/sse`);
   log.banner(`mimir: MCP clients connect to ${url}/mcp`);

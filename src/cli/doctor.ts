@@ -84,7 +84,7 @@ export async function examineSetup(call: Call, host: Pick<Host, 'version' | 'ope
   findings.push(...examineKeyFile(config), ...examinePlace(config), ...keptCopies(config, call));
   const isStanding = existsSync(config.dbPath) && findings.every(({ level }) => level !== 'fault');
   if (isStanding) findings.push(...othersWith(config.dbPath), ...(await examineStore(store)));
-  if (config.transport === 'http') findings.push(await examinePort(config));
+  if (config.transport !== 'stdio') findings.push(await examinePort(config));
   return findings;
 }
 

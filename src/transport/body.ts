@@ -3,10 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { LIMITS } from '../limits.ts';
 import { parseErrorReply, refusal, type Room } from '../mcp/dispatch.ts';
-import { JSON_TYPE, refuse, refuseForNow, sendJson } from './reply.ts';
-
-/** How much of a body that is too large is still read (and dropped), so that the client gets to read why: times the limit. */
-const DROPPED_MAX = 16;
+import { JSON_TYPE, refuse, refuseForNow, sendJson, UNREAD_MAX } from './reply.ts';
 
 /** What a piece of a body takes beside its bytes (measured: 121 bytes; in pieces of one byte a body is that many times as large). */
 const CHUNK_BYTES = 200;
@@ -51,14 +48,14 @@ export function readJson(
   const announced = Number(headers['content-length'] ?? 0);
   const tooLarge = (): void => {
     const why = `A request may have at most ${maxBytes} bytes; its largest field, \`body_json\`, at most ${LIMITS.bodyJsonMaxBytes}.`;
-    if (headers.expect !== undefined || announced > DROPPED_MAX * maxBytes) return refuse(response, 413, why);
+    if (headers.expect !== undefined || announced > UNREAD_MAX * maxBytes) return refuse(response, 413, why);
     // Answered at once, ended after the last byte: whoever still sends would meet a closed connection, and never read why.
     const text = refusal(null, -32600, why);
     response.writeHead(413, { 'content-type': JSON_TYPE, 'content-length': Buffer.byteLength(text) });
     response.write(text);
     request.on('end', () => response.end()).resume();
   };
-  if (announced > DROPPED_MAX * maxBytes) response.shouldKeepAlive = false;
+  if (announced > UNREAD_MAX * maxBytes) response.shouldKeepAlive = false;
   if (announced > maxBytes) return tooLarge();
   const tooMuch = (): void =>
     refuseForNow(response, 503, 'Too many requests at once. Wait a second and send it again.');
@@ -76,7 +73,7 @@ export function readJson(
   request.on('data', (chunk: Buffer) => {
     length += chunk.length;
     if (response.headersSent) {
-      if (length > DROPPED_MAX * maxBytes) request.destroy();
+      if (length > UNREAD_MAX * maxBytes) request.destroy();
       return;
     }
     chunks.push(chunk);

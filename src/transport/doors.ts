@@ -11,6 +11,17 @@ import { webRoute } from './web.ts';
 
 /** Bytes of a session id: 128 bits cannot be guessed. */
 const SESSION_ID_BYTES = 16;
+const SESSION_ID = /^[0-9a-f]{32}$/;
+
+/**
+ * Whether a POST to `/message` belongs to a stream. An id that no stream ever had is nobody's: with the original, clients make
+ * them up, and read the answer in the response.
+ */
+function meansStream(query: string): boolean {
+  if (!query.includes('session_id=')) return false;
+  const ids = new URLSearchParams(query).getAll('session_id');
+  return ids.length > 1 || SESSION_ID.test(ids[0] ?? '');
+}
 
 /** The MCP doors of an HTTP server, by path, over one table. Tests hand in smaller limits. */
 export function mcpDoors(
@@ -41,9 +52,7 @@ export function mcpDoors(
     limits,
   });
   const plain = messageRoute((message, signal, fits) => dispatch(message, { ...served, room: fits }, signal), room);
-  const message: Route = {
-    POST: (visit) => (visit.query.includes('session_id=') ? sse.post : plain).POST?.(visit),
-  };
+  const message: Route = { POST: (visit) => (meansStream(visit.query) ? sse.post : plain).POST?.(visit) };
   const mcp = webRoute(streamable.fetch);
   return {
     budget,

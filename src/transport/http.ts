@@ -27,8 +27,11 @@ export interface Visit {
   readonly becomeStream: () => boolean;
 }
 
+const METHODS = ['GET', 'HEAD', 'POST', 'DELETE'] as const;
+type Method = (typeof METHODS)[number];
+
 /** What a path does with each method that it knows. */
-export type Route = Readonly<Partial<Record<'GET' | 'POST' | 'DELETE', (visit: Visit) => void | Promise<void>>>>;
+export type Route = Readonly<Partial<Record<Method, (visit: Visit) => void | Promise<void>>>>;
 
 /** What stands behind the server. */
 export interface HttpDoor {
@@ -113,8 +116,8 @@ export async function listen(door: HttpDoor, limits: HttpLimits = LIMITS): Promi
   let drained: (() => void) | null = null;
 
   const take = (request: IncomingMessage, response: ServerResponse, route: Route, query: string): void => {
-    const { method = '' } = request;
-    const handler = method === 'GET' || method === 'POST' || method === 'DELETE' ? route[method] : undefined;
+    const method = METHODS.find((one) => one === request.method);
+    const handler = method === undefined ? undefined : route[method];
     if (handler === undefined) {
       const allow = Object.keys(route).join(', ');
       return refuse(response, 405, `Use ${allow}.`, { allow });

@@ -1,6 +1,10 @@
 import type { ServerResponse } from 'node:http';
 
+import { LIMITS } from '../limits.ts';
 import { refusal } from '../mcp/dispatch.ts';
+
+/** How much of a body that nobody wants is still read (and dropped), so that the client gets to read why: times the limit. */
+export const UNREAD_MAX = 16;
 
 /** Headers of an answer. */
 export type Headers = Readonly<Record<string, string>>;
@@ -11,10 +15,22 @@ export const JSON_TYPE = 'application/json';
 /** When to come back, where a second will do. */
 export const RETRY_SOON: Headers = { 'retry-after': '1' };
 
-/** Sends a whole JSON answer. */
+/**
+ * Sends a whole JSON answer. One that ends its connection waits for the last byte of the request: whoever still sends would meet
+ * a closed connection, and may never read why (on a busy machine, every second answer to 3 MB was lost).
+ */
 export function sendJson(response: ServerResponse, status: number, body: string, headers?: Headers): void {
   response.writeHead(status, { 'content-type': JSON_TYPE, 'content-length': Buffer.byteLength(body), ...headers });
-  response.end(body);
+  if (!waitsForBody(response)) return void response.end(body);
+  response.write(body);
+  response.req.on('end', () => response.end()).resume();
+}
+
+/** Not where too much is going on already: then a closed connection is what helps. And who asks first need not send it. */
+function waitsForBody({ req, shouldKeepAlive, statusCode }: ServerResponse): boolean {
+  if (shouldKeepAlive || req.complete || req.headers.expect !== undefined || statusCode >= 429) return false;
+  const announced = Number(req.headers['content-length'] ?? 0);
+  return announced > 0 && announced <= UNREAD_MAX * LIMITS.httpBodyMaxBytes;
 }
 
 /** Sends the answer to what needs none. */

@@ -87,6 +87,8 @@ class SseTransport implements Transport {
   }
 }
 
+const STREAM_HEADERS = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform' };
+
 /** Makes the door. Its sessions end with their streams; keep-alive comments find out those that are gone. */
 export function createSseDoor({ serve, newSessionId, limits }: SseDeps): SseDoor {
   const sessions = new Map<string, SseTransport>();
@@ -102,7 +104,7 @@ export function createSseDoor({ serve, newSessionId, limits }: SseDeps): SseDoor
   const stream: Route = {
     GET: ({ response, becomeStream, hold, left }) => {
       if (!becomeStream()) return;
-      response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform' });
+      response.writeHead(200, STREAM_HEADERS);
       const id = newSessionId();
       const session = new SseTransport(response, hold, answered);
       // One answer has room whatever its size: else it could never be told.
@@ -120,6 +122,9 @@ export function createSseDoor({ serve, newSessionId, limits }: SseDeps): SseDoor
         session.onclose?.();
         void handle.close();
       });
+    },
+    HEAD: ({ response }) => {
+      response.writeHead(200, STREAM_HEADERS).end();
     },
   };
 

@@ -151,6 +151,24 @@ test('a body that is too large is answered 413 while it is still sent, and the c
   socket.destroy();
 });
 
+test('who is refused reads why at once, and the connection ends when all was sent, not before', async (t) => {
+  const server = await door(t);
+  for (const [path, status] of [
+    ['/message', 415],
+    ['/nowhere', 404],
+  ] as const) {
+    const { socket, text, closed } = await connect(server.port);
+    const ended = closed.then(() => 'closed');
+    socket.write(`POST ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 2000\r\n\r\n`);
+    await until(() => (text().includes('"error"') ? true : undefined));
+    assert.match(text(), new RegExp(`^HTTP/1.1 ${status} `));
+    // A client that meets a closed connection while it sends mostly reads nothing any more.
+    assert.equal(await Promise.race([ended, sleep(100).then(() => 'open')]), 'open');
+    socket.write('x'.repeat(2_000));
+    assert.equal(await ended, 'closed');
+  }
+});
+
 test('who asks before sending a body is told before sending it', async (t) => {
   const server = await door(t, { httpBodyMaxBytes: 1_000 });
   const polite = await connect(server.port);

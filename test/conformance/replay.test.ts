@@ -8,8 +8,18 @@ import { lookBeside } from '../replay/beside.ts';
 import { DIFFERENCES } from '../replay/differences.ts';
 import type { Difference } from '../replay/difference.ts';
 import { startFake } from '../replay/fake.ts';
+import {
+  GOLDEN,
+  readRecordings,
+  type Exchange,
+  type FakeRequest,
+  type HttpRecording,
+  type HttpResponse,
+  type JsonObject,
+  type Recording,
+  type Step,
+} from '../replay/recording.ts';
 import { Ledger } from '../replay/ledger.ts';
-import { GOLDEN, readRecordings, type JsonObject, type Recording, type Step } from '../replay/recording.ts';
 import { notThereYet, printedReport } from '../replay/report.ts';
 import { replay, type Report } from '../replay/replay.ts';
 import type { Stage } from '../replay/stage.ts';
@@ -128,6 +138,36 @@ test('what follows from a difference is laid to the line that decided it, and co
   assert.deepEqual([...wrong.needed], [['counts-of-what-is-stored', 3]], 'ours are right');
 });
 
+test('answers from memories and copied workspaces are judged member by member', async () => {
+  const asked = (more: JsonObject, query = 'heron'): Omit<Step, 'n'> =>
+    call(
+      'ask',
+      { query },
+      { answer: '', sources: [{ category: 'note', key: 'one', score: 0.5, snippet: BODY }], ...more },
+    );
+  const refused = (message: string, query: string): Omit<Step, 'n'> => {
+    const failure = { content: [{ type: 'text', text: message }], isError: true };
+    return { ...call('ask', { query }, {}), result: { ...failure, structuredContent: failure } };
+  };
+  const copied = { exported: 1, remapped: 1, imported: 1, import_errors: [] };
+  const federate = { from_workspace: '', to_workspace: 'far' };
+  const cases: readonly (readonly [Omit<Step, 'n'>, readonly string[]])[] = [
+    [refused('LLM is not enabled. Set --llm-endpoint to enable mimir_ask.', 'heron'), []],
+    [refused('Ask failed: No matching memories found for this question.', 'standing'), []],
+    [refused('Ask failed: database disk image is malformed', 'heron'), ['accepted ']],
+    [asked({}), ['changed /answer']],
+    [asked({ sources: [{ category: 'note', key: 'two', score: 0.5 }] }), ['changed /answer', 'lacking /sources/[]']],
+    [call('federate', federate, { ...copied, exported: 5 }), []],
+    [call('federate', federate, { ...copied, import_errors: ['note/one: no'] }), ['lacking /import_errors/[]']],
+    [call('federate', federate, { ...copied, elsewhere: 1 }), ['missing /elsewhere']],
+  ];
+  const report = await played([CREATED, ...cases.map(([step]) => step)]);
+  for (const [i, [, wanted]] of cases.entries()) {
+    const found = report.undecided.filter(({ step }) => step === i + 1).map(({ kind, at }) => `${kind} ${at}`);
+    assert.deepEqual(found, wanted);
+  }
+});
+
 test('a needed line that is taken away is missed, and one that nothing needs is named', async () => {
   const line: Difference = { name: 'unneeded', original: '', ours: '', reason: '', explains: () => false };
   const waiting: Difference = { ...line, name: 'waiting', tools: ['mimir_teleport'] };
@@ -153,6 +193,89 @@ test('a tool that is not there ends its session in one line, and its lines of th
   assert.deepEqual(report.sessions[0]?.leftOut, { steps: 2, missing: 'mimir_teleport' });
   assert.deepEqual([undecided(report), report.unneeded], [[], []]);
   assert.equal(notThereYet(report), 'Not there, or not judged yet: mimir_teleport (ends 1 of the sessions).');
+});
+
+test('an exchange over HTTP is judged in its status, its headers, its body and its message', async () => {
+  const headers = { Host: '127.0.0.1:$PORT', Connection: 'close', 'Content-Type': 'application/json' };
+  const post = (body: string, response: HttpResponse, more: Record<string, string> = {}): Exchange => {
+    const request = { method: 'POST', path: '/message', body };
+    return {
+      request: { ...request, headers: { ...headers, 'Content-Length': String(Buffer.byteLength(body)), ...more } },
+      response,
+    };
+  };
+  const json = { 'content-type': 'application/json' };
+  const health = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"mimir_health"}}';
+  const healthy = (status: string): string =>
+    JSON.stringify({ jsonrpc: '2.0', id: 1, result: { content: [], structuredContent: { status } } });
+  const cases: readonly (readonly [Exchange, readonly string[]])[] = [
+    [post(health, { status: 200, headers: json, body: healthy('healthy') }), []],
+    [post(health, { status: 200, headers: json, body: healthy('ill') }), ['mimir_health changed /status']],
+    [post(health, { status: 201, headers: json, body: healthy('healthy') }), ['HTTP changed /status']],
+    [
+      post(health, { status: 200, headers: { ...json, 'x-more': '1', vary: 'accept' }, body: healthy('healthy') }),
+      ['HTTP missing /headers/x-more', 'HTTP missing /headers/vary'],
+    ],
+    [
+      post(health, { status: 403, headers: json, body: '{"error":"forbidden"}' }),
+      ['HTTP changed /status', 'HTTP missing /body/error'],
+    ],
+    [post('{', { status: 400, headers: { 'content-type': 'text/plain' }, body: 'no JSON' }), []],
+    [post('{', { status: 422, headers: json, body: '' }), ['HTTP changed /status']],
+    [post(health, { status: null }), ['HTTP silent ']],
+    [
+      { note: 'GET /sse, 1 s', received: 'HTTP/1.1 200 OK\r\n\r\nevent: endpoint\ndata: /elsewhere\n\n: quiet\n\n' },
+      ['HTTP changed /endpoint', 'HTTP lacking /comments/[]'],
+    ],
+  ];
+  const argv = ['serve', '--db', '$DIR/m.db', '--transport', 'http', '--port', '$PORT'];
+  const end = {
+    alive_after_stdin_closed: false,
+    exit_after_SIGTERM: 0,
+    stdout: 'noise',
+    stderr: ['mimir: MCP over http transport on http://127.0.0.1:$PORT', 'mimir: hello'],
+    files_left: ['m.db'],
+  };
+  const recording: HttpRecording = { name: 'made up', argv, exchanges: cases.map(([one]) => one), end };
+  const { undecided: findings } = await replay([], DIFFERENCES, [], [recording]);
+  const found = (at: number): string[] =>
+    findings.filter(({ step }) => step === at).map(({ tool, kind, at: place }) => `${tool} ${kind} ${place}`);
+  for (const [i, [, wanted]] of cases.entries()) assert.deepEqual(found(i), wanted, String(i));
+  assert.deepEqual(found(cases.length).toSorted(), [
+    'the process changed /alive_after_stdin_closed',
+    'the process changed /stdout',
+    'the process extra /banner/[]',
+    'the process extra /banner/[]',
+    'the process lacking /banner/[]',
+  ]);
+});
+
+test('what a language model is sent is compared, its form and its key', async () => {
+  const started = {
+    argv: ['serve', '--db', '$DIR/m.db', '--llm-endpoint', 'http://127.0.0.1:$FAKE/api/generate', '--llm-model', 'm'],
+    env: { HOME: '$HOME' },
+  };
+  const fake = { '/api/generate': [{ status: 200, body: '{"response":"In the pond [1]."}' }] };
+  const sent = (more: JsonObject): FakeRequest => ({
+    method: 'POST',
+    path: '/api/generate',
+    headers: { accept: '*/*', 'content-type': 'application/json' },
+    body: { model: 'm', prompt: '$PROMPT', stream: false, ...more },
+  });
+  const answer = { answer: 'In the pond [1].', sources: [{ category: 'note', key: 'one', score: 0.5, snippet: BODY }] };
+  const steps = [CREATED, call('ask', { query: 'heron' }, answer)].map((step, n) => ({ ...step, n }));
+  const cases: readonly (readonly [readonly FakeRequest[], readonly string[]])[] = [
+    [[sent({})], []],
+    [[sent({ stream: true })], ['changed /requests/[]/body/stream']],
+    [[sent({ format: 'json' })], ['missing /requests/[]/body/format']],
+    [[sent({}), sent({})], ['lacking /requests/[]']],
+  ];
+  const recordings = cases.map(([requests], i) => ({ name: `${i}`, started, fake, fake_requests: requests, steps }));
+  const { undecided: findings } = await replay(recordings, DIFFERENCES);
+  for (const [i, [, wanted]] of cases.entries()) {
+    const found = findings.filter(({ session }) => session === `${i}`).map(({ kind, at }) => `${kind} ${at}`);
+    assert.deepEqual(found, wanted);
+  }
 });
 
 /** The file of that memory as the original writes it. */

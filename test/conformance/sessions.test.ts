@@ -240,9 +240,17 @@ test('HTTP+SSE: an answer goes to its own stream and to no other, and a POST is 
   assert.equal(other.text(), before);
   const alias = mine.endpoint.replace('/message', '/messages');
   assert.equal((await http(port, { path: alias, body: PING })).status, 202);
-  for (const path of ['/message?session_id=', '/message?session_id=nobody', '/messages']) {
+  const ended = `/message?session_id=${'0'.repeat(32)}`;
+  for (const path of [ended, `${mine.endpoint}&session_id=x`, '/messages', '/messages?session_id=nobody']) {
     assert.ok([400, 404].includes((await http(port, { path, body: PING })).status), path);
   }
+  // Ids that clients of the original make up: it answers in the response, too.
+  for (const path of ['/message?session_id=', '/message?session_id=nobody']) {
+    const answered = await http(port, { path, body: PING });
+    assert.deepEqual([answered.status, (JSON.parse(answered.body) as RpcAnswer).result], [200, {}], path);
+  }
+  const looked = await http(port, { path: '/sse', method: 'HEAD' });
+  assert.deepEqual([looked.status, looked.headers['content-type'], looked.body], [200, 'text/event-stream', '']);
   await mine.post(callText('left behind', 'wait', {}));
   const call = await until(() => calls[0]);
   mine.close();

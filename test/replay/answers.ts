@@ -68,7 +68,7 @@ export function brokenForm(reply: Reply): string | undefined {
  * Tools that are there and whose differences from the original are not written down yet: a session ends at the first of them, and
  * the report counts it. Each goes from here when it has its lines.
  */
-export const UNJUDGED: ReadonlySet<string> = new Set(['mimir_ask', 'mimir_federate', 'mimir_synthesize']);
+export const UNJUDGED: ReadonlySet<string> = new Set(['mimir serve --web']);
 
 /** Whether the differences of a tool or command are not written down yet. */
 export function isUnjudged(tool: string): boolean {
@@ -90,15 +90,16 @@ export function codesFor(message: string): readonly string[] {
   if (message.endsWith(' is required')) return ['invalid_argument'];
   if (/No embedding backend|LLM is not enabled/.test(message)) return ['no_model'];
   if (
-    /^(Embed|Ask|Synthesize) failed: (Embed|LLM) API call|Failed to (read|parse)|Invalid embed response|No embeddings/.test(
+    /^(Embed|Ask) failed: (Embed|LLM) API call|Failed to (read|parse)|Invalid embed response|No embeddings/.test(
       message,
-    )
+    ) ||
+    /^Synthesize failed: (http:|response body closed)/.test(message)
   )
     return ['provider_down', 'provider_refused'];
   if (/No connectors configured/.test(message)) return ['no_connectors'];
   if (message.endsWith('is not a directory')) return ['not_found'];
   if (/Not a directory \(os error/.test(message)) return ['cannot_open'];
   if (/unable to open database file|file is not a database/.test(message)) return ['cannot_open', 'not_a_store'];
-  if (/not found/.test(message)) return ['not_found'];
+  if (/not found|No matching memories found/.test(message)) return ['not_found'];
   return [];
 }

@@ -2,6 +2,7 @@
 // rule; everything else becomes a finding, and `differences.ts` has to know it.
 import { codesFor, type Outcome } from './answers.ts';
 import { briefingOf } from './briefing.ts';
+import { copiesOf } from './copies.ts';
 import { DEFAULTS, listOf, type Ledger, type Row } from './ledger.ts';
 import { asText, isObject, textAt, type Json, type JsonObject } from './recording.ts';
 
@@ -90,7 +91,7 @@ const COUNTERS: ReadonlySet<string> = new Set(['total', 'conflicts_found']);
 const MADE_JSON: ReadonlySet<string> = new Set(['evaluated_json', 'acted_json', 'forward_json']);
 /** In an answer, or in what a command printed. */
 const COUNTS =
-  /^(?:\/stdout)?\/(total_entities|reindexed|entities_(?:compared|checked|deleted)|by_category|by_type|by_layer|total_journal_events|total_state_entries)/;
+  /^(?:\/stdout)?\/(total_entities|reindexed|files_created$|entities_(?:compared|checked|deleted)|by_category|by_type|by_layer|total_journal_events|total_state_entries)/;
 
 const EXTREMES: ReadonlySet<string> = new Set(['/oldest_unix_ms', '/newest_unix_ms']);
 
@@ -166,6 +167,7 @@ class Comparison {
   /** What our answer must say whatever the original said: no more than was asked for, and what we were told before. */
   #ourOwn(ours: JsonObject, around: Around): void {
     const { args, tool, ledger, nowMs } = this.#place;
+    if (tool === 'mimir_federate') this.#federated(ours, around);
     const items = listOf(ours['items']);
     const limit = (isObject(args) ? args['limit'] : undefined) ?? LIMITS[tool];
     if (limit !== undefined && items.length > Math.max(0, Number(limit)))
@@ -190,6 +192,16 @@ class Comparison {
         if (!ledger.foretells(row, field, item, nowMs))
           this.#add('broken', `/items/[]/${field}`, due, item[field], { ...around, row });
       }
+    }
+  }
+
+  /** How many memories were copied, by what was stored. */
+  #federated(ours: JsonObject, around: Around): void {
+    const { args, ledger } = this.#place;
+    const { pairs, refused } = copiesOf(ledger, isObject(args) ? args : {});
+    const wanted = { exported: pairs.length + refused, remapped: pairs.length, imported: pairs.length };
+    for (const [name, count] of Object.entries(wanted)) {
+      if (ours[name] !== count) this.#add('broken', `/${name}`, count, ours[name], around);
     }
   }
 
@@ -229,7 +241,7 @@ class Comparison {
   #alike(name: string, theirs: Json, ours: Json): boolean {
     if (typeof theirs === 'number' && typeof ours === 'number') {
       if (TIMES.test(name) || SIZES.has(name)) return true;
-      if (name === 'decay_score')
+      if (name === 'decay_score' || (name === 'score' && this.#place.tool === 'mimir_ask'))
         return Math.abs(theirs - ours) <= (this.#place.tool === 'mimir_context' ? 0.0101 : NEAR);
       return Math.abs(theirs - ours) <= 1e-9 * Math.abs(theirs);
     }
@@ -277,7 +289,7 @@ class Comparison {
       const known = ledger.oursOf(id);
       if (known !== undefined) return known === other;
       if (ledger.onlyTheirs.has(id) || ledger.onlyOurs.has(other)) return false;
-      return ledger.theirsOf(other) === undefined && namesOf(theirs) === namesOf(ours);
+      return ledger.theirsOf(other) === undefined && (namesOf(theirs) === namesOf(ours) || isSameLesson(theirs, ours));
     }
     const target = textAt(theirs, 'target_id');
     if (target !== undefined) return ledger.same(target, textAt(ours, 'target_id') ?? '');
@@ -340,6 +352,7 @@ class Comparison {
   /** Whether our answer must be so, by what was told and answered before. */
   #isForetold(kind: Kind, at: string, theirs: Json | undefined, ours: Json | undefined, around: Around): boolean {
     const { ledger, askedMs, nowMs } = this.#place;
+    const field = at.slice(at.lastIndexOf('/') + 1);
     if (kind === 'refused' || at === '/exit' || at === '/stdout') return this.#place.isShut === true;
     if (at === '/ingested') return Number(ours) + Number(this.#answers.ours['unchanged']) === ledger.documents;
     // A link to what is gone for good is gone as well.
@@ -357,8 +370,11 @@ class Comparison {
       return Number(ours) >= (least ?? 0) && Number(ours) <= (most ?? 0);
     }
     if (COUNTS.test(at)) return ours === this.#counted(at);
-    if (around.row === undefined || kind !== 'changed') return false;
-    return ledger.foretells(around.row, at.slice(at.lastIndexOf('/') + 1), around.ours, nowMs);
+    if (kind !== 'changed') return false;
+    const entry = ledger.entries.get(textAt(around.ours, 'id') ?? '');
+    if (entry !== undefined) return isSameJson(asText(entry[field]), asText(ours));
+    if (around.row === undefined) return false;
+    return ledger.foretells(around.row, field, around.ours, nowMs);
   }
 
   /** What our counts must be, by what was stored. */
@@ -369,6 +385,13 @@ class Comparison {
     if (part === 'total_journal_events') return ledger.events;
     if (part === 'total_entities') return rows.length;
     if (part === 'entities_checked' || part === 'reindexed') return rows.filter((row) => !row.archived).length;
+    if (part === 'files_created') {
+      // In a folder that was empty: the files of a workspace.
+      const workspace = isObject(this.#place.args) ? this.#place.args['workspace_hash'] : undefined;
+      return rows.filter(
+        ({ archived, fields }) => !archived && (workspace === undefined || fields['workspace_hash'] === workspace),
+      ).length;
+    }
     if (part === 'entities_deleted') return rows.filter((row) => row.archived).length;
     if (part === 'entities_compared') {
       const { category, offset } = isObject(this.#place.args) ? this.#place.args : {};
@@ -441,6 +464,12 @@ function factsOf(outcome: Outcome): JsonObject {
 
 function isSameJson(theirs: string, ours: string): boolean {
   return JSON.stringify(JSON.parse(theirs)) === JSON.stringify(JSON.parse(ours));
+}
+
+/** Whether two memories are the same lesson of a model: no answer names their keys, which are random. */
+function isSameLesson(theirs: JsonObject, ours: JsonObject): boolean {
+  const isLesson = [theirs, ours].every((item) => (textAt(item, 'id') ?? '').startsWith('syn-'));
+  return isLesson && isSameJson(asText(theirs['body_json']), asText(ours['body_json']));
 }
 
 function typeOf(value: Json): string {

@@ -1,5 +1,6 @@
 // The one table of what differs from the original on purpose. The replay judges by it, and docs/compatibility.md is made of it.
 import type { Difference } from './difference.ts';
+import { ASKING } from './table/asking.ts';
 import { FILES } from './table/files.ts';
 import { FINDING } from './table/finding.ts';
 import { JUDGING } from './table/judging.ts';
@@ -18,6 +19,7 @@ export const PARTS: readonly Part[] = [
   { heading: 'Storing', lines: STORING },
   { heading: 'Finding', lines: FINDING },
   { heading: 'Judging, copying and upkeep', lines: JUDGING },
+  { heading: 'Language models and federation', lines: ASKING },
   { heading: 'Files, vaults and what comes in', lines: FILES },
   { heading: 'Requests and errors', lines: REQUESTS },
   { heading: 'The protocol', lines: PROTOCOL },

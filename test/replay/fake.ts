@@ -1,21 +1,27 @@
 // The fake model server of a recording: the n-th request to a path gets the n-th answer, and the last one repeats.
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { FakeAnswer } from './recording.ts';
+import { readJson, type FakeAnswer, type FakeRequest } from './recording.ts';
 
 /** A running fake. */
 export interface Fake {
   readonly port: number;
+  /** What it was sent so far. */
+  readonly requests: readonly FakeRequest[];
   readonly close: () => Promise<void>;
 }
 
 /** Starts the fake on a free port of loopback. */
 export async function startFake(answers: Readonly<Record<string, readonly FakeAnswer[]>>): Promise<Fake> {
   const asked = new Map<string, number>();
+  const requests: FakeRequest[] = [];
   const server = createServer((request, response) => {
     const path = request.url ?? '';
-    request.resume().on('end', () => {
+    let sent = '';
+    request.setEncoding('utf8').on('data', (text: string) => (sent += text));
+    request.on('end', () => {
+      requests.push({ method: request.method ?? '', path, headers: toldBy(request), body: readJson(sent) ?? sent });
       const times = asked.get(path) ?? 0;
       asked.set(path, times + 1);
       const list = answers[path] ?? [];
@@ -26,10 +32,21 @@ export async function startFake(answers: Readonly<Record<string, readonly FakeAn
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : 0,
+    requests,
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
+  };
+}
+
+/** The headers that say something to a model server. */
+function toldBy({ headers }: IncomingMessage): Record<string, string> {
+  const { accept, 'content-type': type, authorization } = headers;
+  return {
+    ...(accept !== undefined && { accept }),
+    ...(type !== undefined && { 'content-type': type }),
+    ...(authorization !== undefined && { authorization }),
   };
 }
 

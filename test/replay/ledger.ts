@@ -2,6 +2,8 @@
 // that our store holds. It tells a difference that follows from an earlier one from a new one.
 import { layerOf, strengthNow } from '../../src/memory/retention.ts';
 import type { Outcome } from './answers.ts';
+import { copiesOf, type CopyPair } from './copies.ts';
+import { lessonRows, lessonsEntry } from './lessons.ts';
 import { asText, isObject, textAt, type Json, type JsonObject } from './recording.ts';
 
 /** What a memory has when nobody says otherwise. */
@@ -48,6 +50,12 @@ export interface Row {
   readonly omitted: Set<string>;
   /** Fields that were set on one side only, each with the difference that did it. */
   readonly differs: Map<string, string>;
+  /** The memory that it is a copy of. */
+  copyOf?: Row;
+  /** True when the original has moved it where we have copied it with its workspace. */
+  isMoved?: boolean;
+  /** Their id that stands for it as soon as it has its own. */
+  awaited?: string;
 }
 
 /** Beside a writer uses are stored after a fifth of that; a busy machine takes its time. */
@@ -68,6 +76,8 @@ export class Ledger {
   readonly onlyTheirs = new Map<string, string>();
   /** The same for journal entries and state keys of ours. */
   readonly onlyOurs = new Map<string, string>();
+  /** What journal entries of ours must say that a tool wrote beside its answer, by id. */
+  readonly entries = new Map<string, JsonObject>();
   events = 0;
   /** How many documents the original has found in a dry run. */
   documents: number | undefined;
@@ -147,6 +157,7 @@ export class Ledger {
     this.rows.delete(placeOf(nameless.fields));
     this.rows.set(id, nameless);
     nameless.id = id;
+    if (nameless.awaited !== undefined) this.pair(nameless.awaited, id);
     return nameless;
   }
 
@@ -263,6 +274,18 @@ export class Ledger {
         ours,
         cause,
       ),
+    mimir_synthesize: (args, theirs, ours, cause) => {
+      const [theirEntry, ourEntry] = [theirs, ours].map((one) => textAt(one, 'journal_id') || undefined);
+      this.#event(theirEntry, ourEntry, cause);
+      // A dry run makes no entry, and no memories.
+      if (ourEntry === undefined) return;
+      const lessons = listOf(ours?.['lessons']);
+      this.entries.set(ourEntry, lessonsEntry(lessons));
+      for (const lesson of lessonRows(args, lessons)) this.made(lesson.id, 'mimir_synthesize', lesson, 'working');
+    },
+    mimir_federate: (args, _theirs, ours, cause) => {
+      for (const pair of ours === undefined ? [] : copiesOf(this, args).pairs) this.#copied(pair, args, cause);
+    },
     mimir_share: (args, theirs, ours, cause) => this.#share(args, theirs, ours, cause),
   };
 
@@ -318,10 +341,26 @@ export class Ledger {
     const copied = { ...from?.fields, workspace_hash: args['to_workspace'] ?? '', archive_reason: '' };
     const importance = from?.importance ?? 0.5;
     const row = this.rows.get(id) ?? this.made(id, 'mimir_share', { ...copied, importance }, 'buffer');
+    if (from !== undefined) row.copyOf = from;
     this.#change(row, copied, { archived: false, importance });
     const theirId = textAt(theirs, 'shared_id');
     if (theirId === undefined) row.only = cause;
     else this.#takePlace(theirId, row, cause);
+  }
+
+  /** The original moves a memory of a workspace where we copy it, or bring the copy up to date. Our answer does not name it. */
+  #copied([from, there]: CopyPair, args: JsonObject, cause: string): void {
+    if (from === there) return;
+    const fields = { ...from.fields, workspace_hash: args['to_workspace'] ?? '', archive_reason: '' };
+    const importance = from.importance ?? 0.5;
+    const row = there ?? this.made('', 'mimir_federate', { ...fields, importance }, 'buffer');
+    if (there === undefined) row.copyOf = from;
+    if (row.copyOf === from) this.#change(row, fields, { archived: false, importance });
+    const theirs = from.only === undefined ? this.theirsOf(from.id) : undefined;
+    if (theirs !== undefined) {
+      this.#takePlace(theirs, row, cause);
+      from.isMoved = true;
+    } else if (there === undefined) row.only = from.only ?? cause;
   }
 
   /** From now on their id stands for this row; the one before is ours alone. */
@@ -330,7 +369,8 @@ export class Ledger {
     // Without a cause of its own it follows from what made this row.
     if (former !== undefined && former !== row) former.only = cause === '' ? (row.only ?? '') : cause;
     row.only = undefined;
-    this.pair(theirId, row.id);
+    if (row.id === '') row.awaited = theirId;
+    else this.pair(theirId, row.id);
   }
 
   /** A tool whose doings are not followed here: what it names may have changed, or when it names nothing, anything. */
@@ -539,8 +579,8 @@ function asRead(value: Json, like: Json | undefined): Json {
 const KNOWN: ReadonlySet<string> = new Set(
   (
     'remember recall get_entity forget link unlink journal timeline state_set state_get state_delete state_list health ' +
-    'stats context traverse conflicts workspace_list recall_when ask score supersede correct bench share purge ' +
-    'vault_export vault_import migrate'
+    'stats context traverse conflicts workspace_list recall_when ask score supersede correct bench synthesize federate ' +
+    'share purge vault_export vault_import migrate'
   )
     .split(' ')
     .map((name) => `mimir_${name}`)

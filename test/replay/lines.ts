@@ -47,8 +47,7 @@ export async function replayLines(recording: LinesRecording, table: readonly Dif
   const waiting = [...recording.replies];
   for (const [step, line] of recording.sent.entries()) {
     const request = readRequest(line);
-    const params = isObject(request) ? request['params'] : undefined;
-    const tool = textAt(params, 'name') ?? textAt(request, 'method') ?? 'no request';
+    const { tool, args } = askedBy(request);
     const theirs = theirReply(request, waiting);
     const ours = replies[step];
     const [said, answer] = [
@@ -64,12 +63,17 @@ export async function replayLines(recording: LinesRecording, table: readonly Dif
         leftOut: { steps: recording.sent.length - step, missing: tool },
       };
     }
-    // Where the line is no call that waits for an answer, the rules look at all of it.
-    const isCall = isObject(request) && request['method'] === 'tools/call' && request['id'] !== undefined;
-    const args = isCall && isObject(params) ? params['arguments'] : request;
     compare({ step, tool, args }, said, answer);
   }
   return { name, compared: recording.sent.length + 1, skipped: 0, judged, leftOut: undefined };
+}
+
+/** What a request asks for, and what the rules look at: where it is no call that waits for an answer, all of it. */
+export function askedBy(request: Json): { readonly tool: string; readonly args: Json | undefined } {
+  const params = isObject(request) ? request['params'] : undefined;
+  const tool = textAt(params, 'name') ?? textAt(request, 'method') ?? 'no request';
+  const isCall = isObject(request) && request['method'] === 'tools/call' && request['id'] !== undefined;
+  return { tool, args: isCall && isObject(params) ? params['arguments'] : request };
 }
 
 /** Sends one line after the other, each when the one before is dealt with; answers the reply to each and the exit code. */
@@ -147,7 +151,7 @@ function idOf(message: Json | undefined): string {
 }
 
 /** A list of tools with what a caller needs: the names, the arguments with their types, and which of them must be given. */
-function listed(reply: JsonObject): JsonObject {
+export function listed(reply: JsonObject): JsonObject {
   const { result } = reply;
   const tools = isObject(result) ? result['tools'] : undefined;
   if (!Array.isArray(tools)) return reply;

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 
 import { isUnjudged } from './answers.ts';
 import { DIFFERENCES } from './differences.ts';
-import { GOLDEN, readLines, readRecordings } from './recording.ts';
+import { GOLDEN, readHttp, readLines, readRecordings } from './recording.ts';
 import { replay } from './replay.ts';
 import { jsonReport, printedReport } from './report.ts';
 
@@ -14,7 +14,12 @@ const { values } = parseArgs({
 const { golden = GOLDEN, only, json } = values;
 
 if (existsSync(golden)) {
-  const report = await replay(readRecordings(golden, only), DIFFERENCES, readLines(golden, only));
+  const report = await replay(
+    readRecordings(golden, only),
+    DIFFERENCES,
+    readLines(golden, only),
+    readHttp(golden, only),
+  );
   process.stdout.write(printedReport(report));
   if (json !== undefined) writeFileSync(json, jsonReport(report));
   // Another folder, or a part of one, need not show every line of the table.

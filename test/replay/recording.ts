@@ -26,6 +26,14 @@ export interface FakeAnswer {
   readonly delay_ms?: number;
 }
 
+/** What the fake model server was sent. */
+export interface FakeRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Json;
+}
+
 /** One recorded step: a call of a tool (`name`), a request (`method`), or something done beside the server (`$...`). */
 export interface Step {
   readonly n: number;
@@ -59,6 +67,8 @@ export interface Recording {
   readonly started: { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> };
   readonly files?: readonly PlacedFile[];
   readonly fake?: Readonly<Record<string, readonly FakeAnswer[]>>;
+  /** The wording of prompts is left out. */
+  readonly fake_requests?: readonly FakeRequest[];
   readonly steps: readonly Step[];
 }
 
@@ -78,10 +88,7 @@ export function readRecordings(folder: string, only = ''): Recording[] {
 }
 
 /** What was sent as one line: text as it was, a long line in parts, or bytes that are no UTF-8. */
-export type SentLine =
-  | string
-  | { readonly prefix: string; readonly repeat: string; readonly times: number; readonly suffix: string }
-  | { readonly base64: string };
+export type SentLine = string | LongText | { readonly base64: string };
 
 /** One recorded process on raw lines: what was sent, what came back, how it ended. */
 export interface LinesRecording {
@@ -103,6 +110,73 @@ export function readLines(folder: string, only = ''): readonly LinesRecording[] 
 
 /** Their file in a golden folder. */
 export const LINES = 'protocol/stdio.json';
+
+/** A body that is too long to be written down. */
+export interface LongText {
+  readonly prefix: string;
+  readonly repeat: string;
+  readonly times: number;
+  readonly suffix: string;
+}
+
+/** A recorded HTTP request. */
+export interface HttpRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string | null;
+  readonly body_big?: LongText;
+}
+
+/** What came back; no status when nothing did. */
+export interface HttpResponse {
+  readonly status: number | null;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly body_json?: Json;
+}
+
+/** One exchange on a connection of its own: a request, raw text, or a stream that is told of in the note. */
+export interface Exchange {
+  readonly note?: string;
+  readonly request?: HttpRequest;
+  readonly response?: HttpResponse;
+  readonly sent?: string;
+  /** What came back of raw text, and on a stream. */
+  readonly received?: string;
+}
+
+/** How a process on HTTP ended. */
+export interface HttpEnd {
+  readonly alive_after_stdin_closed: boolean;
+  readonly exit_after_SIGTERM?: number;
+  readonly stdout: string;
+  readonly stderr: readonly string[];
+  readonly files_left: readonly string[];
+}
+
+/** One recorded process on HTTP, or some that could not begin because their port was taken. */
+export interface HttpRecording {
+  readonly name: string;
+  readonly argv?: readonly string[];
+  readonly exchanges?: readonly Exchange[] | null;
+  readonly end?: HttpEnd | null;
+  readonly processes?: readonly {
+    readonly argv: readonly string[];
+    readonly exit: number;
+    readonly stderr: readonly string[];
+  }[];
+}
+
+/** The processes on HTTP of a golden folder; `only` keeps them when their file's name contains it. */
+export function readHttp(folder: string, only = ''): readonly HttpRecording[] {
+  const path = join(folder, HTTP);
+  if (!HTTP.includes(only) || !existsSync(path)) return [];
+  return (JSON.parse(readFileSync(path, 'utf8')) as { readonly runs: readonly HttpRecording[] }).runs;
+}
+
+/** Their file in a golden folder. */
+export const HTTP = 'protocol/http.json';
 
 /** What a pointer of the form `/a/0/b` leads to; undefined when there is nothing. */
 export function atPointer(value: Json | undefined, pointer: string): Json | undefined {

@@ -5,15 +5,19 @@ import { filesOf, lookBeside, type Beside } from './beside.ts';
 import { brokenForm, isUnjudged, isUnknownTool, ourOutcome, theirOutcome, type Outcome } from './answers.ts';
 import { compareOutcomes, type Finding } from './compare.ts';
 import type { Difference } from './difference.ts';
+import { replayHttp } from './http.ts';
 import { judge, type Judged, type SessionReport } from './judge.ts';
 import { replayLines } from './lines.ts';
 import { Ledger } from './ledger.ts';
 import {
+  asText,
   atPointer,
   isObject,
   readJson,
   textAt,
   withPointer,
+  type FakeRequest,
+  type HttpRecording,
   type Json,
   type JsonObject,
   type LinesRecording,
@@ -42,10 +46,12 @@ export async function replay(
   recordings: readonly Recording[],
   table: readonly Difference[],
   lines: readonly LinesRecording[] = [],
+  http: readonly HttpRecording[] = [],
 ): Promise<Report> {
   const reports: SessionReport[] = [];
   const queue = [
     ...recordings.map((one) => async () => await replaySession(one, table)),
+    ...http.map((one) => async () => await replayHttp(one, table)),
     ...lines.map((one) => async () => await replayLines(one, table)),
   ];
   const work = async (): Promise<void> => {
@@ -145,7 +151,33 @@ class Session {
       if (missing !== undefined) return this.#report(name, { steps: steps.length - i, missing });
       await sleep(PAUSE_MS);
     }
+    this.#asked(steps.length);
     return this.#report(name, undefined);
+  }
+
+  /**
+   * A language model is asked in the same form and with the same key, as often as the original asked it and once more for each call
+   * that only we have taken. When and how texts are embedded is our own.
+   */
+  #asked(n: number): void {
+    const recorded = (this.#recording.fake_requests ?? []) as unknown as readonly JsonObject[];
+    const [first] = recorded;
+    if (first === undefined || !isObject(first['body']) || !('prompt' in first['body'])) return;
+    const taken = this.#judged.filter(({ finding: { tool, kind, theirs: said } }) => {
+      const isModels = /^(Ask|Synthesize) failed: (LLM API|Failed to|http:|response body)/.test(asText(said));
+      return kind === 'accepted' && !isModels && (tool === 'mimir_ask' || tool === 'mimir_synthesize');
+    });
+    const theirs = [...recorded, ...taken.map(() => first)];
+    const ours = this.#stage.requests().map(withoutPrompt);
+    this.#judge({
+      step: { n },
+      tool: 'the model server',
+      args: undefined,
+      argv: this.#argv,
+      theirs: beside({ requests: theirs }),
+      ours: beside({ requests: ours }),
+      wrong: [],
+    });
   }
 
   #report(name: string, leftOut: SessionReport['leftOut']): SessionReport {
@@ -262,6 +294,12 @@ class Session {
     }
     return cause;
   }
+}
+
+/** A request without the wording of its prompt; an empty one is none. */
+function withoutPrompt({ body, ...head }: FakeRequest): JsonObject {
+  const prompt = textAt(body, 'prompt') ?? '';
+  return { ...head, body: isObject(body) && prompt !== '' ? { ...body, prompt: '$PROMPT' } : body };
 }
 
 /** What was seen beside the server. */

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { connect } from '../../src/storage/sqlite/driver.ts';
 import { LAUNCHER, startMimir, type Running } from '../support/processes.ts';
 import { startFake, type Fake } from './fake.ts';
-import { mapTexts, type Json, type JsonObject, type Recording } from './recording.ts';
+import { mapTexts, type FakeRequest, type Json, type JsonObject, type Recording } from './recording.ts';
 
 /** How long one answer may take: the original gives up on a silent model after 30 s. */
 const ANSWER_MS = 60_000;
@@ -24,6 +24,8 @@ export interface Stage {
   /** Moves the times of memories back; answers how many. The server is stopped meanwhile, so that it keeps nothing else. */
   readonly age: (category: string | null, key: string | null, ms: number) => Promise<number>;
   readonly write: (path: string, text: string) => void;
+  /** What the fake model server was sent so far. */
+  readonly requests: () => readonly FakeRequest[];
   /** The files of a folder, without those of folders in it; undefined when there is none. */
   readonly files: (path: string) => Readonly<Record<string, string>> | undefined;
   /** The rows of a database of version 0.1 in their order; none where it is no such database. */
@@ -113,6 +115,7 @@ export async function openStage(recording: Recording): Promise<Stage> {
       server = openServer(argv.map(toOurs), env, folder);
       return rows;
     },
+    requests: () => fake?.requests ?? [],
     write: (path, text) => place(path, toOurs(text)),
     files: (path) => {
       const at = toOurs(path);

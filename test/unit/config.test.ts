@@ -45,7 +45,7 @@ test('flags work before and after the word, and the word may be left out', () =>
     assert.equal(serve(args).port, 1);
   }
   assert.ok(Object.isFrozen(serve([])));
-  assert.equal(serve(['--transport', 'sse']).transport, 'http');
+  assert.equal(serve(['--transport', 'sse']).transport, 'sse');
 });
 
 test('the store is named by the flag, the variable, the home folder, in this order', () => {

@@ -1,4 +1,5 @@
 // What is found and how it is shown.
+import { editDistance, wrongLettersMax } from '../../../src/memory/near.ts';
 import { STOP_TOKENS, tokenise } from '../../../src/memory/text.ts';
 import type { Finding } from '../compare.ts';
 import type { Difference } from '../difference.ts';
@@ -61,14 +62,26 @@ function holdsAWord({ query }: Asked, item: JsonObject): boolean {
 
 const STEM_CHARS = 3;
 
-/** Whether an item says anything that the query asks for: a word of it, or one that begins alike, as forms and slips do. */
-function isAbout({ query }: Asked, item: JsonObject): boolean {
+/** Whether one word is a slip of the other. */
+function isNearly(asked: string, word: string): boolean {
+  const [one = '', other = ''] = [asked, word].map((text) => tokenise(text)[0]);
+  const slips = wrongLettersMax(one);
+  return slips > 0 && editDistance(one, other, slips) <= slips;
+}
+
+/** Whether an item says anything that the query asks for: a word of it, one that begins alike, as forms do, or one that is nearly it. */
+export function isAbout(query: string, item: JsonObject): boolean {
   const body = textAt(item, 'body_json') ?? '';
   const said = saidBy(readJson(body) ?? body);
   const others = ['category', 'key', 'topic_path', 'tags'].map((name) => saidBy(item[name] ?? ''));
   const words = wordsOf([said, ...others].join(' '));
   return wordsOf(query).some((asked) =>
-    words.some((word) => word === asked || (asked.length >= STEM_CHARS && word.startsWith(asked.slice(0, STEM_CHARS)))),
+    words.some(
+      (word) =>
+        word === asked ||
+        (asked.length >= STEM_CHARS && word.startsWith(asked.slice(0, STEM_CHARS))) ||
+        isNearly(asked, word),
+    ),
   );
 }
 
@@ -176,7 +189,7 @@ export const FINDING: readonly Difference[] = [
       asked(finding).query !== '' &&
       typeof finding.around.ours['confidence'] === 'number' &&
       isInside(asked(finding), finding.around.ours) &&
-      (isAbout(asked(finding), finding.around.ours) || isCut(textAt(finding.around.ours, 'body_json') ?? '')),
+      (isAbout(asked(finding).query, finding.around.ours) || isCut(textAt(finding.around.ours, 'body_json') ?? '')),
   },
   {
     name: 'one-search-for-all-forms',

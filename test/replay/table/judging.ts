@@ -47,13 +47,21 @@ function isFaded(at: string, item: JsonObject, row: Row | undefined): boolean {
 export const JUDGING: readonly Difference[] = [
   {
     name: 'bodies-stay-as-written',
-    tools: ['mimir_recall_when', 'mimir_recall', 'mimir_get_entity', 'mimir_traverse', 'mimir_context', '$files'],
+    tools: [
+      'mimir_recall_when',
+      'mimir_recall',
+      'mimir_get_entity',
+      'mimir_traverse',
+      'mimir_context',
+      'mimir_ask',
+      '$files',
+    ],
     original:
       '`recall_when`, and `mimir write`, make a new text of the whole body: members sorted, blanks gone, numbers in another form.',
     ours: 'Bodies stay byte for byte; `recall_when` is put in at the end.',
     reason: 'What was stored must come back as it was.',
     explains: ({ kind, at, theirs, ours, row }) => {
-      if (kind !== 'changed' || !/\/body(_json)?$/.test(at)) return false;
+      if (kind !== 'changed' || !/\/(body(_json)?|snippet)$/.test(at)) return false;
       const [one, other] = [asText(theirs), asText(ours)];
       const isCut = one.includes('...') || one.includes('\n--truncated (');
       if (isCut) return row?.fields['recall_when'] !== undefined;
@@ -62,10 +70,10 @@ export const JUDGING: readonly Difference[] = [
   },
   {
     name: 'every-lesson-is-kept',
-    tools: ['mimir_correct', 'mimir_bench', 'mimir_recall', 'mimir_context', 'mimir_conflicts'],
+    tools: ['mimir_correct', 'mimir_bench', 'mimir_synthesize', 'mimir_recall', 'mimir_context', 'mimir_conflicts'],
     original:
-      'What `mimir_correct` and `mimir_bench` write is merged away like everything else, and their answers name memories that do ' +
-      'not exist.',
+      'What `mimir_correct`, `mimir_bench` and `mimir_synthesize` write is merged away like everything else, and their answers ' +
+      'name or count memories that do not exist.',
     ours: 'Each is a memory of its own.',
     reason: 'Two measurements that differ in a number are two measurements.',
     explains: ({ kind, row }) => kind === 'extra' && row !== undefined && LESSONS.has(row.madeBy),

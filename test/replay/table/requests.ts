@@ -1,7 +1,7 @@
 // How requests are read and refused.
 import type { Finding } from '../compare.ts';
 import type { Difference } from '../difference.ts';
-import { asText, isObject, textAt, type Json } from '../recording.ts';
+import { asText, atPointer, isObject, textAt, type Json } from '../recording.ts';
 
 /** What our refusal says when a bound or a form is broken that the original does not have. */
 const BOUND = /is too long|has too many members|is nested too deep|NUL character|half of a surrogate pair/;
@@ -116,12 +116,16 @@ export const REQUESTS: readonly Difference[] = [
   },
   {
     name: 'no-crash-on-preview',
-    tools: ['mimir_recall'],
-    original: 'A `preview_cap` that falls inside a character ends the server process.',
+    tools: ['mimir_recall', 'HTTP'],
+    original: 'A `preview_cap` that falls inside a character ends the server process; over HTTP, the status is 500.',
     ours: 'The cut moves to the beginning of that character.',
     reason: 'It is a crash.',
-    explains: ({ kind, args, theirs }) =>
-      kind === 'died' && theirs === 'died' && isObject(args) && typeof args['preview_cap'] === 'number',
+    explains: ({ tool, kind, at, args, theirs, ours }) => {
+      if (tool !== 'HTTP')
+        return kind === 'died' && theirs === 'died' && isObject(args) && typeof args['preview_cap'] === 'number';
+      const given = atPointer(args, '/message/params/arguments/preview_cap');
+      return at === '/status' && theirs === 500 && ours === 200 && typeof given === 'number';
+    },
   },
   {
     name: 'state-aliases',

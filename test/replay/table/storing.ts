@@ -131,7 +131,7 @@ export const STORING: readonly Difference[] = [
   },
   {
     name: 'counts-of-what-is-stored',
-    tools: ['mimir_stats', 'mimir stats', 'mimir_conflicts', 'mimir_purge', 'mimir_reindex'],
+    tools: ['mimir_stats', 'mimir stats', 'mimir_conflicts', 'mimir_purge', 'mimir_reindex', 'mimir_vault_export'],
     original: 'The counts are those of what its merging and moving left over.',
     ours: 'They count every memory that was acknowledged.',
     reason: 'See nothing-is-merged and workspace-is-identity.',
