@@ -72,6 +72,11 @@ export const ERRORS = {
 /** A stable error code: a key of {@link ERRORS}. */
 export type ErrorCode = keyof typeof ERRORS;
 
+/** A text as one word of a shell's command line, for commands that a person copies. */
+export function shellWord(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
 /** What an error carries beside its sentence. */
 export interface ErrorExtras {
   readonly hint?: string;

@@ -28,6 +28,7 @@ import type { Pool } from './pool/pool.ts';
 import type { LanguageModel } from './provider/language-model.ts';
 import type { Meaning, VectorShelf } from './provider/meaning.ts';
 import type { Connectors } from './sources/connectors.ts';
+import type { OpenOptions } from './storage/open.ts';
 import type { ImportWatch } from './storage/original/import.ts';
 import type { ToolDeps } from './tools/define.ts';
 import type { Offers } from './tools/offers.ts';
@@ -264,28 +265,27 @@ export async function openStore(config: OpenSettings): Promise<OpenStore> {
 }
 
 /** Makes a new store of an export. */
-async function restore({ dbPath, keyFile, busyTimeoutMs }: StoreConfig, from: string): Promise<number> {
-  const [{ restoreStore }, { readKeyFile }] = await Promise.all([
-    import('./storage/restore.ts'),
-    import('./storage/files.ts'),
-  ]);
+async function restore(config: StoreConfig, from: string): Promise<number> {
+  const { restoreStore } = await import('./storage/restore.ts');
+  return await restoreStore(await newStoreOf(config), from);
+}
+
+/** How a new store of these settings is opened. */
+async function newStoreOf({ dbPath, dbIsDefault, keyFile, busyTimeoutMs }: StoreConfig): Promise<OpenOptions> {
+  const { readKeyFile } = await import('./storage/files.ts');
   const key = keyFile === null ? null : readKeyFile(keyFile);
-  return await restoreStore({ path: dbPath, key, clock: systemClock, busyTimeoutMs }, from);
+  return { path: dbPath, folder: dbIsDefault ? 'make' : 'demand', key, clock: systemClock, busyTimeoutMs };
 }
 
 /** Makes a new store of a database of the original that stays where it is, or only tries. */
 async function bringOver(
-  { dbPath, keyFile, busyTimeoutMs }: StoreConfig,
+  config: StoreConfig,
   from: string,
   isDry: boolean,
   progress: (done: number, total: number) => void,
 ): Promise<BroughtOver> {
-  const [{ importCopy }, { readKeyFile }] = await Promise.all([
-    import('./storage/original/import.ts'),
-    import('./storage/files.ts'),
-  ]);
-  const key = keyFile === null ? null : readKeyFile(keyFile);
-  return await importCopy({ path: dbPath, key, clock: systemClock, busyTimeoutMs }, from, isDry, progress);
+  const { importCopy } = await import('./storage/original/import.ts');
+  return await importCopy(await newStoreOf(config), from, isDry, progress);
 }
 
 async function serve(config: Config, notes: readonly string[]): Promise<void> {

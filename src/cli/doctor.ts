@@ -14,7 +14,7 @@ import { basename, dirname, join } from 'node:path';
 
 import { systemClock } from '../clock.ts';
 import { earlyStorePath, readConfig, unknownVariables, type Config } from '../config.ts';
-import { EXIT_CODES, MimirError } from '../errors.ts';
+import { EXIT_CODES, MimirError, shellWord } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { print } from '../log.ts';
 import type { Call, Host, OpenStore } from './command.ts';
@@ -96,7 +96,11 @@ function examineKeyFile({ keyFile }: Config): Finding[] {
   }
   if (process.platform !== 'win32' && (statSync(keyFile).mode & 0o077) !== 0) {
     return [
-      fault('key_file_open', `Other users of this machine can read the key file ${keyFile}.`, `chmod 600 '${keyFile}'`),
+      fault(
+        'key_file_open',
+        `Other users of this machine can read the key file ${keyFile}.`,
+        `chmod 600 ${shellWord(keyFile)}`,
+      ),
     ];
   }
   return [ok('key_file', `the key file ${keyFile} is for its owner only`)];
@@ -115,7 +119,7 @@ function may(path: string, mode: number): boolean {
 function examinePlace({ dbPath, dbIsDefault }: Config): Finding[] {
   let folder = dirname(dbPath);
   if (!existsSync(folder) && !dbIsDefault) {
-    return [fault('folder_missing', `The folder ${folder} does not exist.`, `mkdir -p '${folder}'`)];
+    return [fault('folder_missing', `The folder ${folder} does not exist.`, `mkdir -p ${shellWord(folder)}`)];
   }
   while (!existsSync(folder)) folder = dirname(folder);
   if (!may(folder, constants.W_OK | constants.X_OK)) {
@@ -133,11 +137,13 @@ function examinePlace({ dbPath, dbIsDefault }: Config): Finding[] {
   const found = statSync(dbPath);
   if (found.isFile() && !may(dbPath, constants.R_OK | constants.W_OK)) {
     findings.push(
-      fault('read_only', `This user may not read and write ${dbPath}.`, `chmod 600 '${dbPath}', as its owner`),
+      fault('read_only', `This user may not read and write ${dbPath}.`, `chmod 600 ${shellWord(dbPath)}, as its owner`),
     );
   }
   if (process.platform !== 'win32' && found.isFile() && (found.mode & 0o077) !== 0) {
-    findings.push(note('store_open', `Other users of this machine can read ${dbPath}.`, `chmod 600 '${dbPath}'`));
+    findings.push(
+      note('store_open', `Other users of this machine can read ${dbPath}.`, `chmod 600 ${shellWord(dbPath)}`),
+    );
   }
   return findings;
 }
@@ -152,11 +158,14 @@ function keptCopies({ dbPath }: Config, { environment }: Call): Finding[] {
     ...[
       ...kept('.before-v').map((name) => ({ name, is: 'a copy from before a change of the schema' })),
       ...kept('.mimir-2.1').map((name) => ({ name, is: 'the original database from before its import' })),
+      ...['.mimir-building', '.mimir-copy', '.mimir-trial'].flatMap((mark) =>
+        kept(mark).map((name) => ({ name, is: 'part of an import or export that goes on, or was cut off' })),
+      ),
     ].map(({ name, is }) =>
-      note('kept_copy', `${join(folder, name)} is ${is}.`, `When all is well: rm '${join(folder, name)}'`),
+      note('kept_copy', `${join(folder, name)} is ${is}.`, `When all is well: rm ${shellWord(join(folder, name))}`),
     ),
     ...(early !== null && early !== dbPath && existsSync(early)
-      ? [note('early_store', `There is an older store at ${early}.`, `To use it: --db '${early}'`)]
+      ? [note('early_store', `There is an older store at ${early}.`, `To use it: --db ${shellWord(early)}`)]
       : []),
   ];
 }

@@ -44,7 +44,7 @@ export function importSource(asked: ImportAsked): Source {
   const format = Object.hasOwn(IMPORTS, asked.from) ? IMPORTS[asked.from] : undefined;
   if (format === undefined) {
     throw new MimirError('invalid_argument', 'There is no such format to import from.', {
-      hint: `Give --from ${Object.keys(IMPORTS).join(', ')}.`,
+      hint: `Give --from ${[...Object.keys(IMPORTS), 'original'].join(', ')}.`,
     });
   }
   const about = { name: asked.from, origin: `import:${asked.from}`, category: asked.category ?? format.category };

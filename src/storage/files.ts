@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 
-import { MimirError } from '../errors.ts';
+import { MimirError, shellWord } from '../errors.ts';
 
 /** File systems on which SQLite's write-ahead log does not work, by their magic number (statfs(2), Linux). */
 const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
@@ -39,14 +39,7 @@ export type Header = 'empty' | 'plain' | 'other';
 export function prepareFile(path: string, folder: 'make' | 'demand'): Header {
   const parent = dirname(path);
   try {
-    if (!existsSync(parent)) {
-      if (folder === 'demand') {
-        throw new MimirError('cannot_open', `The folder ${parent} does not exist.`, {
-          hint: `Make it first: mkdir -p '${parent}'`,
-        });
-      }
-      makeFolder(parent);
-    }
+    provideFolder(parent, folder);
     refuseNetworkFileSystem(parent);
     if (!existsSync(path)) {
       closeSync(openSync(path, 'ax', 0o600));
@@ -55,7 +48,7 @@ export function prepareFile(path: string, folder: 'make' | 'demand'): Header {
     const found = statSync(path);
     if (found.isDirectory()) {
       throw new MimirError('cannot_open', `${path} is a folder, not a file.`, {
-        hint: `Name a file in it: --db '${path}/mimir.db'`,
+        hint: `Name a file in it: --db ${shellWord(`${path}/mimir.db`)}`,
       });
     }
     return found.size === 0 ? 'empty' : headerOf(path);
@@ -110,9 +103,13 @@ export function readKeyFile(path: string): Uint8Array {
   return key;
 }
 
-/** Removes a file if it is there. */
+/** Removes a file if it is there. Throws `cannot_open` where it cannot. */
 export function removeFile(path: string): void {
-  if (existsSync(path)) unlinkSync(path);
+  try {
+    if (existsSync(path)) unlinkSync(path);
+  } catch (thrown) {
+    throw fileError(thrown, path);
+  }
 }
 
 /** Makes an empty file, with mode 0600. Throws `cannot_open` and the like where it cannot. */
@@ -143,8 +140,8 @@ export function removeStoreFiles(path: string): void {
 }
 
 /**
- * Builds a store in an empty file beside its place, `PATH.new`, and answers what `build` does. That has to give the file its name at
- * the end; when it throws, nothing stays.
+ * Builds a database in an empty file beside its place (`besidePath`), and answers what `build` does. That has to give the file its
+ * name at the end; when it throws, nothing stays. What a build that was cut off has left there goes.
  */
 export async function buildBeside<T>(path: string, build: (fresh: string) => Promise<T> | T): Promise<T> {
   const fresh = besidePath(path);
@@ -158,9 +155,23 @@ export async function buildBeside<T>(path: string, build: (fresh: string) => Pro
   }
 }
 
-/** Where a store is built that is to have this name. */
+/** Where a database is built that is to have this name. A name that nobody gives a file of their own: what lies there is removed. */
 export function besidePath(path: string): string {
-  return `${path}.new`;
+  return `${path}.mimir-building`;
+}
+
+/** Where a database is copied to that a new one of this name is built of; as {@link besidePath}. */
+export function copyPath(path: string): string {
+  return `${path}.mimir-copy`;
+}
+
+/** Throws when a file that is to be read has a name that is cleared before it. */
+export function refuseOwnNames(from: string, path: string): void {
+  const source = realPath(from);
+  if (source !== besidePath(path) && source !== copyPath(path)) return;
+  throw new MimirError('exists', `${from} has a name that is used while ${path} is made.`, {
+    hint: 'Give it another name, and send it again.',
+  });
 }
 
 /** Whether a write-ahead log lies beside a database. */
@@ -211,16 +222,20 @@ export function replaceFile(finished: string, path: string): void {
   if (process.platform !== 'win32') syncPath(dirname(path), 'r');
 }
 
-/** Throws `exists` when there is something under this name, and `cannot_open` when there is no folder for it. */
-export function newFileOnly(path: string): void {
+/** Throws `exists` when there is something under this name, and `cannot_open` when there is no folder for it and none may be made. */
+export function newFileOnly(path: string, folder: 'make' | 'demand' = 'demand'): void {
   if (existsSync(path)) {
     throw new MimirError('exists', `${path} is there already.`, { hint: 'Name a file that is not there yet.' });
   }
-  if (!existsSync(dirname(path))) {
-    throw new MimirError('cannot_open', `The folder ${dirname(path)} does not exist.`, {
-      hint: `Make it first: mkdir -p '${dirname(path)}'`,
-    });
-  }
+  provideFolder(dirname(path), folder);
+}
+
+function provideFolder(parent: string, folder: 'make' | 'demand'): void {
+  if (existsSync(parent)) return;
+  if (folder === 'make') return makeFolder(parent);
+  throw new MimirError('cannot_open', `The folder ${parent} does not exist.`, {
+    hint: `Make it first: mkdir -p ${shellWord(parent)}`,
+  });
 }
 
 /** Lines gathered before they are written. */

@@ -40,6 +40,8 @@ export { translate } from './sqlite/driver.ts';
 /** What opening a store needs. */
 export interface OpenOptions {
   readonly path: string;
+  /** Whether a missing folder may be made (the default one); absent: not. */
+  readonly folder?: 'make' | 'demand';
   /** 32 raw bytes, or null for a plain file. */
   readonly key: Uint8Array | null;
   readonly clock: Clock;
@@ -210,7 +212,7 @@ function reading(session: Session, clock: Clock): StoreReader {
  * Must be called before this process has any other connection to the file. Throws a `MimirError` and leaves a foreign file untouched.
  * False: its text index is of an older form, and a writer's idle time must make it anew (`warmUp`).
  */
-export function prepareStore(options: OpenOptions & { readonly folder?: 'make' | 'demand' }): boolean {
+export function prepareStore(options: OpenOptions): boolean {
   const header = prepareFile(options.path, options.folder ?? 'demand');
   if (header === 'other' && options.key === null) {
     throw new MimirError('not_a_store', `${options.path} is encrypted, or it is no database.`, {

@@ -1,5 +1,5 @@
 import { MimirError } from '../errors.ts';
-import { buildBeside, newFileOnly, readLines, replaceFile } from './files.ts';
+import { buildBeside, newFileOnly, readLines, refuseOwnNames, replaceFile } from './files.ts';
 import { openWriter, prepareStore, type OpenOptions } from './open.ts';
 import { connect, translate } from './sqlite/driver.ts';
 import { restoreLines } from './sqlite/dump.ts';
@@ -10,7 +10,8 @@ import { restoreLines } from './sqlite/dump.ts';
  */
 export async function restoreStore(options: OpenOptions, from: string): Promise<number> {
   const { path, key } = options;
-  newFileOnly(path);
+  newFileOnly(path, options.folder);
+  refuseOwnNames(from, path);
   try {
     return await buildBeside(path, (fresh) => {
       const db = connect({ path: fresh, key });

@@ -277,9 +277,9 @@ test('whatever the file has wrong is mended and told, and nothing of it is lost'
     '1 entry of the text index belonged to no live memory; left behind',
     '1 body is no JSON; kept as text, byte for byte (text)',
     '1 body nests too deep; kept as a JSON text of the same characters (deep)',
-    `1 memory without a usable id got one (${String(unnamed)})`,
+    `1 row without a usable id got one (${String(unnamed)})`,
     '1 memory with the category and key of another got a longer key (twice-2)',
-    '2 rows had a column that could not be read; it got its default (nulls, blob)',
+    '4 rows had a column that could not be read; it got its default (nulls, blob, j1, j2)',
     'the tags of 1 memory could not be read; left out (tags)',
     'the links of 1 memory could not be read; left out (links)',
     '1 link led to no memory; left out (nowhere to gone)',
@@ -381,6 +381,7 @@ test('an original that waited for the import and goes on with the old file is re
   const fresh = join(path, '..', 'fresh.db');
   makeOriginal(fresh).close();
   const before = hashOf(fresh);
+  taken.seal();
   keepUnderOtherName(path, `${path}.kept`);
   replaceFile(fresh, path);
   taken.close();

@@ -1,18 +1,20 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { monotonicMs } from '../../clock.ts';
-import { MimirError } from '../../errors.ts';
+import { MimirError, shellWord } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
 import { OWNER } from '../../memory/scope.ts';
-import type { EmbeddedBody, Scope } from '../../memory/types.ts';
+import type { EmbeddedBody, JournalEntry, Scope } from '../../memory/types.ts';
 import { unpackVector } from '../../memory/vector.ts';
 import {
   besidePath,
   buildBeside,
+  copyPath,
   fileIdentity,
   keepUnderOtherName,
   newFileOnly,
   realPath,
+  refuseOwnNames,
   removeStoreFiles,
   replaceFile,
   storeChangedMs,
@@ -57,10 +59,7 @@ const SCOPE: Scope = { principal: OWNER, workspace: null, actor: 'owner', client
 const LOOK_AGAIN_MS = 20;
 
 /** As `prepareStore`; a database of the original is imported before, when there is somebody to be told of it. */
-export async function prepareOrImport(
-  options: OpenOptions & { readonly folder?: 'make' | 'demand' },
-  watch: ImportWatch | null,
-): Promise<boolean> {
+export async function prepareOrImport(options: OpenOptions, watch: ImportWatch | null): Promise<boolean> {
   const goesOn = (): boolean => importGoesOn(options.path, options.clock.nowMs());
   if (watch === null) return prepareStore(options);
   // Waiting for another process's import: not where this thread would sleep meanwhile.
@@ -117,7 +116,7 @@ export async function importOriginal(options: OpenOptions, watch: ImportWatch): 
 
 function takenByOthers(path: string): MimirError {
   return new MimirError('locked', `Another program has ${path} open, a database of the original Mimir.`, {
-    hint: `Stop the original server, and sqlite3 if it is open there (lsof '${path}' names them), and send it again.`,
+    hint: `Stop the original server, and sqlite3 if it is open there (lsof ${shellWord(path)} names them), and send it again.`,
     retryAfterMs: 5_000,
   });
 }
@@ -131,10 +130,11 @@ async function takeOver(
   const { path, key } = options;
   return await buildBeside(path, async (fresh) => {
     const done = await build(original, { ...options, path: fresh }, progress);
+    original.seal();
     const originalPath = keepUnderOtherName(path, `${path}.mimir-2.1`);
     replaceFile(fresh, path);
     const inPlain = key === null ? '' : ', and its index holds all texts in plain';
-    const kept = `the original is kept as ${originalPath}${inPlain}; when all is well: rm '${originalPath}'`;
+    const kept = `the original is kept as ${originalPath}${inPlain}; when all is well: rm ${shellWord(originalPath)}`;
     return { ...done, originalPath, lines: linesOf(`imported from the original's database into ${path}`, done, kept) };
   });
 }
@@ -150,9 +150,11 @@ export async function importCopy(
   isDry: boolean,
   progress: ImportWatch['progress'],
 ): Promise<ImportReport> {
-  const path = isDry ? `${realPath(from)}.trial` : options.path;
-  const copy = `${path}.copy`;
-  newFileOnly(path);
+  // A name of its own: an import in place may go on at the same time.
+  const path = isDry ? `${realPath(from)}.mimir-trial` : options.path;
+  const copy = copyPath(path);
+  newFileOnly(path, options.folder);
+  refuseOwnNames(from, path);
   try {
     removeStoreFiles(copy);
     await copyOriginal(from, copy);
@@ -222,7 +224,8 @@ function refuseWrongKey(original: OriginalFile, key: Uint8Array | null): void {
     if (typeof stored !== 'string' || !looksEncrypted(stored)) continue;
     if (key !== null && openBody(stored, key, String(category), String(name)) !== null) return;
     looking += 1;
-    if (indexed !== stored) sealed += 1;
+    // Of a row that is not in the index, nothing tells.
+    if (typeof indexed === 'string' && indexed !== stored) sealed += 1;
   }
   // An original that made its index anew has the encrypted texts in there too.
   if (sealed === 0 && looking * 2 <= original.counts.entities) return;
@@ -409,12 +412,15 @@ async function compare({ original, writer, reading, renamed, progress }: Filling
   }
   let expired = 0;
   const stored = await writer.snapshot(async (tx) => {
+    let [atMs, near] = [Number.NaN, new Map<string, JournalEntry>()];
     for (const raw of original.rows('journal')) {
       const { auditHash: _, ...wanted } = readJournal(raw, quiet);
-      const { createdAtMs: at } = wanted;
-      const near = await tx.timeline(SCOPE, { fromMs: at, toMs: at }, original.counts.journal, 0);
-      if (!near.some((entry) => isDeepStrictEqual(entry, wanted)))
-        throw failed(`the entry ${wanted.id} did not arrive`);
+      if (wanted.createdAtMs !== atMs) {
+        atMs = wanted.createdAtMs;
+        const found = await tx.timeline(SCOPE, { fromMs: atMs, toMs: atMs }, original.counts.journal, 0);
+        near = new Map(found.map((entry) => [entry.id, entry]));
+      }
+      if (!isDeepStrictEqual(near.get(wanted.id), wanted)) throw failed(`the entry ${wanted.id} did not arrive`);
     }
     for (const raw of original.rows('state')) {
       const wanted = readState(raw, quiet);

@@ -11,7 +11,9 @@ const MENDS = {
     `${n} ${n === 1 ? 'body was' : 'bodies were'} encrypted with another key; taken from the text index`,
   sealed: (n: number) =>
     `${n} ${n === 1 ? 'body was' : 'bodies were'} encrypted with another key and could not be read; kept as they stood, encrypted`,
-  no_id: (n: number) => `${n} ${n === 1 ? 'memory' : 'memories'} without a usable id got one`,
+  looks_sealed: (n: number) =>
+    `${n} ${n === 1 ? 'body looks' : 'bodies look'} encrypted; kept as ${n === 1 ? 'it' : 'they'} stood. With the key file of the original, begin again from the file that was kept`,
+  no_id: (n: number) => `${n} ${n === 1 ? 'row' : 'rows'} without a usable id got one`,
   name_taken: (n: number) =>
     `${n} ${n === 1 ? 'memory' : 'memories'} with the category and key of another got a longer key`,
   column: (n: number) => `${n} ${n === 1 ? 'row' : 'rows'} had a column that could not be read; it got its default`,

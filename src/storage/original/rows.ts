@@ -32,28 +32,8 @@ export interface Reading {
  * the text index, where the original keeps the plain text of live rows.
  */
 export function readEntity(raw: RawRow, { key, nowMs, depthMax, hasEntity, note }: Reading): TakenEntity {
-  const id = typeof raw['id'] === 'string' && raw['id'] !== '' ? raw['id'] : idOf(raw, 'mem-');
-  let isWhole = true;
-  const noteColumn = (): void => {
-    if (isWhole) note('column', id);
-    isWhole = false;
-  };
-  const text = (column: string, otherwise: string): string => {
-    const value = raw[column];
-    if (typeof value === 'string') return value;
-    if (value !== undefined) noteColumn();
-    return otherwise;
-  };
-  const number = (column: string, otherwise: number): number => {
-    const value = raw[column];
-    if (typeof value === 'number' && Number.isFinite(value)) return value;
-    if (value !== undefined) noteColumn();
-    return otherwise;
-  };
-  const whole = (column: string, otherwise: number): number => {
-    const value = Math.trunc(number(column, otherwise));
-    return Number.isSafeInteger(value) ? value : otherwise;
-  };
+  const id = textIdOf(raw, 'mem-');
+  const { text, number, whole } = columnsOf(raw, () => note('column', id));
   if (id !== raw['id']) note('no_id', id);
   const category = text('category', 'general');
   const name = text('key', id);
@@ -96,6 +76,44 @@ export function readEntity(raw: RawRow, { key, nowMs, depthMax, hasEntity, note 
   };
 }
 
+interface Columns {
+  text(column: string, otherwise: string): string;
+  number(column: string, otherwise: number): number;
+  /** A number without its fraction. */
+  whole(column: string, otherwise: number): number;
+}
+
+/** Reads the columns of a row; `unreadable` is called once when one holds what it cannot be, and has its default. */
+function columnsOf(raw: RawRow, unreadable: () => void): Columns {
+  let isWhole = true;
+  const read = <T>(column: string, value: T | undefined, otherwise: T): T => {
+    if (value !== undefined) return value;
+    if (raw[column] !== undefined && isWhole) {
+      isWhole = false;
+      unreadable();
+    }
+    return otherwise;
+  };
+  const numberIn = (column: string, fits: (value: number) => boolean, otherwise: number): number => {
+    const value = raw[column];
+    return read(column, typeof value === 'number' && fits(value) ? value : undefined, otherwise);
+  };
+  return {
+    text: (column, otherwise) => {
+      const value = raw[column];
+      return read(column, typeof value === 'string' ? value : undefined, otherwise);
+    },
+    number: (column, otherwise) => numberIn(column, Number.isFinite, otherwise),
+    whole: (column, otherwise) =>
+      Math.trunc(numberIn(column, (value) => Number.isSafeInteger(Math.trunc(value)), otherwise)),
+  };
+}
+
+function textIdOf(raw: RawRow, prefix: string): string {
+  const id = raw['id'];
+  return typeof id === 'string' && id !== '' ? id : idOf(raw, prefix);
+}
+
 function idOf(raw: RawRow, prefix: string): string {
   const hash = createHash('sha256').update(JSON.stringify([raw['rowid'], raw['created_at_unix_ms']]));
   return prefix + hash.digest('hex').slice(0, 12);
@@ -111,8 +129,10 @@ function readStored(
     return '{}';
   }
   let body = stored;
-  // Without a key, what looks encrypted was found to be plain (`sealed` in import.ts).
-  if (about.key !== null && looksEncrypted(stored)) {
+  if (about.key === null && looksEncrypted(stored)) {
+    // Far fewer than would make one ask for a key (`refuseWrongKey` in import.ts): most likely a text that only looks so.
+    about.note('looks_sealed');
+  } else if (about.key !== null && looksEncrypted(stored)) {
     const opened = openBody(stored, about.key, about.category, about.name);
     const indexed = raw['indexed_text'];
     if (opened !== null) body = opened;
@@ -160,9 +180,16 @@ export function readLinks(stored: unknown, unreadable: () => void): Link[] {
   let isBad = false;
   for (const link of links as unknown[]) {
     const { target_id: targetId, relationship = '', weight = 0.5 } = membersOf(link);
-    if (typeof targetId === 'string' && typeof relationship === 'string' && typeof weight === 'number') {
-      read.push({ targetId, relationship, weight });
-    } else isBad = true;
+    const isReadable =
+      typeof targetId === 'string' &&
+      typeof relationship === 'string' &&
+      // Half of a character cannot be stored as text.
+      relationship.isWellFormed() &&
+      typeof weight === 'number' &&
+      Number.isFinite(weight);
+    // A zero has no sign in the store.
+    if (isReadable) read.push({ targetId, relationship, weight: weight === 0 ? 0 : weight });
+    else isBad = true;
   }
   if (isBad) unreadable();
   return read;
@@ -183,9 +210,9 @@ function parsed(stored: unknown): unknown {
 
 /** Reads a journal entry; its chain value is kept as it stands. */
 export function readJournal(raw: RawRow, { nowMs, note }: Pick<Reading, 'nowMs' | 'note'>): JournalEntry {
-  const id = typeof raw['id'] === 'string' && raw['id'] !== '' ? raw['id'] : idOf(raw, 'jrn-');
+  const id = textIdOf(raw, 'jrn-');
   if (id !== raw['id']) note('no_id', id);
-  const text = (column: string, otherwise: string): string => textOr(raw[column], otherwise);
+  const { text, whole } = columnsOf(raw, () => note('column', id));
   return {
     id,
     eventType: text('event_type', 'decision'),
@@ -197,28 +224,23 @@ export function readJournal(raw: RawRow, { nowMs, note }: Pick<Reading, 'nowMs' 
     key: text('key', ''),
     entityId: text('entity_id', ''),
     agentId: text('agent_id', ''),
-    createdAtMs: timeOr(raw['created_at_unix_ms'], nowMs),
+    createdAtMs: whole('created_at_unix_ms', nowMs),
     ...(typeof raw['audit_hash'] === 'string' && { auditHash: raw['audit_hash'] }),
   };
 }
 
-/** Reads a key of the state. One whose time is over stays over. */
-export function readState(raw: RawRow, { nowMs }: Pick<Reading, 'nowMs'>): StateEntry {
-  const expires = raw['expires_at_unix_ms'];
+/** Reads a key of the state. One whose time is over stays over; one whose time cannot be read, or is beyond all numbers, has none. */
+export function readState(raw: RawRow, { nowMs, note }: Pick<Reading, 'nowMs' | 'note'>): StateEntry {
+  const id = idOf(raw, 'state-');
+  const { text, whole } = columnsOf(raw, () => note('column', typeof raw['key'] === 'string' ? raw['key'] : id));
+  const expires = raw['expires_at_unix_ms'] === null ? NEVER : whole('expires_at_unix_ms', NEVER);
   return {
     workspace: '',
-    key: textOr(raw['key'], idOf(raw, 'state-')),
-    valueJson: textOr(raw['value_json'], '{}'),
-    expiresAtMs: expires === null || expires === undefined ? null : timeOr(expires, nowMs),
-    createdAtMs: timeOr(raw['created_at_unix_ms'], nowMs),
+    key: text('key', id),
+    valueJson: text('value_json', '{}'),
+    expiresAtMs: expires === NEVER ? null : expires,
+    createdAtMs: whole('created_at_unix_ms', nowMs),
   };
 }
 
-function textOr(value: unknown, otherwise: string): string {
-  return typeof value === 'string' ? value : otherwise;
-}
-
-function timeOr(value: unknown, otherwise: number): number {
-  const time = typeof value === 'number' ? Math.trunc(value) : Number.NaN;
-  return Number.isSafeInteger(time) ? time : otherwise;
-}
+const NEVER = Number.POSITIVE_INFINITY;

@@ -1,5 +1,5 @@
 import { MimirError } from '../../errors.ts';
-import { Statements, type Connection } from './driver.ts';
+import { driverCode, Statements, type Connection } from './driver.ts';
 import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from './schema.ts';
 import { indexBody, scopeTokens } from './search.ts';
 import type { Session } from './session.ts';
@@ -7,6 +7,9 @@ import type { Session } from './session.ts';
 /** The word that the first line of an export begins with, and the version of its form. */
 const FORMAT = 'mimir-export';
 const FORMAT_VERSION = 1;
+
+/** SQLite's own table of the highest number given in each table: the numbers of what was purged must not be given again. */
+const NUMBERS = 'sqlite_sequence';
 
 /** All tables but the text indexes and the answers kept for retries, in the order of an export, with what orders their rows. */
 const TABLES: Readonly<Record<string, string>> = {
@@ -24,6 +27,7 @@ const TABLES: Readonly<Record<string, string>> = {
   state: 'id',
   space: 'id',
   vector: 'id',
+  [NUMBERS]: 'name',
 };
 
 type Line = Readonly<Record<string, unknown>>;
@@ -106,10 +110,16 @@ function insert(sql: Statements, table: string, row: Line, line: number): void {
       ? Buffer.from(String(value.$base64), 'base64')
       : value,
   );
+  if (table === NUMBERS) {
+    if (!Object.hasOwn(TABLES, String(row['name']))) throw damaged(line, 'numbers no table of a store');
+    // It has made its own line with the first row.
+    sql.run(`DELETE FROM ${NUMBERS} WHERE name = ?`, row['name']);
+  }
   try {
     sql.run(`INSERT INTO ${table}(${names.join()}) VALUES (${names.map(() => '?').join()})`, ...values);
   } catch (thrown) {
-    if (thrown instanceof TypeError) throw damaged(line, `does not fit the table ${table}`);
+    const isMisfit = thrown instanceof TypeError || /^SQLITE_(CONSTRAINT|MISMATCH|ERROR)/.test(driverCode(thrown));
+    if (isMisfit) throw damaged(line, `does not fit the table ${table}`);
     throw thrown;
   }
 }

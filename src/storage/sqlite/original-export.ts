@@ -1,5 +1,5 @@
 import { layerOf } from '../../memory/retention.ts';
-import { makePrivateFile, newFileOnly, removeStoreFiles } from '../files.ts';
+import { buildBeside, newFileOnly, replaceFile } from '../files.ts';
 import type { OriginalExport } from '../store.ts';
 import { connect, translate, type Connection } from './driver.ts';
 import type { Session } from './session.ts';
@@ -59,9 +59,17 @@ ORDER BY e.workspace <> '', e.row`;
  * lacks the workspace, so of equal names in several workspaces all but the first get the workspace's name behind theirs. Throws
  * `exists` when there is such a file.
  */
-export function exportOriginal(s: Session, path: string): OriginalExport {
+export async function exportOriginal(s: Session, path: string): Promise<OriginalExport> {
   newFileOnly(path);
-  makePrivateFile(path);
+  return await buildBeside(path, (fresh) => {
+    const done = written(s, fresh);
+    newFileOnly(path);
+    replaceFile(fresh, path);
+    return done;
+  });
+}
+
+function written(s: Session, path: string): OriginalExport {
   const db = connect({ path, key: null });
   try {
     db.exec(TABLES);
@@ -70,12 +78,11 @@ export function exportOriginal(s: Session, path: string): OriginalExport {
     db.exec('COMMIT');
     // As the original leaves a file: it is in this mode, and its log is folded in.
     db.pragma('journal_mode = WAL');
-    db.close();
     return done;
   } catch (thrown) {
-    db.close();
-    removeStoreFiles(path);
     throw translate(thrown);
+  } finally {
+    db.close();
   }
 }
 

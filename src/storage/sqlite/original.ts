@@ -1,12 +1,12 @@
 import { MimirError } from '../../errors.ts';
-import { hasLog, makePrivateFile } from '../files.ts';
+import { hasLog, makePrivateFile, removeFile } from '../files.ts';
 import { connect, driverCode, isBusy, translate, translated, type Connection } from './driver.ts';
 import { inspect, refuseOriginal } from './schema.ts';
 
 /** A row of a foreign table, by the names of its columns. Nothing is known of its values. */
 export type RawRow = Readonly<Record<string, unknown>>;
 
-/** A file of the original that nobody else has open until it is closed. It is only read. */
+/** A file of the original that nobody else has open until it is closed. It is only read, until it is sealed. */
 export interface OriginalFile {
   readonly counts: { readonly entities: number; readonly journal: number; readonly state: number };
   /** Memories of version 0.1 in a table of their own. */
@@ -22,6 +22,12 @@ export interface OriginalFile {
   vectors(bytes: number): Iterable<RawRow>;
   /** Entries of the text index that belong to no live row. */
   strayIndexEntries(): number;
+  /**
+   * Makes the file ready to be renamed away: its write-ahead log is taken into it, and it leaves that mode. So no log of it remains
+   * that would be replayed into the file that takes its place, and SQLite refuses a process that waited here and would write to the
+   * old file under its old name.
+   */
+  seal(): void;
   close(): void;
 }
 
@@ -32,29 +38,45 @@ export type OriginalTable = 'entities' | 'journal' | 'state';
 const READ_ROWS = 100;
 
 /**
- * Takes a file for this process alone. `busy` when somebody else has it open, `none` when it is no file of the original's. Its
- * write-ahead log is taken into the file, and the file leaves that mode: so no log of it remains that would be replayed into the
- * file that takes its place, and SQLite refuses a process that waited here and would write to the old file under its old name.
+ * Takes a file for this process alone, and changes nothing in it. `busy` when somebody else has it open, `none` when it is no file of
+ * the original's.
  */
 export function takeOriginal(path: string): OriginalFile | 'busy' | 'none' {
+  // A look first: a lock on what turns out to be a store of ours would hold up its servers.
+  const kind = looking(path, (db) => inspect(db).kind);
+  if (kind !== 'original') return kind === 'busy' ? 'busy' : 'none';
   const db = connect({ path, key: null });
   let taken = false;
   try {
-    if (inspect(db).kind !== 'original') return 'none';
-    db.pragma('journal_mode = DELETE');
+    // Before anything is read: with its log, SQLite then takes the whole file, without shared memory, as long as nobody has it.
+    db.pragma('locking_mode = EXCLUSIVE');
     db.exec('BEGIN EXCLUSIVE');
-    // Somebody may have come and gone in between, and have switched the mode back; then the lock is only that of a writer.
-    if (db.pragma('journal_mode', { simple: true }) !== 'delete') return 'busy';
+    if (inspect(db).kind !== 'original') return 'none';
     taken = true;
-    return original(db);
+    return original(db, path);
   } catch (thrown) {
-    if (isBusy(thrown)) return 'busy';
-    // An encrypted store of ours: another process was quicker.
-    if (driverCode(thrown).startsWith('SQLITE_NOTADB')) return 'none';
-    throw translate(thrown);
+    return busyOrNone(thrown);
   } finally {
     if (!taken) db.close();
   }
+}
+
+function looking<T>(path: string, look: (db: Connection) => T): T | 'busy' | 'none' {
+  const db = connect({ path, key: null });
+  try {
+    return look(db);
+  } catch (thrown) {
+    return busyOrNone(thrown);
+  } finally {
+    db.close();
+  }
+}
+
+function busyOrNone(thrown: unknown): 'busy' | 'none' {
+  if (isBusy(thrown)) return 'busy';
+  // An encrypted store of ours: another process was quicker.
+  if (driverCode(thrown).startsWith('SQLITE_NOTADB')) return 'none';
+  throw translate(thrown);
 }
 
 /** Opens a file that a caller named. Throws `cannot_open` when there is none. */
@@ -91,7 +113,7 @@ export async function copyOriginal(from: string, to: string): Promise<void> {
   }
 }
 
-function original(db: Connection): OriginalFile {
+function original(db: Connection, path: string): OriginalFile {
   const columnsOf = (table: string): string[] =>
     db.prepare('SELECT name FROM pragma_table_info(?)').pluck().all(table).map(String);
   const count = (sql: string): number => Number(db.prepare(sql).pluck().get());
@@ -154,6 +176,16 @@ function original(db: Connection): OriginalFile {
              WHERE NOT EXISTS (SELECT 1 FROM entities e WHERE e.rowid = f.id AND e.archived = 0)`,
           )
         : 0,
+    seal: () =>
+      translated(() => {
+        // The lock stays with the connection when the transaction ends.
+        db.exec('COMMIT');
+        if (db.pragma('journal_mode = DELETE', { simple: true }) !== 'delete')
+          throw new Error('the original kept its log');
+        // Under such a lock the journal of this change stays until the end, with nothing in it.
+        removeFile(`${path}-journal`);
+        db.exec('BEGIN EXCLUSIVE');
+      }),
     close: () => db.close(),
   };
 }
