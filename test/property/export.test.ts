@@ -229,6 +229,21 @@ for (const { name, spoil, says } of [
     spoil: (text: string) => text.replace('"importance":0.5', '"importance":0.6'),
     says: /changed afterwards/,
   },
+  {
+    name: 'in which a memory was brought back by hand',
+    spoil: (text: string) => text.replace(/("table":"entity".*"archived":)0/, '$11'),
+    says: /something else than their version/,
+  },
+  {
+    name: 'in which a name was changed by hand',
+    spoil: (text: string) => text.replace(/("table":"key".*"key":)"k"/, '$1"other"'),
+    says: /do not have their name/,
+  },
+  {
+    name: 'with a value of another kind',
+    spoil: (text: string) => text.replace('"importance":0.5', '"importance":"much"'),
+    says: /does not fit the table version/,
+  },
   { name: 'of something else', spoil: () => '{"a":1}\n', says: /Line 1 .*does not say/ },
   { name: 'with a line that is no JSON', spoil: (text: string) => text.replace('\n{', '\n'), says: /Line 2 .*no JSON/ },
   {

@@ -55,8 +55,8 @@ function verifyChain(s: Session, report: (problem: string) => void): void {
   }
 }
 
-function verifyBodies(s: Session, report: (problem: string) => void): number {
-  let live = 0;
+function verifyBodies(s: Session, report: (problem: string) => void): { live: number; archived: number } {
+  let [live, archived] = [0, 0];
   // Tokens of an older form are right as they are; they are being made anew (rebuild.ts).
   const isCurrent = indexIsCurrent(s.sql);
   const rows = s.sql.db
@@ -81,6 +81,7 @@ function verifyBodies(s: Session, report: (problem: string) => void): number {
   }>;
   for (const row of rows) {
     if (row.archived === 0) live += 1;
+    else archived += 1;
     const hash = createHash('sha256').update(canonicalJson(row.json), 'utf8').digest();
     if (!hash.equals(row.hash)) report(`body ${row.id}: its text was changed afterwards`);
     if (!isCurrent) continue;
@@ -95,8 +96,23 @@ function verifyBodies(s: Session, report: (problem: string) => void): number {
     });
     if (tokens !== row.tokens) report(`body ${row.id}: its tokens are not those of its text`);
   }
-  return live;
+  return { live, archived };
 }
+
+/** What must hold between current rows and what they are current of: each counts the rows of which it does not. */
+const CURRENT_ROWS: Readonly<Record<string, string>> = {
+  'entities do not stand on a version of their own': `
+    SELECT count(*) FROM entity e LEFT JOIN version v ON v.id = e.version AND v.entity = e.row AND v.body = e.body WHERE v.id IS NULL`,
+  'entities say something else than their version': `
+    SELECT count(*) FROM entity e JOIN version v ON v.id = e.version
+    WHERE (e.type, e.agent_id, e.visibility, e.topic_path, e.archived, e.always_on)
+      IS NOT (v.type, v.agent_id, v.visibility, v.topic_path, v.archived, v.always_on)`,
+  'entities do not have their name': `
+    SELECT count(*) FROM entity e LEFT JOIN key k ON k.category = e.category AND k.key = e.key AND k.workspace = e.workspace
+      AND k.seq_to IS NULL AND k.entity = e.row WHERE k.id IS NULL`,
+  'entities count other links than they have': `
+    SELECT count(*) FROM entity e WHERE e.links <> (SELECT count(*) FROM link l WHERE l.entity = e.row AND l.seq_to IS NULL)`,
+};
 
 /** What {@link verify} lists. */
 export function verify(s: Session): readonly string[] {
@@ -112,14 +128,19 @@ function look(s: Session): Pick<Examination, 'problems' | 'problemCount'> {
     if (problems.length < LIMITS.problemsMax) problems.push(problem);
   };
   verifyChain(s, report);
-  const live = verifyBodies(s, report);
-  const dangling = s.sql.get<{ n: number }>(
-    `SELECT count(*) AS n FROM entity e LEFT JOIN version v ON v.id = e.version AND v.entity = e.row AND v.body = e.body WHERE v.id IS NULL`,
-  );
-  if (dangling !== undefined && dangling.n > 0) report(`${dangling.n} entities do not stand on a version of their own`);
+  const { live, archived } = verifyBodies(s, report);
+  for (const [what, sql] of Object.entries(CURRENT_ROWS)) {
+    const count = Number(s.sql.db.prepare(sql).pluck().get());
+    if (count > 0) report(`${count} ${what}`);
+  }
   // Of the file: a connection may answer from its memory otherwise.
-  const { rows } = indexSize(s, 'text');
-  if (rows !== live) report(`text index: it counts ${rows} rows, there are ${live}`);
+  for (const [name, index, wanted] of [
+    ['text index', 'text', live],
+    ['index of archived texts', 'text_past', archived],
+  ] as const) {
+    const { rows } = indexSize(s, index);
+    if (rows !== wanted) report(`${name}: it counts ${rows} rows, there are ${wanted}`);
+  }
   for (const problem of s.sql.db.pragma('foreign_key_check') as { table: string; rowid: number }[]) {
     report(`${problem.table} ${problem.rowid}: it refers to a row that is not there`);
   }
