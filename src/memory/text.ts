@@ -1,20 +1,22 @@
 import { stemmer } from 'stemmer';
 
 /** Changes whenever the same text would give other tokens; it stands in the file, and another number means a rebuild. */
-export const TOKENISER_VERSION = 3;
+export const TOKENISER_VERSION = 4;
 
 /** A longer run (a key, a base64 blob) is cut: nobody types more of it. */
 const TOKEN_MAX_CHARS = 64;
 
 /** English function words. */
-const FUNCTION_WORDS = (
-  'a about above after again against all am an and any are as at be because been before being below between both but by ' +
-  'can could did do does doing down during each few for from further had has have having he her here hers herself him ' +
-  'himself his how i if in into is it its itself just me more most my myself no nor not now of off on once only or other ' +
-  'our ours ourselves out over own same she should so some such than that the their theirs them themselves then there ' +
-  'these they this those through to too under until up us very was we were what when where which while who whom why will ' +
-  'with would you your yours yourself yourselves s t nt d ll m re ve wo ca sha don'
-).split(' ');
+const FUNCTION_WORDS: ReadonlySet<string> = new Set(
+  (
+    'a about above after again against all am an and any are as at be because been before being below between both but by ' +
+    'can could did do does doing down during each few for from further had has have having he her here hers herself him ' +
+    'himself his how i if in into is it its itself just me more most my myself no nor not now of off on once only or other others ' +
+    'our ours ourselves out over own same she should so some such than that the their theirs them themselves then there ' +
+    'these they this those through to too under until up us very was we were what when where which while who whom why will ' +
+    'with would you your yours yourself yourselves s t nt d ll m re ve wo ca sha don'
+  ).split(' '),
+);
 
 /** Runs of letters, digits and marks, held together by the joiners of identifiers, paths, versions and addresses. */
 const RUN = /[\p{L}\p{N}\p{M}_]+(?:[.'’\-/:@#+\\,]+[\p{L}\p{N}\p{M}_]+)*/gu;
@@ -51,14 +53,28 @@ const IRREGULAR: ReadonlyMap<string, string> = new Map(
     }),
 );
 
+/** Tokens of function words, as {@link tokenise} makes them: indexed, but a query drops them while it has anything else. */
+export const STOP_TOKENS: ReadonlySet<string> = new Set(
+  [...FUNCTION_WORDS].map((word) => (word.length < 3 ? word : porter(word))),
+);
+
+/** Porter's stem (M. F. Porter, 1980). */
+function porter(word: string): string {
+  return stemmer(IRREGULAR.get(word) ?? word);
+}
+
 const stems = new Map<string, string>();
 
-/** Porter's stem (M. F. Porter, 1980) of a lower-case English word; other scripts stay as they are. */
+/** The stem of a lower-case English word; other scripts stay as they are. "Outings" are no "out": they keep all but the s. */
 function stem(word: string): string {
   if (word.length < 3 || !PLAIN_WORD.test(word)) return word;
   let known = stems.get(word);
   if (known === undefined) {
-    known = stemmer(IRREGULAR.get(word) ?? word);
+    known = porter(word);
+    if (STOP_TOKENS.has(known) && !FUNCTION_WORDS.has(word)) {
+      const single = word.replace(/s$/, '');
+      known = FUNCTION_WORDS.has(single) ? word : single;
+    }
     // A bounded memo: the words of a store repeat, and stemming is most of the cost of tokenising.
     if (stems.size >= 20_000) stems.clear();
     stems.set(word, known);
@@ -139,6 +155,3 @@ export function tokenise(text: string): string[] {
   }
   return tokens;
 }
-
-/** Tokens of function words, as {@link tokenise} makes them: indexed, but a query drops them while it has anything else. */
-export const STOP_TOKENS: ReadonlySet<string> = new Set(FUNCTION_WORDS.map(stem));

@@ -75,6 +75,19 @@ describe('a query finds a text', () => {
     assert.equal(holds("Jon won't come", 'win'), false, '"won\'t" is no form of "win"');
   });
 
+  it('by a word whose stem is that of a function word', () => {
+    for (const [text, query] of [
+      ['three outings in May', 'outings'],
+      ['an outing to the sea', 'outings'],
+      ['who owns the parser', 'owns'],
+      ['cans of paint', 'the cans'],
+      ['human beings', 'beings'],
+    ] as const)
+      assert.equal(holds(text, query), true, query);
+    assert.deepEqual(tokenise('outings out'), ['outing', 'out']);
+    assert.equal(holds('the way out', 'outings'), false);
+  });
+
   it('whatever it is: tokens hold no white space, and no text throws', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => {
