@@ -95,18 +95,19 @@ export interface EmbeddingStatusOutput {
   readonly model: string | null;
   readonly dimensions: number;
   readonly embedded: number;
-  /** Bodies that have not had their turn, at most; those that are not current any more are counted. */
+  /** Memories that have not had their turn, at most. */
   readonly waiting: number;
 }
 
 /** Counts vectors and what waits for one. */
 export const embeddingStatus = reads<NoInput, EmbeddingStatusOutput>('point', async (tx) => {
-  const [current, { done, last, embedded }] = [await tx.space(), await tx.embedding()];
+  const [current, { done, last, embedded, memories }] = [await tx.space(), await tx.embedding()];
   return {
     space: current?.id ?? 0,
     model: current?.model ?? null,
     dimensions: current?.dimensions ?? 0,
     embedded,
-    waiting: last - done,
+    // Each bound alone is too high: bodies that are not current have numbers too, and some memories have had their turn in vain.
+    waiting: Math.min(last - done, memories - embedded),
   };
 });

@@ -1,7 +1,8 @@
 import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { fieldsOf } from '../memory/portable.ts';
-import type { EntityFields } from '../memory/types.ts';
+import type { Entity, EntityFields, PastVersion, Scope } from '../memory/types.ts';
+import type { Reader, Writer } from '../storage/store.ts';
 import { occupant } from './entities.ts';
 import { fitting } from './fitting.ts';
 import { agentOf, findNamed, requireWrite } from './lookup.ts';
@@ -41,9 +42,17 @@ export interface ShareOutput {
 
 /**
  * Copies a memory to another workspace, under the same category and key; the original stays where it is. Doing it again
- * brings the copy up to date; what is not such a copy is never written over. Links stay behind: they lead into the workspace of the original.
+ * brings the copy up to date; what is not such a copy, or was written over since, is never written over. A copy that was forgotten there
+ * comes back. Links stay behind: they lead into the workspace of the original.
  */
-export const share = writes<ShareInput, ShareOutput>(async (tx, scope, { category, key, toWorkspace }) => {
+export const share = writes<ShareInput, ShareOutput>((tx, scope, input) => copy(tx, scope, input, 'revive'));
+
+async function copy(
+  tx: Writer,
+  scope: Scope,
+  { category, key, toWorkspace }: ShareInput,
+  forgotten: 'revive' | 'refuse',
+): Promise<ShareOutput> {
   requireWrite(scope, toWorkspace);
   const original =
     (await findNamed(tx, scope, category, key, toWorkspace)) ?? (await tx.entityAt(scope, toWorkspace, category, key));
@@ -69,16 +78,29 @@ export const share = writes<ShareInput, ShareOutput>(async (tx, scope, { categor
     const made = await tx.create(scope, { ...place, ...copied });
     return { id: made.id, action: 'created', fromWorkspace };
   }
-  if (!present.archived && present.source !== source) {
+  const refuse = (why: string, hint: string): MimirError =>
+    new MimirError('exists', why, { hint, facts: { id: present.id } });
+  if (present.archived && forgotten === 'refuse') {
+    throw refuse('That workspace has forgotten it.', 'mimir_share brings this one back there.');
+  }
+  if (!present.archived && (present.source !== source || (await wasWritten(tx, scope, present, original)))) {
     if (present.bodyJson === bodyJson) return { id: present.id, action: 'updated', fromWorkspace };
-    throw new MimirError('exists', 'That workspace has a memory of its own under this category and key.', {
-      hint: 'Forget it there first, or remember this one there under another key.',
-      facts: { id: present.id },
-    });
+    throw refuse(
+      'That workspace has a memory of its own under this category and key.',
+      'Forget it there first, or remember this one there under another key.',
+    );
   }
   await tx.revise(scope, present, { ...copied, bodyJson });
   return { id: present.id, action: 'updated', fromWorkspace };
-});
+}
+
+/** Whether somebody has written to a copy: it says what its original has never said. */
+async function wasWritten(tx: Reader, scope: Scope, present: Entity, original: Entity): Promise<boolean> {
+  const said = ({ bodyJson, type, status, tags, topicPath }: PastVersion): string =>
+    JSON.stringify([bodyJson, type, status, tags, topicPath]);
+  const versions = await tx.versionsOf(scope, original.row, LIMITS.vaultVersionsMax);
+  return !versions.some((version) => said(version) === said(present));
+}
 
 /** Which memories to copy, a step at a time. */
 export interface FederateInput {
@@ -100,8 +122,8 @@ export interface FederateOutput {
 }
 
 /**
- * Copies the live memories of a workspace to another one, each as {@link share} does, for who may write in both. One that is refused
- * stops no other.
+ * Copies the live memories of a workspace to another one, each as {@link share} does, for who may write in both; but one that was
+ * forgotten there stays so. One that is refused stops no other.
  */
 export const federate = writes<FederateInput, FederateOutput>(async (tx, scope, input) => {
   const { fromWorkspace, toWorkspace, afterRow } = input;
@@ -122,7 +144,7 @@ export const federate = writes<FederateInput, FederateOutput>(async (tx, scope, 
     chars += original.bodyJson.length;
     const { category, key } = original;
     try {
-      copies.push((await share.run(tx, from, { category, key, toWorkspace })).id);
+      copies.push((await copy(tx, from, { category, key, toWorkspace }, 'refuse')).id);
     } catch (thrown) {
       // A refusal comes before anything of that memory was written.
       if (!(thrown instanceof MimirError) || thrown.kind !== 'refused') throw thrown;

@@ -70,6 +70,8 @@ export interface EmbeddingProgress {
   readonly last: number;
   /** Vectors of the current space. */
   readonly embedded: number;
+  /** Memories there are, archived ones too: each may have one. */
+  readonly memories: number;
 }
 
 /** A row as upkeep looks at it. */

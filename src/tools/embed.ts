@@ -22,7 +22,8 @@ export const embed = defineTool({
   }),
   about:
     'Gives one memory, or all of a category that have none, a vector at once. Where `--embedding-model` is set ' +
-    'this happens in the background; the tool says what is wrong when it does not work.',
+    'this happens in the background; the tool says what is wrong when it does not work. Where `batch_limit` leaves some ' +
+    'over, the answer has `more: true`.',
   example: { batch_category: 'decision' },
   annotations: { ...SETS, openWorldHint: true },
   profile: 'all',
@@ -72,5 +73,9 @@ async function embedCategory(
       errors.push(`${id}: ${thrown.message}`);
     }
   }
-  return JSON.stringify({ batch_category: category, embedded, errors });
+  // Those that failed are still without; only one beyond them is left over.
+  const { space } = await deps.execute('embedding_status', scope, {}, optionsOf(caller));
+  const left = { ...asked, space, limit: errors.length + 1 };
+  const isMore = (await deps.execute('embedding_texts', scope, left, optionsOf(caller))).length > errors.length;
+  return JSON.stringify({ batch_category: category, embedded, errors, ...(isMore && { more: true }) });
 }

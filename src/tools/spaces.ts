@@ -33,8 +33,8 @@ export const share = defineTool({
     idempotency_key: idempotencyKey,
   }),
   about:
-    'Copies a memory to another workspace; the original stays. A memory which that workspace has of its own is ' +
-    'not written over.',
+    'Copies a memory to another workspace; the original stays. What that workspace has of its own there, or has ' +
+    'written into its copy, is not written over (`exists`).',
   example: { category: 'decision', key: 'use-sqlite', to_workspace: 'team' },
   annotations: ADDS,
   profile: 'all',

@@ -209,9 +209,9 @@ test('mimir_embed gives one memory or a category its vector, also without backgr
     ],
     [
       { batch_category: 'c', batch_limit: 1 },
-      { batch_category: 'c', embedded: 1, errors: [] },
+      { batch_category: 'c', embedded: 1, errors: [], more: true },
     ],
-    [{ batch_category: 'c' }, { batch_category: 'c', embedded: 1, errors: [] }],
+    [{ batch_category: 'c' }, { batch_category: 'c', embedded: 1, errors: [], more: undefined }],
     [{ batch_category: 'c' }, { batch_category: 'c', embedded: 0, errors: [] }],
     [
       { batch_category: '', category: 'c', key: 'pet' },
@@ -238,6 +238,8 @@ test('mimir_embed gives one memory or a category its vector, also without backgr
     Array(4).fill('/api/embed chat'),
     'nothing is embedded unasked',
   );
+  const { embedding } = await server.call('mimir_stats', {});
+  assert.deepEqual(embedding, { model: 'chat', dimensions: 64, embedded: 3, waiting: 0 });
   // Asked for by words only, because this model was not named for embedding.
   assert.deepEqual(keys(await server.call('mimir_recall', { query: 'puppy' })), []);
   model.answer = (_, response) => void response.writeHead(503).end();

@@ -20,10 +20,10 @@ if (existsSync(golden)) {
     readLines(golden, only),
     readHttp(golden, only),
   );
-  process.stdout.write(printedReport(report));
   if (json !== undefined) writeFileSync(json, jsonReport(report));
   // Another folder, or a part of one, need not show every line of the table.
   const isWhole = golden === GOLDEN && only === undefined;
+  process.stdout.write(printedReport(isWhole ? report : { ...report, unneeded: [] }));
   const isLost = report.sessions.some(({ leftOut }) => leftOut !== undefined && !isUnjudged(leftOut.missing));
   const isFine = report.sessions.length > 0 && report.undecided.length === 0 && !isLost;
   if (!isFine || (isWhole && report.unneeded.length > 0)) process.exitCode = 1;

@@ -264,7 +264,7 @@ export class ModelStore implements Writer, Exclusive {
     const current = new Set(this.entities.map((e) => e.body));
     const ofSpace = [...this.vectors].filter(([, { space }]) => space === this.spaces.length);
     const embedded = ofSpace.filter(([body]) => current.has(body)).length;
-    return { done: this.done, last: this.#body, embedded };
+    return { done: this.done, last: this.#body, embedded, memories: this.entities.length };
   }
   openSpace(model: string, dimensions: number, prefix: string): Space {
     const current = this.space();

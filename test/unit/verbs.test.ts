@@ -432,6 +432,37 @@ describe('share', () => {
     });
   });
 
+  it('writes over no copy that somebody has written to since', async () => {
+    const { call, put, store } = setUp();
+    await put('k', { n: 1 }, { workspace_hash: 'w' });
+    await call('share', copy);
+    await put('k', { n: 'edited' }, { workspace_hash: 'x' });
+    await put('k', { n: 2 }, { workspace_hash: 'w' });
+    assert.equal((await call('share', { ...copy, workspace_hash: 'w' }))['code'], 'exists');
+    const federated = jsonOf(await call('federate', { from_workspace: 'w', to_workspace: 'x' }));
+    assert.equal(federated['imported'], 0);
+    assert.match(JSON.stringify(federated['import_errors']), /c\/k: .*of its own/);
+    assert.equal(store.entities[1]?.bodyJson, '{"n":"edited"}');
+    await put('k', { n: 2 }, { workspace_hash: 'x' });
+    assert.equal(
+      (await call('share', { ...copy, workspace_hash: 'w' }))['action'],
+      'updated',
+      'both say the same again',
+    );
+  });
+
+  it('brings back a copy that was forgotten only when that one is shared, not with all others', async () => {
+    const { call, put, store } = setUp();
+    await put('k', { n: 1 }, { workspace_hash: 'w' });
+    await call('federate', { from_workspace: 'w', to_workspace: 'x' });
+    await call('forget', { category: 'c', key: 'k', workspace_hash: 'x' });
+    const again = jsonOf(await call('federate', { from_workspace: 'w', to_workspace: 'x' }));
+    assert.deepEqual([again['imported'], store.entities[1]?.archived], [0, true]);
+    assert.match(JSON.stringify(again['import_errors']), /c\/k: .*forgotten/);
+    assert.equal((await call('share', copy))['action'], 'updated');
+    assert.equal(store.entities[1]?.archived, false);
+  });
+
   it('writes over nothing that is not its copy', async () => {
     const { call, put, store } = setUp();
     await put('k', { n: 1 });

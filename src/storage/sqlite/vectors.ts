@@ -74,7 +74,8 @@ export function embedding(s: Session): EmbeddingProgress {
   const last = s.sql.get<{ last: number | null }>('SELECT max(id) AS last FROM body')?.last ?? 0;
   const embedded =
     s.sql.get<{ n: number }>('SELECT count(*) AS n FROM vector WHERE space = ?', current?.id ?? -1)?.n ?? 0;
-  return { done: current?.done ?? 0, last, embedded };
+  const memories = s.sql.get<{ n: number }>('SELECT count(*) AS n FROM entity')?.n ?? 0;
+  return { done: current?.done ?? 0, last, embedded, memories };
 }
 
 /** See `Writer.putVectors`. */
