@@ -1,5 +1,9 @@
 import {
+  accessSync,
+  chmodSync,
   closeSync,
+  constants,
+  copyFileSync,
   existsSync,
   fsyncSync,
   linkSync,
@@ -172,6 +176,32 @@ export function refuseOwnNames(from: string, path: string): void {
   throw new MimirError('exists', `${from} has a name that is used while ${path} is made.`, {
     hint: 'Give it another name, and send it again.',
   });
+}
+
+/** Whether this user may make files beside one: SQLite has to, for a database with a write-ahead log. */
+export function mayWriteBeside(path: string): boolean {
+  try {
+    accessSync(dirname(path), constants.W_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false; // whatever the reason, that is what was asked
+  }
+}
+
+/** Copies a file as it lies there, for its owner only. Throws `cannot_open` where it cannot. */
+export function copyBytes(from: string, to: string): void {
+  makePrivateFile(to);
+  try {
+    copyFileSync(from, to);
+    chmodSync(to, 0o600);
+  } catch (thrown) {
+    throw fileError(thrown, from);
+  }
+}
+
+/** Whether there is a file of this name, and no folder. */
+export function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 /** Whether a write-ahead log lies beside a database. */

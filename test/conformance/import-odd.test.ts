@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 
@@ -189,4 +189,15 @@ test('a database for the original has its name only when it is whole: a kill bef
   assert.equal(await run().ended, 0);
   assert.equal(rowsOf(back, 'SELECT id FROM entities').length, 4_000);
   assert.deepEqual(readdirSync(folder).toSorted(), ['back.db', 'm.db', 'm.db.mimir-2.1']);
+});
+
+const asRoot = process.getuid?.() === 0 ? 'root may write anywhere' : false;
+test('a file in a folder where nothing may be made is imported all the same', { skip: asRoot }, async (t) => {
+  const folder = temporaryFolder(t);
+  const path = join(temporaryFolder(t), 'new.db');
+  const from = smallOriginal(folder, 'm.db');
+  chmodSync(folder, 0o555);
+  t.after(() => chmodSync(folder, 0o755));
+  for (const isDry of [true, false]) await importCopy(optionsFor(path), from, isDry, () => undefined);
+  assert.deepEqual([readdirSync(folder), readdirSync(join(path, '..'))], [['m.db'], ['new.db']]);
 });

@@ -12,6 +12,7 @@ import {
   copyPath,
   fileIdentity,
   keepUnderOtherName,
+  mayWriteBeside,
   newFileOnly,
   realPath,
   refuseOwnNames,
@@ -141,7 +142,7 @@ async function takeOver(
 
 /**
  * Makes a new store, under the path of the options, of a database of the original that stays where and as it is; its server may go on
- * meanwhile. Dry: the store is built and compared as well, beside the original, and thrown away. Throws `exists` when there is a file under that path,
+ * meanwhile. Dry: the store is built and compared as well, beside the original where that may be, and thrown away. Throws `exists` when there is a file under that path,
  * `not_the_original` when it is none of the original's, and as `importOriginal`.
  */
 export async function importCopy(
@@ -151,7 +152,7 @@ export async function importCopy(
   progress: ImportWatch['progress'],
 ): Promise<ImportReport> {
   // A name of its own: an import in place may go on at the same time.
-  const path = isDry ? `${realPath(from)}.mimir-trial` : options.path;
+  const path = isDry ? `${mayWriteBeside(from) ? realPath(from) : options.path}.mimir-trial` : options.path;
   const copy = copyPath(path);
   newFileOnly(path, options.folder);
   refuseOwnNames(from, path);

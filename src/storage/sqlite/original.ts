@@ -1,5 +1,5 @@
 import { MimirError } from '../../errors.ts';
-import { hasLog, makePrivateFile, removeFile } from '../files.ts';
+import { copyBytes, hasLog, isFile, makePrivateFile, mayWriteBeside, removeFile } from '../files.ts';
 import { connect, driverCode, isBusy, translate, translated, type Connection } from './driver.ts';
 import { inspect, refuseOriginal } from './schema.ts';
 
@@ -97,12 +97,16 @@ export async function copyOriginal(from: string, to: string): Promise<void> {
   const hint = 'Name the file that the original was started with.';
   const isNone = (): MimirError =>
     new MimirError('not_a_store', `${from} is no database of the original Mimir 2.`, { hint });
+  // In a folder where nobody may make a log, such as that of a backup, SQLite opens nothing, and nobody writes either.
+  const isAtRest = isFile(from) && !mayWriteBeside(from) && !hasLog(from);
+  if (isAtRest) copyBytes(from, to);
   // Whoever may write and is the last to close folds the log into the file; without a log, that one tidies up what reading made.
-  const db = openNamed(from, hint, hasLog(from));
+  const db = isAtRest ? openNamed(to, hint, false) : openNamed(from, hint, hasLog(from));
   try {
     const found = inspect(db);
     if (found.kind === 'original_v01') refuseOriginal(found);
     if (found.kind !== 'original') throw isNone();
+    if (isAtRest) return;
     makePrivateFile(to);
     await db.backup(to);
   } catch (thrown) {
