@@ -170,7 +170,11 @@ function watchImport(log: Log): ImportWatch {
   let bar: Progress | null = null;
   return {
     progress: (done, total) => {
-      bar ??= showProgress('Importing', process.stderr, monotonicMs);
+      if (bar === null) {
+        bar = showProgress('Importing', process.stderr, monotonicMs);
+        // Where no bar is seen: 100,000 memories take a minute, in which nothing is answered.
+        if (process.stderr.isTTY !== true) log.banner('mimir: importing the database of the original');
+      }
       bar.update(done, total);
     },
     ended: (report) => {
