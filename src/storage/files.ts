@@ -155,7 +155,10 @@ export async function buildBeside<T>(path: string, build: (fresh: string) => Pro
     return await build(fresh);
   } catch (thrown) {
     removeStoreFiles(fresh);
-    throw thrown;
+    if (!(thrown instanceof MimirError) || thrown.code !== 'disk_full') throw thrown;
+    throw new MimirError('disk_full', `The disk has no room for ${path}. Nothing was made.`, {
+      hint: 'Free some space there, and do it again.',
+    });
   }
 }
 

@@ -1,7 +1,7 @@
 import { MimirError } from '../errors.ts';
 import { buildBeside, newFileOnly, readLines, refuseOwnNames, replaceFile } from './files.ts';
 import { openWriter, prepareStore, type OpenOptions } from './open.ts';
-import { connect, translate } from './sqlite/driver.ts';
+import { connect, translated } from './sqlite/driver.ts';
 import { restoreLines } from './sqlite/dump.ts';
 
 /**
@@ -12,34 +12,33 @@ export async function restoreStore(options: OpenOptions, from: string): Promise<
   const { path, key } = options;
   newFileOnly(path, options.folder);
   refuseOwnNames(from, path);
+  return await buildBeside(path, (fresh) => {
+    const rows = translated(() => filled(fresh, key, from));
+    prepareStore({ ...options, path: fresh });
+    const store = openWriter({ ...options, path: fresh });
+    let problems: readonly string[];
+    try {
+      problems = store.verify();
+    } finally {
+      store.close();
+    }
+    if (problems.length > 0) {
+      throw new MimirError(
+        'not_an_export',
+        `The export does not agree with itself: ${problems.slice(0, 3).join('; ')}.`,
+      );
+    }
+    newFileOnly(path);
+    replaceFile(fresh, path);
+    return rows;
+  });
+}
+
+function filled(path: string, key: Uint8Array | null, from: string): number {
+  const db = connect({ path, key });
   try {
-    return await buildBeside(path, (fresh) => {
-      const db = connect({ path: fresh, key });
-      let rows: number;
-      try {
-        rows = restoreLines(db, readLines(from));
-      } finally {
-        db.close();
-      }
-      prepareStore({ ...options, path: fresh });
-      const store = openWriter({ ...options, path: fresh });
-      let problems: readonly string[];
-      try {
-        problems = store.verify();
-      } finally {
-        store.close();
-      }
-      if (problems.length > 0) {
-        throw new MimirError(
-          'not_an_export',
-          `The export does not agree with itself: ${problems.slice(0, 3).join('; ')}.`,
-        );
-      }
-      newFileOnly(path);
-      replaceFile(fresh, path);
-      return rows;
-    });
-  } catch (thrown) {
-    throw translate(thrown);
+    return restoreLines(db, readLines(from));
+  } finally {
+    db.close();
   }
 }
