@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 
+import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { sortedJson, valueNestsDeeperThan } from '../memory/json.ts';
 import type { DocumentLink, SourceDocument } from '../memory/sourced.ts';
+import { tableRows } from './tables.ts';
 
 /** Which member of a record is which part of a document. */
 export type FieldMap = Readonly<Partial<Record<'content' | 'key' | 'title' | 'tags', string>>>;
@@ -104,7 +106,11 @@ export function referenceRecords(text: string): Records {
     else if (from === link.to) notes.push(`line ${line} is a relation of an entity with itself`);
   }
   const links = Map.groupBy(relations, ({ from }) => from);
-  const linked = documents.map((one) => ({ ...one, links: (links.get(one.key) ?? []).map(({ link }) => link) }));
+  const linked = documents.map((one) => {
+    const own = links.get(one.key) ?? [];
+    links.delete(one.key); // of two entities with one name, the first has its relations
+    return { ...one, links: own.map(({ link }) => link) };
+  });
   return { documents: unique(linked), notes };
 }
 
@@ -165,50 +171,70 @@ function digestOf(members: Members): string {
   return createHash('sha256').update(sortedJson(members), 'utf8').digest('hex').slice(0, 12);
 }
 
-function documentsOf(records: readonly { line: number; members: Members }[], map: FieldMap, notes: string[]): Records {
+interface Placed {
+  readonly place: string;
+  readonly members: Members;
+}
+
+function documentsOf(records: readonly Placed[], map: FieldMap, notes: string[]): Records {
+  demandMapped(records, map);
   const parts = partsOf(map);
-  const documents = records.flatMap(({ line, members }) => {
+  const documents = records.flatMap(({ place, members }) => {
     const document = recordDocument(members, parts);
-    if (document === null) notes.push(`line ${line} has no text`);
-    return document === null ? [] : [{ ...document, place: `line ${line}` }];
+    if (document === null) notes.push(`${place} has no text`);
+    return document === null ? [] : [{ ...document, place }];
   });
   return { documents: unique(documents), notes };
 }
 
-/** A file with a JSON object in each line. */
-export function jsonlRecords(text: string, map: FieldMap): Records {
-  const notes: string[] = [];
-  return documentsOf(jsonLines(text, notes), map, notes);
+/** Throws `invalid_argument` when a name in the map is that of nothing: every record would come in without that part. */
+function demandMapped(records: readonly Placed[], map: FieldMap): void {
+  if (records.length === 0) return;
+  const names = new Set(records.flatMap(({ members }) => Object.keys(members)));
+  for (const [part, name] of Object.entries(map)) {
+    if (names.has(name)) continue;
+    throw new MimirError('invalid_argument', `No record has ${JSON.stringify(name)}, which --map names as ${part}.`, {
+      hint: `They have ${[...names].slice(0, LIMITS.ingestExamples).join(', ').slice(0, LIMITS.problemMaxChars)}.`,
+    });
+  }
 }
 
-/** A table as RFC 4180 writes it; the first line names the columns. */
-export function csvRecords(text: string, map: FieldMap): Records {
+/** Objects, one a line, or a list of them in one JSON text. */
+export function jsonRecords(text: string, map: FieldMap): Records {
   const notes: string[] = [];
-  const [head, ...rows] = csvRows(text);
-  const records = rows.flatMap(({ line, cells }) => {
-    if (cells.length === 1 && cells[0] === '') return [];
-    const members = Object.fromEntries((head?.cells ?? []).map((name, i) => [name, cells[i] ?? '']));
-    const problem =
-      cells.length === head?.cells.length
-        ? recordProblem(members)
-        : `has ${cells.length} columns instead of ${head?.cells.length ?? 0}`;
-    if (problem !== null) notes.push(`line ${line} ${problem}`);
-    return problem === null ? [{ line, members }] : [];
+  const list = listIn(text);
+  if (list === null) {
+    const lines = jsonLines(text, notes).map(({ line, members }) => ({ place: `line ${line}`, members }));
+    return documentsOf(lines, map, notes);
+  }
+  const records = list.flatMap((value, at) => {
+    const [place, members] = [`record ${at + 1}`, membersOf(value)];
+    const problem = members === null ? 'is no object' : recordProblem(members);
+    if (problem !== null) notes.push(`${place} ${problem}`);
+    return members === null || problem !== null ? [] : [{ place, members }];
   });
   return documentsOf(records, map, notes);
 }
 
-/** Rows with the number of their first line: a cell in quotes may have line ends. */
-function csvRows(text: string): { line: number; cells: string[] }[] {
-  const rows: { line: number; cells: string[] }[] = [];
-  let [cells, line, start]: [string[], number, number] = [[], 1, 1];
-  for (const [, quoted, plain = '', end = ''] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/g)) {
-    cells.push(quoted === undefined ? plain : quoted.replaceAll('""', '"'));
-    line += (quoted?.match(/\n/g) ?? []).length;
-    if (end === ',') continue;
-    rows.push({ line: start, cells });
-    if (end !== '') line += 1;
-    [cells, start] = [[], line];
+/** The list that a text is as a whole; null when it is none. */
+function listIn(text: string): readonly unknown[] | null {
+  if (!/^\s*\[/.test(text)) return null;
+  let whole: unknown;
+  try {
+    whole = JSON.parse(text);
+  } catch {
+    return null; // read line by line, and each that is none is said
   }
-  return rows;
+  return Array.isArray(whole) ? whole : null;
+}
+
+/** A table whose first line names the columns. */
+export function tableRecords(text: string, map: FieldMap): Records {
+  const notes: string[] = [];
+  const records = tableRows(text, notes).flatMap((row) => {
+    const problem = recordProblem(row.members);
+    if (problem !== null) notes.push(`line ${row.line} ${problem}`);
+    return problem === null ? [{ place: `line ${row.line}`, members: row.members }] : [];
+  });
+  return documentsOf(records, map, notes);
 }

@@ -8,7 +8,7 @@ import fc from 'fast-check';
 
 import { MimirError } from '../../src/errors.ts';
 import { importSource, IMPORTS, type ImportAsked } from '../../src/sources/imports.ts';
-import { csvRecords } from '../../src/sources/records.ts';
+import { tableRecords } from '../../src/sources/records.ts';
 import { ingestInto, writeFiles } from '../support/ingest.ts';
 import { startMimir, temporaryFolder } from '../support/processes.ts';
 
@@ -283,7 +283,7 @@ const BAD: readonly (readonly [from: string, path: string, text: string, said: r
       /line 5 has no text/,
       /line 6 has a NUL/,
       /line 7: k+ is too large/,
-      /line 8 has 1 col/,
+      /line 8 has a quote that is not closed/,
     ],
   ],
   [
@@ -334,7 +334,7 @@ test('a table of any cells is read as it was written', () => {
       (rows, end) => {
         const quote = (text: string): string => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
         const table = ['text,more', ...rows.map((row) => row.map(quote).join(','))].join(end);
-        const { documents, notes } = csvRecords(table, {});
+        const { documents, notes } = tableRecords(table, {});
         const told = rows.filter(([text]) => text !== '');
         assert.deepEqual(
           documents.map(({ text, meta }) => [text, meta['more']]),
@@ -344,7 +344,7 @@ test('a table of any cells is read as it was written', () => {
       },
     ),
   );
-  const { documents, notes } = csvRecords('text,more\na,b\nc\n"d\n",e\nf,g,h\n', {});
+  const { documents, notes } = tableRecords('text,more\na,b\nc\n"d\n",e\nf,g,h\n', {});
   assert.deepEqual(
     [documents.map(({ text }) => text), notes],
     [
@@ -352,6 +352,85 @@ test('a table of any cells is read as it was written', () => {
       ['line 3 has 1 columns instead of 2', 'line 6 has 3 columns instead of 2'],
     ],
   );
+});
+
+/** What a table says, and what is said about it. */
+const TABLES: readonly [name: string, text: string, cells: readonly string[], notes: readonly RegExp[]][] = [
+  ['a quote in the middle of a cell', 'text,id\nhe said "hi" there,1\n', ['he said "hi" there'], []],
+  ['blanks behind a closing quote', 'id,text\n"1","a" \n"2" ,"b"\n', ['a', 'b'], []],
+  ['letters behind a closing quote', 'id,text\n1,"bad"x\n2,good\n', ['good'], [/^line 2 has a quote/]],
+  ['a quote that is not closed', 'id,text\n1,a\n2,"open\n3,b\n4,c\n', ['a', 'b', 'c'], [/^line 3 has a quote/]],
+  ['one behind a cell of two lines', 'id,text\n1,"a\nb"\n2,"open\n3,c', ['a\nb', 'c'], [/^line 4 has a quote/]],
+  ['line ends of old Macs', 'id,text\r1,a\r2,"b\r"\r', ['a', 'b\r'], []],
+  ['line ends of Windows', 'id,text\r\n1,"a\r\nb"\r\n\r\n2,c\r\n', ['a\r\nb', 'c'], []],
+  ['both kinds of line ends', 'id,text\r\n1,a\n2,b\r\n3,"c\r"\n', ['a', 'b', 'c\r'], []],
+  ['a mark of UTF-8', '\uFEFFtext,id\na,1\n', ['a'], []],
+  ['semicolons', 'id;text;more\n1;a, b;2,5\n', ['a, b'], []],
+  ['tabs', 'id\ttext\n1\ta;b,c,d\n', ['a;b,c,d'], []],
+  ['a separator in a name that is quoted', '"a,b,c";text\n1;a\n', ['a'], []],
+  ['two columns of one name', 'text,text,id\na,b,1\n', ['a'], [/^line 1 names two columns "text": .* "text 2"$/]],
+];
+
+for (const [name, text, cells, said] of TABLES) {
+  test(`a table with ${name} is read as it was meant, or said by its line`, () => {
+    const { documents, notes } = tableRecords(text, {});
+    assert.deepEqual(
+      documents.map((document) => document.text),
+      cells,
+    );
+    assert.equal(notes.length, said.length, notes.join());
+    for (const [at, pattern] of said.entries()) assert.match(notes[at] ?? '', pattern);
+  });
+}
+
+test('a table is known by its ending in any letters, and a list of objects is one record each', async (t) => {
+  for (const [path, text] of [
+    ['a.CSV', 'id,text\n1,one\n2,two\n'],
+    ['a.tsv', 'id\ttext\n1\tone\n2\ttwo\n'],
+    ['a.json', '[\n {"id": 1, "text": "one"},\n {"id": 2, "text": "two"}\n]\n'],
+  ] as const) {
+    const { run, stored } = importing(t, 'jsonl', text, { path });
+    assert.deepEqual((await run()).notes, [], path);
+    assert.deepEqual(
+      stored().map(([key, body]) => [key, textIn(body)]),
+      [
+        ['1', 'one'],
+        ['2', 'two'],
+      ],
+    );
+  }
+  const { notes } = await importing(t, 'jsonl', '[{"text":"a"},5,{"text":""}]', { path: 'a.json' }).run();
+  assert.deepEqual(notes, ['a.json: record 2 is no object', 'a.json: record 3 has no text']);
+});
+
+test('a name in --map that nothing has keeps all out, and --map goes with records of any form only', async (t) => {
+  const { run, stored } = importing(t, 'jsonl', 'text,id\na,1\n', {
+    path: 'a.csv',
+    map: { content: 'text', key: 'nr' },
+  });
+  const { errors } = await run();
+  assert.deepEqual(errors, ['No record has "nr", which --map names as key. They have text, id.']);
+  assert.equal(stored().length, 0);
+  for (const from of ['reference', 'mem0', 'markdown', 'basic-memory'])
+    assert.throws(() => importSource({ from, path: '/x', map: { key: 'id' } }), /--map does not go with --from/);
+});
+
+test('a run in which nothing could be read is an error; an empty file is none', async (t) => {
+  for (const from of ['reference', 'jsonl', 'mem0']) {
+    const none = await importing(t, from, 'some host\n').run();
+    assert.match(String(none.errors), /Not one record of export\.json could be read|is no file of mem0/, from);
+  }
+  const folder = await importing(t, 'markdown', { 'a.md': 'a\0b' }).run();
+  assert.match(String(folder.errors), /^Nothing in .* could be read\.$/);
+  assert.deepEqual((await importing(t, 'reference', '').run()).errors, []);
+});
+
+test('of two entities with one name, the first has the relations', async (t) => {
+  const entity = (name: string) => JSON.stringify({ type: 'entity', name, entityType: 't', observations: [name] });
+  const relation = JSON.stringify({ type: 'relation', from: 'A', to: 'B', relationType: 'knows' });
+  const { run, links } = importing(t, 'reference', [entity('A'), entity('A'), entity('B'), relation].join('\n'));
+  await run();
+  assert.deepEqual(links(), ['A knows B']);
 });
 
 test('notes: tags, title and type of the front matter, wikilinks, and what a link means', async (t) => {
@@ -464,12 +543,14 @@ test('mimir import says what came in, and how to mend what is wrong', async (t) 
     'would import 2, would forget 0, unchanged 0\nnew or changed:\n  m1: Likes tea\n  m2: Likes coffee\n',
   );
   writeFileSync(memories, 'bad\n'.repeat(300));
-  const { stdout: bad } = await mimir('import', '--from', 'jsonl', memories);
+  const { stdout: bad, stderr: why, exit } = await mimir('import', '--from', 'jsonl', memories);
+  assert.deepEqual([exit, why], [4, 'mimir: Not one record of memories.json could be read as jsonl.\n']);
   assert.match(bad, /line 100 is no JSON\n  and 200 more; --json has all\n$/);
   const wrong = await mimir('import', '--from', 'nothing', file);
   assert.deepEqual([wrong.exit, wrong.stdout], [2, '']);
   assert.match(wrong.stderr, /--from reference, jsonl/);
   assert.equal((await mimir('import', '--from', 'jsonl', file, '--map', 'colour=x')).exit, 2);
+  assert.equal((await mimir('import', '--from', 'reference', file, '--map', 'key=id')).exit, 2);
   assert.equal((await mimir('import', '--from', 'jsonl', join(folder, 'none'))).exit, 4);
   const unasked = await mimir('import', file, '--dry-run');
   assert.deepEqual([unasked.exit, unasked.stdout], [2, '']);
