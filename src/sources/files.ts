@@ -1,13 +1,14 @@
-import { constants, watch, type Dirent, type FSWatcher } from 'node:fs';
-import { lstat, open, readdir, realpath } from 'node:fs/promises';
-import { basename, dirname, extname, join, sep } from 'node:path';
-
-import ignore, { type Ignore } from 'ignore';
+import { isUtf8 } from 'node:buffer';
+import { watch, type Dirent, type FSWatcher } from 'node:fs';
+import { lstat, readdir, realpath } from 'node:fs/promises';
+import { extname, join, sep } from 'node:path';
 
 import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import type { Log } from '../log.ts';
 import type { Reading, Source, SourceDocument } from '../memory/sourced.ts';
+import { isIgnored, patterns, rulesAbove, rulesIn, type Rules } from './gitignore.ts';
+import { bytesOf, reasonOf, type FoundFile, type NotRead } from './regular.ts';
 
 /** Which files are memories. Paths are absolute. */
 export interface FileSettings {
@@ -31,12 +32,6 @@ export interface FileSettings {
 /** Folders that are never looked into, beside those whose name begins with a dot. */
 const NEVER: ReadonlySet<string> = new Set(['node_modules', 'target']);
 
-/** A rule file and the folder it is about. */
-interface Rules {
-  readonly folder: string;
-  readonly rules: Ignore;
-}
-
 /** What a walk finds. */
 interface Walk {
   readonly settings: FileSettings;
@@ -46,12 +41,6 @@ interface Walk {
   readonly unread: string[];
   readonly notes: string[];
   readonly signal: AbortSignal;
-}
-
-interface FoundFile {
-  readonly path: string;
-  /** Where it must really be, so that no link leads out of the folder that was allowed. */
-  readonly realPath: string;
 }
 
 /** The files of some folders, in the order of their paths. */
@@ -133,19 +122,19 @@ async function* allFiles(walk: Walk): AsyncGenerator<FoundFile> {
   for (const root of settings.paths) {
     let real: string;
     let isFolder: boolean;
+    let rules: readonly Rules[] = [];
     try {
       real = await realpath(root);
       isFolder = (await lstat(real)).isDirectory();
+      if (isFolder && settings.gitignore) rules = await rulesAbove(real);
     } catch (thrown) {
       // A disk that is not mounted is no reason to forget what is on it.
       unread.push(root);
       notes.push(`${root}: ${reasonOf(thrown)}`);
       continue;
     }
-    if (isFolder) {
-      const rules = settings.gitignore ? await rulesAbove(real) : [];
-      yield* filesIn(walk, { path: root, real, within: '' }, rules, fits);
-    } else yield { path: root, realPath: real };
+    if (isFolder) yield* filesIn(walk, { path: root, real, within: '' }, rules, fits);
+    else yield { path: root, realPath: real };
   }
 }
 
@@ -153,7 +142,7 @@ async function* allFiles(walk: Walk): AsyncGenerator<FoundFile> {
 type Fits = (within: string, isFolder: boolean) => boolean;
 
 function matcherOf({ extensions, include, exclude }: FileSettings): Fits {
-  const [wanted, unwanted] = [ignore().add([...include]), ignore().add([...exclude])];
+  const [wanted, unwanted] = [patterns(include), patterns(exclude)];
   return (within, isFolder) => {
     if (unwanted.ignores(isFolder ? `${within}/` : within)) return false;
     if (isFolder) return true;
@@ -175,16 +164,17 @@ async function* filesIn(walk: Walk, folder: Folder, above: readonly Rules[], fit
   // Before it is read: what is made after that is told by the watcher.
   entered(folder.path);
   let entries: Dirent[];
+  let own: Rules | null;
   try {
     // A folder that was exchanged for a link since it was found.
     if ((await realpath(folder.path)) !== folder.real) throw new MimirError('forbidden', 'leads out of the folder');
     entries = await readdir(folder.path, { withFileTypes: true });
+    own = settings.gitignore ? await rulesIn(folder.real) : null;
   } catch (thrown) {
     unread.push(folder.path);
     notes.push(`${folder.path}: ${reasonOf(thrown)}`);
     return;
   }
-  const own = settings.gitignore ? await rulesOf(folder.real, entries) : null;
   const rules = own === null ? above : [...above, own];
   for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     const { name } = entry;
@@ -200,81 +190,14 @@ async function* filesIn(walk: Walk, folder: Folder, above: readonly Rules[], fit
   }
 }
 
-async function rulesOf(folder: string, entries: readonly Dirent[]): Promise<Rules | null> {
-  if (!entries.some((entry) => entry.name === '.gitignore' && entry.isFile())) return null;
-  const path = join(folder, '.gitignore');
-  const text = await readText({ path, realPath: path }, LIMITS.sourceFileMaxBytes);
-  return typeof text === 'string' ? { folder, rules: ignore().add(text) } : null;
-}
-
-/** The rules of the folders above, up to that of the repository; none when it is in no repository. */
-async function rulesAbove(folder: string): Promise<Rules[]> {
-  const found: Rules[] = [];
-  for (let at = folder; ;) {
-    const entries = await readdir(at, { withFileTypes: true }).catch(() => []); // an unreadable one has no rules for us
-    if (at !== folder) {
-      const rules = await rulesOf(at, entries);
-      if (rules !== null) found.unshift(rules);
-    }
-    if (entries.some(({ name }) => name === '.git')) return found;
-    const parent = dirname(at);
-    if (parent === at) return [];
-    at = parent;
-  }
-}
-
-/** As git does it: the rules nearest to the file have the last word. */
-function isIgnored(all: readonly Rules[], path: string, isFolder: boolean): boolean {
-  for (const { folder, rules } of all.toReversed()) {
-    const within = path.slice(folder.endsWith(sep) ? folder.length : folder.length + 1).replaceAll(sep, '/');
-    const { ignored, unignored } = rules.test(isFolder ? `${within}/` : within);
-    if (ignored || unignored) return ignored;
-  }
-  return false;
-}
-
 /** Why a file is not read that has no text; not worth a word where all kinds of files are looked at. */
 const NO_TEXT = 'is no text in UTF-8';
 
-/** The text of a file, or why it is not read; `note` is null for what is no file. */
-async function readText({ path, realPath }: FoundFile, maxBytes: number): Promise<string | { note: string | null }> {
-  let file;
-  try {
-    // Without waiting for a pipe's other end, and not through a link that has taken the file's place.
-    file = await open(realPath, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
-  } catch (thrown) {
-    return { note: reasonOf(thrown) };
-  }
-  try {
-    const stat = await file.stat();
-    if (!stat.isFile()) return { note: null };
-    if ((await realpath(realPath)) !== realPath) return { note: 'leads out of the folder' };
-    if (stat.size > maxBytes) return { note: `has ${stat.size} bytes, more than ${maxBytes} (max_file_bytes)` };
-    const bytes = Buffer.alloc(Math.min(stat.size, maxBytes) + 1);
-    let length = 0;
-    for (let read = -1; read !== 0 && length < stat.size; length += read)
-      ({ bytesRead: read } = await file.read(bytes, length, bytes.length - length, length));
-    // It may have grown while it was read: the next run, or the watcher, reads it again.
-    const content = bytes.subarray(0, Math.min(length, maxBytes));
-    if (content.includes(0)) return { note: NO_TEXT };
-    return new TextDecoder('utf-8', { fatal: true }).decode(content);
-  } catch (thrown) {
-    return { note: thrown instanceof TypeError ? NO_TEXT : `${basename(path)}: ${reasonOf(thrown)}` };
-  } finally {
-    await file.close();
-  }
-}
-
-function reasonOf(thrown: unknown): string {
-  if (thrown instanceof MimirError) return thrown.message;
-  const code: unknown = thrown instanceof Error ? Reflect.get(thrown, 'code') : undefined;
-  const words: Readonly<Record<string, string>> = {
-    ENOENT: 'is not there',
-    EACCES: 'may not be read',
-    EPERM: 'may not be read',
-    ELOOP: 'is a link',
-  };
-  return typeof code === 'string' ? (words[code] ?? code) : 'cannot be read';
+/** The text of a file, or why it is not read. */
+async function readText(file: FoundFile, maxBytes: number): Promise<string | NotRead> {
+  const bytes = await bytesOf(file, maxBytes);
+  if (!Buffer.isBuffer(bytes)) return bytes;
+  return bytes.includes(0) || !isUtf8(bytes) ? { note: NO_TEXT } : new TextDecoder().decode(bytes);
 }
 
 interface Watched {

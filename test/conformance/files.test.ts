@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import fsPromises from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
@@ -148,6 +150,107 @@ test('endings, patterns, dot folders, .gitignore, sizes and what is no text', as
   assert.deepEqual(await names(join(folder, 'sub')), ['deep-e.md']);
 });
 
+const onLinux = {
+  skip: process.platform !== 'linux' && 'where large and small letters are the same, git is otherwise',
+};
+
+test(
+  'rules keep out what git keeps out: letters as they are written, whatever bytes stand in them',
+  onLinux,
+  async (t) => {
+    const folder = temporaryFolder(t);
+    writeFiles(folder, {
+      'Notes/plan.md': 'Notes/ is not notes/',
+      'docs/readme.md': 'readme.md is not README.md',
+      'docs/README.md': 'out',
+      'docs/SECRETS.md': 'out',
+      'docs/fine.md': 'fine',
+      '.gitignore': Buffer.from('# r\xe8gles\nnotes/\nREADME.md\nSECRET*\n', 'latin1'),
+    });
+    mkdirSync(join(folder, '.git'));
+    const wanted = ['Notes-plan.md', 'docs-fine.md', 'docs-readme.md'];
+    assert.deepEqual(await names(folder), wanted);
+    execFileSync('git', ['init', '-q'], { cwd: folder });
+    const listed = execFileSync('git', ['ls-files', '--others', '--exclude-standard', '*.md'], { cwd: folder });
+    assert.deepEqual(listed.toString().trim().split('\n').map(dashed).toSorted(), wanted, 'as git lists them');
+    assert.deepEqual(await names(folder, { gitignore: false, exclude: ['NOTES/', 'secret*'] }), [
+      'Notes-plan.md',
+      'docs-README.md',
+      'docs-SECRETS.md',
+      'docs-fine.md',
+      'docs-readme.md',
+    ]);
+  },
+);
+
+test('a folder whose rules cannot be read stays outside, and is said; what came from it stays', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFiles(folder, { 'a.md': 'a', 'sub/b.md': 'b', 'sub/.gitignore': 'secret*\n' });
+  const { run, stored } = ingestInto();
+  const source = fileSource(folderSettings(folder), SILENT);
+  await run(source);
+  writeFiles(folder, { 'sub/.gitignore': '#'.repeat(LIMITS.sourceFileMostBytes + 1), 'sub/secret.md': 'SECRET' });
+  const { notes, forgotten } = await run(source);
+  assert.match(String(notes), /sub: is left out, because .*\.gitignore has \d+ bytes, more than/);
+  assert.deepEqual([forgotten, stored().length], [[], 2]);
+  mkdirSync(join(folder, '.git'));
+  renameSync(join(folder, 'sub/.gitignore'), join(folder, '.gitignore'));
+  assert.deepEqual(await names(join(folder, 'sub')), [], 'the rules above count, so they have to be read');
+});
+
+test('a folder that was named comes in although rules above cover it; its own rules hold, and other rules above', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFiles(folder, {
+    '.gitignore': 'notes/\n',
+    'work/.gitignore': 'draft*\n',
+    'work/notes/a.md': 'a',
+    'work/notes/draft.md': 'd',
+    'work/notes/private/b.md': 'b',
+    'work/notes/.gitignore': 'private/\n',
+  });
+  mkdirSync(join(folder, '.git'));
+  assert.deepEqual(await names(join(folder, 'work/notes')), ['a.md']);
+  assert.deepEqual(await names(folder), [], 'what was not named stays outside');
+  writeFiles(folder, { '.gitignore': '*\n' });
+  assert.deepEqual(await names(join(folder, 'work/notes')), ['a.md'], 'a home folder that is a repository');
+});
+
+test('above a folder that was named, nothing is read but the rules of its repository', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFiles(folder, {
+    '.gitignore': '*\n',
+    'repo/.gitignore': 'x.md\n',
+    'repo/docs/a.md': 'a',
+    'repo/docs/x.md': 'x',
+  });
+  const seen: string[] = [];
+  const real = { readdir: fsPromises.readdir, open: fsPromises.open };
+  const spied = (name: 'readdir' | 'open') =>
+    ((path: string, ...more: unknown[]) => {
+      seen.push(path);
+      return (real[name] as (...all: unknown[]) => unknown)(path, ...more);
+    }) as never;
+  Object.assign(fsPromises, { readdir: spied('readdir'), open: spied('open') });
+  syncBuiltinESMExports();
+  t.after(() => {
+    Object.assign(fsPromises, real);
+    syncBuiltinESMExports();
+  });
+  const root = join(folder, 'repo/docs');
+  assert.deepEqual(await names(root), ['a.md', 'x.md']);
+  assert.deepEqual(
+    seen.filter((path) => !path.startsWith(root)),
+    [],
+    'in no repository, nothing',
+  );
+  mkdirSync(join(folder, 'repo/.git'));
+  assert.deepEqual(await names(root), ['a.md']);
+  assert.deepEqual(
+    seen.filter((path) => !path.startsWith(root)),
+    [join(folder, 'repo/.gitignore')],
+  );
+});
+
 test('two paths of one key are two memories, and stay them', async (t) => {
   const folder = temporaryFolder(t);
   writeFiles(folder, { 'a-b.md': 'one', 'a/b.md': 'two' });
@@ -196,10 +299,7 @@ test('what cannot be looked at is not gone: a folder without rights, a disk that
     [large.forgotten, large.notes, stored().length],
     [
       [],
-      [
-        `${join(root, 'b.md')}: has 100001 bytes, more than 100000 (max_file_bytes)`,
-        `${join(root, 'c.md')}: is no text in UTF-8`,
-      ],
+      [`${join(root, 'b.md')}: has 100001 bytes, more than 100000`, `${join(root, 'c.md')}: is no text in UTF-8`],
       3,
     ],
   );
