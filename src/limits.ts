@@ -173,6 +173,10 @@ export const LIMITS = {
   /** How long after a change a watched folder is read by default (the original's number), and the longest. */
   watchAfterMs: 1_500,
   watchAfterMostMs: 600_000,
+  /** After a run because something changed, so many times as long as it took passes before the next one: a fifth of a processor. */
+  watchPauses: 4,
+  /** How often it is looked whether what was named is still the same folder, or there at all: nothing else tells of that. */
+  watchRootsMs: 1_000,
   /** Folders that are watched: each costs a handle of the system. */
   watchedFoldersMax: 8_192,
   /** Issues of a page, the most that GitHub gives, and how long one may take. */

@@ -41,11 +41,11 @@ export const ingestKnown = reads<IngestKnownInput, IngestKnownOutput>('scan', as
   };
 });
 
-function knownPiece({ id, key, tags, bodyHash, archived, archiveReason, bodyJson }: Entity): KnownPiece {
+function knownPiece({ id, key, version, tags, bodyHash, archived, archiveReason, bodyJson }: Entity): KnownPiece {
   const textMember = textMembersOf(bodyJson);
   const standing = !archived ? 'live' : archiveReason === GONE ? 'gone' : 'forgotten';
   const [path, updatedAt, lines] = [textMember('path'), textMember('updated_at'), textMember('lines')];
-  return { id, key, tags, bodyHash, standing, path, updatedAt, lines };
+  return { id, key, version, tags, bodyHash, standing, path, updatedAt, lines };
 }
 
 function textMembersOf(bodyJson: string): (name: string) => string {

@@ -84,6 +84,13 @@ export async function bringIn(
   let whole = false;
   try {
     for await (const document of reading.documents) {
+      if (!('text' in document)) {
+        seen.set(document.key, document.path);
+        for (const piece of known.get(document.key) ?? []) current.add(piece.key);
+        result.unchanged += 1;
+        looked?.(seen.size);
+        continue;
+      }
       const key = ownKey(document, seen, known);
       seen.set(key, document.path);
       const pieces = piecesOf({ ...document, key }, SIZES);
@@ -95,8 +102,10 @@ export async function bringIn(
       for (const piece of pieces) current.add(piece.key);
       links.add(document, key, pieces[0]?.key ?? key);
       const change = changeOf(pieces, known.get(key) ?? []);
-      if (change === null) result.unchanged += 1;
-      else {
+      if (change === null) {
+        result.unchanged += 1;
+        document.stored?.(key, known.get(key) ?? []);
+      } else {
         if (result.examples.length < LIMITS.ingestExamples) result.examples.push(exampleOf(document, key));
         await add(change, () => result.changed.push(key));
       }

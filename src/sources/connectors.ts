@@ -1,4 +1,6 @@
+import { monotonicMs } from '../clock.ts';
 import { MimirError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
 import type { Log } from '../log.ts';
 import type { BroughtIn, Source } from '../memory/sourced.ts';
 
@@ -88,20 +90,35 @@ export function createConnectors(
   };
 
   const watchOne = async (source: Source): Promise<void> => {
-    let waiting = false;
-    const changed = (): void => {
-      if (waiting) return;
-      waiting = true;
-      void inTurn(source, () => {
-        waiting = false;
-        return runUnasked(source, false);
+    let [isWanted, isRunning, quietUntilMs] = [false, false, 0];
+    let timer: NodeJS.Timeout | null = null;
+    const run = (onlyAgain: boolean): Promise<void> =>
+      inTurn(source, async () => {
+        if (timer !== null) clearTimeout(timer);
+        [isWanted, isRunning] = [false, true];
+        const startedMs = monotonicMs();
+        await runUnasked(source, onlyAgain);
+        // Where something changes all the time, most of the processor is left to others.
+        quietUntilMs = monotonicMs() + (monotonicMs() - startedMs) * LIMITS.watchPauses;
+        isRunning = false;
+        if (isWanted) runLater();
       });
+    const runLater = (): void => {
+      timer = setTimeout(() => void run(false), Math.max(0, quietUntilMs - monotonicMs())).unref();
+    };
+    const changed = (): void => {
+      if (isWanted) return;
+      isWanted = true;
+      if (!isRunning) runLater();
     };
     const stop = await source.watch?.(changed);
     if (stop === undefined) return;
+    stops.push(() => {
+      if (timer !== null) clearTimeout(timer);
+      stop();
+    });
     if (ended.signal.aborted) stop();
-    else stops.push(stop);
-    await inTurn(source, () => runUnasked(source, true));
+    else await run(true);
   };
 
   return {

@@ -1,14 +1,22 @@
 import { isUtf8 } from 'node:buffer';
-import { watch, type Dirent, type FSWatcher } from 'node:fs';
+import type { Dirent } from 'node:fs';
 import { lstat, readdir, realpath } from 'node:fs/promises';
-import { extname, join, sep } from 'node:path';
+import { extname, join } from 'node:path';
 
+import { systemClock } from '../clock.ts';
 import { MimirError } from '../errors.ts';
-import { LIMITS } from '../limits.ts';
 import type { Log } from '../log.ts';
-import type { Reading, Source, SourceDocument } from '../memory/sourced.ts';
+import {
+  documentKeyOf,
+  type KnownPiece,
+  type Reading,
+  type Source,
+  type SourceDocument,
+  type UnchangedDocument,
+} from '../memory/sourced.ts';
 import { isIgnored, patterns, rulesAbove, rulesIn, type Rules } from './gitignore.ts';
-import { bytesOf, reasonOf, type FoundFile, type NotRead } from './regular.ts';
+import { bytesOf, reasonOf, stampOf, type FoundFile, type NotRead } from './regular.ts';
+import { isInside, watchFolders, type Watched } from './watching.ts';
 
 /** Which files are memories. Paths are absolute. */
 export interface FileSettings {
@@ -40,24 +48,40 @@ interface Walk {
   /** What could not be looked at: nothing is known about what is in there. */
   readonly unread: string[];
   readonly notes: string[];
+  readonly errors: string[];
   readonly signal: AbortSignal;
 }
 
-/** The files of some folders, in the order of their paths. */
-export function fileSource(settings: FileSettings, log: Log): Source {
+/** A file that said what is stored, and the versions of the memories that say it. */
+interface Remembered {
+  readonly stamp: string;
+  readonly key: string;
+  readonly versions: string;
+}
+
+/** The files of some folders, in the order of their paths. One that did not change since the store was found to say the same is not read again. */
+export function fileSource(settings: FileSettings, log: Log, nowMs = systemClock.nowMs): Source {
   let watched: Watched | null = null;
+  let memory = new Map<string, Remembered>();
   const entered = (folder: string): void => watched?.add(folder);
   return {
     name: 'file_watcher',
     origin: 'connector:file_watcher',
     category: 'file',
-    read: (_known, signal) => readFiles(settings, entered, signal),
+    read: (known, signal) => {
+      const walk = walkOf(settings, entered, signal);
+      const before = memory;
+      memory = new Map();
+      return readingOf(
+        walk,
+        changedFiles(walk, { before, after: memory, known: Map.groupBy(known, documentKeyOf), nowMs }),
+      );
+    },
     ...(settings.watch && {
       watch: async (changed) => {
-        const own = watchFolders(settings.debounceMs, changed, log);
+        const own = await watchFolders({ roots: settings.paths, afterMs: settings.debounceMs, changed, log });
         watched = own;
-        const walk: Walk = { settings, entered, unread: [], notes: [], signal: new AbortController().signal };
-        for await (const _ of allFiles(walk)); // entering the folders is all
+        for await (const _ of allFiles(walkOf(settings, entered, new AbortController().signal))); // entering the folders is all
         return () => {
           watched = null;
           own.close();
@@ -67,35 +91,90 @@ export function fileSource(settings: FileSettings, log: Log): Source {
   };
 }
 
-/** The files that are there now, in the order of their paths; `entered` is called before a folder is read. */
-export function readFiles(settings: FileSettings, entered: (folder: string) => void, signal: AbortSignal): Reading {
-  const walk: Walk = { settings, entered, unread: [], notes: [], signal };
-  const inside = (path: string, folder: string): boolean =>
-    path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
-  return {
-    documents: documentsOf(walk),
-    isGone: (path) =>
-      settings.paths.some((root) => inside(path, root)) && !walk.unread.some((folder) => inside(path, folder)),
-    notes: walk.notes,
-    errors: [],
-  };
+/** The files that are there now, in the order of their paths. */
+export function readFiles(
+  settings: FileSettings,
+  signal: AbortSignal,
+): Reading & { readonly documents: AsyncIterable<SourceDocument> } {
+  const walk = walkOf(settings, () => undefined, signal);
+  return readingOf(walk, documentsOf(walk));
+}
+
+function walkOf(settings: FileSettings, entered: (folder: string) => void, signal: AbortSignal): Walk {
+  return { settings, entered, unread: [], notes: [], errors: [], signal };
+}
+
+function readingOf<D>({ settings, unread, notes, errors }: Walk, documents: D) {
+  const isGone = (path: string): boolean =>
+    settings.paths.some((root) => isInside(path, root)) && !unread.some((folder) => isInside(path, folder));
+  return { documents, isGone, notes, errors };
 }
 
 async function* documentsOf(walk: Walk): AsyncGenerator<SourceDocument> {
-  const { settings, unread, notes, signal } = walk;
+  for await (const file of eachOnce(walk)) {
+    const document = await documentAt(walk, file);
+    if (document !== null) yield document;
+  }
+}
+
+/** How long ago a file must have been written to be known by its times: some file systems count them in two seconds. */
+const SETTLED_MS = 2_100;
+
+async function* changedFiles(
+  walk: Walk,
+  {
+    before,
+    after,
+    known,
+    nowMs,
+  }: {
+    readonly before: ReadonlyMap<string, Remembered>;
+    readonly after: Map<string, Remembered>;
+    /** By the keys of their documents. */
+    readonly known: ReadonlyMap<string, readonly KnownPiece[]>;
+    readonly nowMs: () => number;
+  },
+): AsyncGenerator<SourceDocument | UnchangedDocument> {
+  for await (const file of eachOnce(walk)) {
+    const { path } = file;
+    // Before it is read: what is written meanwhile has another one.
+    const stamp = await stampOf(file, nowMs() - SETTLED_MS);
+    const old = before.get(path);
+    if (old !== undefined && old.stamp === stamp && old.versions === versionsOf(known.get(old.key))) {
+      after.set(path, old);
+      yield { key: old.key, path };
+      continue;
+    }
+    const document = await documentAt(walk, file);
+    if (document === null) continue;
+    const stored = (key: string, pieces: readonly KnownPiece[]): void => {
+      if (stamp !== null) after.set(path, { stamp, key, versions: versionsOf(pieces) });
+    };
+    yield { ...document, stored };
+  }
+}
+
+function versionsOf(pieces: readonly KnownPiece[] = []): string {
+  return pieces.map(({ version }) => version).join();
+}
+
+async function* eachOnce(walk: Walk): AsyncGenerator<FoundFile> {
   const done = new Set<string>();
   for await (const file of allFiles(walk)) {
-    if (signal.aborted) throw new MimirError('cancelled', 'The request was cancelled.');
-    if (done.has(file.path)) continue;
+    if (walk.signal.aborted) throw new MimirError('cancelled', 'The request was cancelled.');
+    if (!done.has(file.path)) yield file;
     done.add(file.path);
-    const read = await readText(file, settings.maxBytes);
-    if (typeof read === 'string') yield fileDocument(file.path, read);
-    else {
-      unread.push(file.path);
-      const isExpected = read.note === NO_TEXT && settings.extensions.length === 0;
-      if (read.note !== null && !isExpected) notes.push(`${file.path}: ${read.note}`);
-    }
   }
+}
+
+/** A file as a document; null for what is none. */
+async function documentAt({ settings, unread, notes }: Walk, file: FoundFile): Promise<SourceDocument | null> {
+  const read = await readText(file, settings.maxBytes);
+  if (typeof read === 'string') return fileDocument(file.path, read);
+  unread.push(file.path);
+  const isExpected = read.note === NO_TEXT && settings.extensions.length === 0;
+  if (read.note !== null && !isExpected) notes.push(`${file.path}: ${read.note}`);
+  return null;
 }
 
 /** The key of a file, which is the original's: its path with `-` for each slash. */
@@ -117,7 +196,7 @@ function fileDocument(path: string, text: string): SourceDocument {
 }
 
 async function* allFiles(walk: Walk): AsyncGenerator<FoundFile> {
-  const { settings, unread, notes } = walk;
+  const { settings, unread, errors } = walk;
   const fits = matcherOf(settings);
   for (const root of settings.paths) {
     let real: string;
@@ -130,7 +209,7 @@ async function* allFiles(walk: Walk): AsyncGenerator<FoundFile> {
     } catch (thrown) {
       // A disk that is not mounted is no reason to forget what is on it.
       unread.push(root);
-      notes.push(`${root}: ${reasonOf(thrown)}`);
+      errors.push(`${root}: ${reasonOf(thrown)}`);
       continue;
     }
     if (isFolder) yield* filesIn(walk, { path: root, real, within: '' }, rules, fits);
@@ -198,53 +277,4 @@ async function readText(file: FoundFile, maxBytes: number): Promise<string | Not
   const bytes = await bytesOf(file, maxBytes);
   if (!Buffer.isBuffer(bytes)) return bytes;
   return bytes.includes(0) || !isUtf8(bytes) ? { note: NO_TEXT } : new TextDecoder().decode(bytes);
-}
-
-interface Watched {
-  readonly add: (folder: string) => void;
-  readonly close: () => void;
-}
-
-/**
- * Watches folders, each by itself: the system's recursive watching would go into those that are never read. Calls back once
- * so long after the first of several changes; what comes later is the next call.
- */
-function watchFolders(afterMs: number, changed: () => void, log: Log): Watched {
-  const watchers = new Map<string, FSWatcher>();
-  let timer: NodeJS.Timeout | null = null;
-  const soon = (): void => {
-    timer ??= setTimeout(() => {
-      timer = null;
-      changed();
-    }, afterMs).unref();
-  };
-  const drop = (folder: string): void => {
-    watchers.get(folder)?.close();
-    watchers.delete(folder);
-  };
-  return {
-    add: (folder) => {
-      if (watchers.has(folder)) return;
-      try {
-        if (watchers.size >= LIMITS.watchedFoldersMax) throw new Error('too many folders');
-        const watcher = watch(folder, { persistent: false });
-        watchers.set(folder, watcher);
-        watcher.on('change', (type) => {
-          // A folder that was removed, or exchanged under its name, is found again when the one above is read.
-          if (type === 'rename') drop(folder);
-          soon();
-        });
-        watcher.on('error', () => {
-          drop(folder);
-          soon();
-        });
-      } catch (thrown) {
-        log.warn('not_watched', { folder, reason: reasonOf(thrown) });
-      }
-    },
-    close: () => {
-      if (timer !== null) clearTimeout(timer);
-      for (const folder of watchers.keys()) drop(folder);
-    },
-  };
 }

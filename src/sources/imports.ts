@@ -75,7 +75,6 @@ function notesIn(path: string, signal: AbortSignal): Reading {
       watch: false,
       debounceMs: 0,
     },
-    () => undefined,
     signal,
   );
   const errors: string[] = [];
@@ -86,6 +85,7 @@ function notesIn(path: string, signal: AbortSignal): Reading {
       came += 1;
       yield asNote(document, root);
     }
+    errors.push(...reading.errors);
     if (came === 0 && reading.notes.length > 0) errors.push(`Nothing in ${path} could be read.`);
   }
   return { ...reading, documents: documents(), errors };

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open, realpath } from 'node:fs/promises';
+import { lstat, open, realpath } from 'node:fs/promises';
 
 import { MimirError } from '../errors.ts';
 
@@ -39,6 +39,18 @@ export async function bytesOf({ realPath }: Pick<FoundFile, 'realPath'>, maxByte
     return { note: reasonOf(thrown) };
   } finally {
     await file.close();
+  }
+}
+
+/** What differs as soon as a file was written, or is another one; null for what is no file, or was written after this time. */
+export async function stampOf({ realPath }: Pick<FoundFile, 'realPath'>, beforeMs: number): Promise<string | null> {
+  try {
+    const found = await lstat(realPath, { bigint: true });
+    const { dev, ino, size, mtimeNs, ctimeNs } = found;
+    const isOld = [mtimeNs, ctimeNs].every((time) => Number(time / 1_000_000n) < beforeMs);
+    return found.isFile() && isOld ? [dev, ino, size, mtimeNs, ctimeNs].join() : null;
+  } catch {
+    return null; // whoever reads it says why it cannot be read
   }
 }
 

@@ -1,7 +1,7 @@
 // Folders as memories: what comes in, what never does, and that the store says what the folder says.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import fsPromises from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { MimirError } from '../../src/errors.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { fileSource, type FileSettings } from '../../src/sources/files.ts';
 import { folderSettings, ingestInto, SILENT, writeFiles } from '../support/ingest.ts';
-import { temporaryFolder, until } from '../support/processes.ts';
+import { temporaryFolder } from '../support/processes.ts';
 
 const dashed = (path: string): string => path.replaceAll('/', '-');
 
@@ -314,7 +314,7 @@ test('what cannot be looked at is not gone: a folder without rights, a disk that
   }
   renameSync(root, join(folder, 'elsewhere'));
   const absent = await run(source);
-  assert.deepEqual([absent.forgotten, absent.notes, stored().length], [[], [`${root}: is not there`], 3]);
+  assert.deepEqual([absent.forgotten, absent.errors, stored().length], [[], [`${root}: is not there`], 3]);
   mkdirSync(root);
   assert.equal((await run(source)).forgotten.length, 3, 'an empty folder is empty');
 });
@@ -454,30 +454,4 @@ test('others wait for no step longer than for a few dozen pieces', async (t) => 
   // A document is a whole, so a step that was nearly full may be as large again.
   assert.ok(sizes.length > 5 && sizes.every((size) => size <= 2 * LIMITS.ingestStepItems), sizes.join());
   assert.deepEqual((await run(source)).changed, []);
-});
-
-test('a watched folder tells of a new file, a change, a removal and a new folder', async (t) => {
-  const folder = temporaryFolder(t);
-  writeFiles(folder, { 'a.md': 'one', 'sub/b.md': 'two' });
-  const source = fileSource(folderSettings(folder), SILENT);
-  let told = 0;
-  assert.equal(fileSource(folderSettings(folder, { watch: false }), SILENT).watch, undefined);
-  const stop = await source.watch?.(() => (told += 1));
-  t.after(() => stop?.());
-  const { run } = ingestInto();
-  const next = async (what: string, make: () => void): Promise<void> => {
-    const before = told;
-    make();
-    await until(() => (told > before ? true : undefined)).catch(() => assert.fail(what));
-    // What follows is told by watchers that a run has set.
-    await run(source);
-  };
-  await next('a new file', () => writeFiles(folder, { 'c.md': 'three' }));
-  await next('a change below', () => writeFileSync(join(folder, 'sub/b.md'), 'other'));
-  await next('a removal', () => rmSync(join(folder, 'a.md')));
-  await next('a new folder', () => mkdirSync(join(folder, 'new')));
-  await next('a file in it', () => writeFiles(folder, { 'new/d.md': 'four' }));
-  await next('a folder that goes', () => rmSync(join(folder, 'new'), { recursive: true }));
-  await next('and comes back', () => mkdirSync(join(folder, 'new')));
-  await next('and a file in it', () => writeFiles(folder, { 'new/d.md': 'five' }));
 });

@@ -126,10 +126,11 @@ test('what came in unasked is told once, each document once, and not by a dry ru
     SILENT,
   );
   connectors.watch();
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await new Promise((resolve) => setTimeout(resolve, 50));
   changed();
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await new Promise((resolve) => setTimeout(resolve, 50));
   changed();
+  await new Promise((resolve) => setTimeout(resolve, 50));
   const told = async (dryRun: boolean): Promise<readonly string[]> =>
     (await connectors.ingest({ dryRun }))[0]?.changed ?? [];
   assert.deepEqual(await told(true), []);
@@ -137,6 +138,28 @@ test('what came in unasked is told once, each document once, and not by a dry ru
   assert.deepEqual(await told(false), ['z']);
   assert.deepEqual(await told(false), []);
   await connectors.close();
+});
+
+test('where something changes all the time, a fifth of the time is spent on it', async () => {
+  let changed: () => void = () => undefined;
+  let runs = 0;
+  const connectors = createConnectors(
+    [source('a', { watch: async (tell) => ((changed = tell), () => undefined) })],
+    async () => {
+      runs += 1;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return nothing;
+    },
+    SILENT,
+  );
+  connectors.watch();
+  const endMs = performance.now() + 500;
+  while (performance.now() < endMs) {
+    changed();
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  await connectors.close();
+  assert.ok(runs >= 2 && runs <= 7, `${runs} runs`);
 });
 
 test('mimir_ingest without connectors says how to get some, and brings nothing in for others than the owner', async () => {
