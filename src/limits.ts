@@ -182,9 +182,18 @@ export const LIMITS = {
   /** Issues of a page, the most that GitHub gives, and how long one may take. */
   githubPage: 100,
   githubRequestMs: 30_000,
+  /** A page at its largest: issues of 65,536 characters of four bytes. What is read of a refusal, to know a limit by its words. */
+  githubPageMaxBytes: 32 * MIB,
+  githubRefusalMaxBytes: 16 * KIB,
+  /** Pages of one repository that one run reads, and how many of them that hold nothing new beyond those that did: a server may never end. */
+  githubPagesMax: 1_000,
+  githubStalePages: 3,
   /** How long GitHub may ask to wait for before the rest is left for the next run, and how often in one run. */
   githubWaitMs: 5_000,
   githubWaits: 3,
+  /** How long nothing is asked after a limit that does not say how long it lasts: twice as long each time, as GitHub wants it. */
+  githubLimitMs: 60_000,
+  githubLimitMostMs: 3_600_000,
   githubRedirectsMax: 5,
   githubDaysPast: 90,
   githubItemsMax: 500,
