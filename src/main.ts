@@ -29,6 +29,7 @@ import type { LanguageModel } from './provider/language-model.ts';
 import type { Meaning, VectorShelf } from './provider/meaning.ts';
 import type { Connectors } from './sources/connectors.ts';
 import type { ImportWatch } from './storage/original/import.ts';
+import type { Trial } from './storage/trial.ts';
 import type { ToolDeps } from './tools/define.ts';
 import type { Offers } from './tools/offers.ts';
 import type { TableDeps } from './tools/table.ts';
@@ -238,10 +239,15 @@ const WHOLE_STORE: Scope = { principal: OWNER, workspace: null, actor: 'owner', 
 export async function openStore(config: OpenSettings): Promise<OpenStore> {
   // Who ends at once embeds nothing unasked.
   const embedding = config.embedding && { ...config.embedding, background: false };
+  const log = stderrLog('plain', systemClock.nowMs);
+  const trial = config.isDry === true ? await tryOn(config, log) : null;
   const { pool, deps, table, close } = await assemble(
-    { ...config, ...(embedding !== undefined && { embedding }) },
-    stderrLog('plain', systemClock.nowMs),
-  );
+    { ...config, ...(embedding !== undefined && { embedding }), ...(trial !== null && { dbPath: trial.path }) },
+    log,
+  ).catch((thrown: unknown) => {
+    trial?.remove();
+    throw thrown;
+  });
   return {
     toolNames: table.all.map(({ name }) => name),
     connectorProblems: deps.connectors?.problems ?? [],
@@ -259,8 +265,26 @@ export async function openStore(config: OpenSettings): Promise<OpenStore> {
       const source = importSource(asked);
       return await bringIn(pool.execute, scope, source, { dryRun, signal: new AbortController().signal, looked });
     },
-    close,
+    close: async () => {
+      await close();
+      trial?.remove();
+    },
   };
+}
+
+/** The store that a dry run may open instead of one that it would make or import; null when it may open the one that is named. */
+async function tryOn({ dbPath, keyFile, busyTimeoutMs }: StoreConfig, log: Log): Promise<Trial | null> {
+  const [{ trialOf }, { readKeyFile }] = await Promise.all([
+    import('./storage/trial.ts'),
+    import('./storage/files.ts'),
+  ]);
+  const key = keyFile === null ? null : readKeyFile(keyFile);
+  const bar = watchImport(log);
+  const trial = await trialOf({ path: dbPath, key, clock: systemClock, busyTimeoutMs }, bar.progress).finally(() =>
+    bar.ended(null),
+  );
+  if (trial !== null) log.banner(`mimir: dry run: ${trial.says}`);
+  return trial;
 }
 
 /** Makes a new store of an export. */

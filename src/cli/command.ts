@@ -138,6 +138,8 @@ export interface OpenSettings
   extends StoreConfig, Partial<Pick<Config, 'tools' | 'embedding' | 'language' | 'connectors'>> {
   /** False: a database of the original is refused (`original_store`) instead of imported. */
   readonly importOriginal?: boolean;
+  /** True: what is called changes nothing, so no store is made, and none of the original is imported. */
+  readonly isDry?: boolean;
 }
 
 /** What a command may ask of the program around it. */

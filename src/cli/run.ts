@@ -57,7 +57,8 @@ export function toolCommand(row: ToolCommand): Command {
     run: async (call, host) => {
       const values = storeFlag === undefined ? call.values : { ...call.values, db: call.values[storeFlag] };
       const config = readStoreConfig(values, call.environment);
-      const store = await host.open({ ...config, connectors: readConnectors(values, call.environment) });
+      const isDry = call.values['dry-run'] === true;
+      const store = await host.open({ ...config, isDry, connectors: readConnectors(values, call.environment) });
       warnOfEarlyStore(config, call.environment);
       const progress = doing === undefined ? null : showProgress(doing, process.stderr, monotonicMs);
       let answer: ToolAnswer;
