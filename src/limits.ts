@@ -160,6 +160,8 @@ export const LIMITS = {
   ingestStepItems: 64,
   ingestStepMaxChars: 128 * KIB,
   ingestStepMs: 50,
+  /** Links that are handed over for one such step: as many as there is time for when most of them are there already. */
+  ingestStepLinks: 1_000,
   /** A document up to this long is one memory: recall shows it whole, and it is about two pages. */
   wholeDocumentMaxChars: 4_000,
   /** Pieces of longer ones: as much of a text as is embedded. */

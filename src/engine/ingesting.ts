@@ -127,9 +127,10 @@ export async function bringIn(
   }
   await flush();
   const made = links.resolved();
-  for (let at = 0; at < made.length && !dryRun; at += LIMITS.ingestStepItems) {
-    const some = made.slice(at, at + LIMITS.ingestStepItems);
-    await execute('ingest_link', scope, { source: origin, category: source.category, links: some }, { signal });
+  for (let at = 0; at < made.length && !dryRun;) {
+    const some = made.slice(at, at + LIMITS.ingestStepLinks);
+    const input = { source: origin, category: source.category, links: some };
+    at += (await execute('ingest_link', scope, input, { signal })).handled;
   }
   return { ...result, errors: [...result.errors, ...reading.errors], notes: reading.notes };
 }
