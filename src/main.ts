@@ -107,7 +107,7 @@ async function assemble(config: OpenSettings, log: Log): Promise<Assembled> {
   const language = named === null ? undefined : await languageOf(named);
   const meaning = embedding === null ? undefined : await meaningOf(embedding, pool.execute, log);
   const execute = meaning === undefined ? pool.execute : await telling(pool.execute, meaning);
-  const sources = config.connectors ? await connectorsOf(config.connectors, execute, log) : null;
+  const sources = config.connectors ? await connectorsOf(config.connectors, execute, log, config.looked) : null;
   const deps = {
     execute,
     usage: pool.usage,
@@ -135,6 +135,7 @@ async function connectorsOf(
   { file, githubToken }: ConnectorsConfig,
   execute: Execute,
   log: Log,
+  looked: OpenSettings['looked'],
 ): Promise<{ connectors: Connectors; loaded: readonly string[] }> {
   const [{ readConnectorSettings }, { createConnectors }, { fileSource }, { githubSource }, { bringIn }] =
     await Promise.all([
@@ -152,9 +153,9 @@ async function connectorsOf(
   const scope: Scope = { principal: OWNER, workspace: '', actor: 'owner', client: 'connector' };
   const connectors = createConnectors(
     sources,
-    (source, options) => bringIn(execute, scope, source, options),
+    (source, options) => bringIn(execute, scope, source, { ...options, ...(looked !== undefined && { looked }) }),
     log,
-    problems,
+    { problems, notes },
   );
   const loaded = `mimir: loaded ${sources.length} connector(s) from ${file}`;
   return { connectors, loaded: [loaded, ...[...problems, ...notes].map((note) => `mimir: ${note}`)] };
@@ -251,6 +252,7 @@ export async function openStore(config: OpenSettings): Promise<OpenStore> {
   return {
     toolNames: table.all.map(({ name }) => name),
     connectorProblems: deps.connectors?.problems ?? [],
+    connectorNotes: deps.connectors?.notes ?? [],
     call: (tool, args) => table.call(tool, args, COMMAND_LINE),
     examine: () => pool.execute('examine', WHOLE_STORE, {}),
     exportOriginal: (path) => pool.execute('export_original', WHOLE_STORE, { path }),

@@ -20,6 +20,8 @@ export interface Connectors {
   readonly names: readonly string[];
   /** Why others, which were asked for, are not there. */
   readonly problems: readonly string[];
+  /** What stands in the settings and has no effect. */
+  readonly notes: readonly string[];
   /** Runs one of them, or all, one after the other. A connector that fails says so in its report, and the next one runs. */
   readonly ingest: (asked: {
     readonly name?: string;
@@ -42,7 +44,7 @@ export function createConnectors(
   sources: readonly Source[],
   bringIn: BringIn,
   log: Log,
-  problems: readonly string[] = [],
+  { problems = [], notes = [] }: Partial<Pick<Connectors, 'problems' | 'notes'>> = {},
 ): Connectors {
   const ended = new AbortController();
   const stops: (() => void)[] = [];
@@ -124,6 +126,7 @@ export function createConnectors(
   return {
     names: sources.map(({ name }) => name),
     problems,
+    notes,
     ingest: async ({ name, dryRun, signal }) => {
       const signals = signal === undefined ? ended.signal : AbortSignal.any([ended.signal, signal]);
       const reports: ConnectorReport[] = [];

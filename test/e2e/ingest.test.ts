@@ -1,5 +1,6 @@
 // Documents, brought in by the real program.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -7,7 +8,7 @@ import { test, type TestContext } from 'node:test';
 import Database from 'better-sqlite3-multiple-ciphers';
 
 import { writeFiles } from '../support/ingest.ts';
-import { callText, http, startHttp, startMimir, temporaryFolder } from '../support/processes.ts';
+import { callText, http, LAUNCHER, startHttp, startMimir, temporaryFolder } from '../support/processes.ts';
 
 interface SetUp {
   readonly folder: string;
@@ -227,6 +228,44 @@ test('what could not be brought in makes exit code 4, also for programs', async 
     assert.match(stderr, /^mimir: github: GitHub at 127\.0\.0\.1:1 cannot be reached/);
     assert.match(stdout, json.length === 0 ? /^brought in 0,/ : /"ingested":0/);
   }
+});
+
+test('a setting that there is not is named by every command, and a path that is not there makes exit code 4', async (t) => {
+  const { folder, docs, config, mimir } = setUp(t);
+  writeFiles(docs, { 'a.md': 'Alpha.' });
+  const ingest = (...more: string[]) => mimir('m.db', 'ingest', '--connectors-config', config, ...more);
+  writeFileSync(config, `connectors:\n  file_watcher: {enabled: true, path: [docs]}\n`);
+  const typo = await ingest();
+  assert.match(
+    typo.stdout,
+    /^brought in 0,.*\nleft out:\n {2}\S+c\.yaml: there is no setting connectors\.file_watcher\.path\n/,
+  );
+  assert.match((await ingest('--json')).stdout, /"notes":\["\S+c\.yaml: there is no setting/);
+  const doctor = await mimir('m.db', 'doctor', '--connectors-config', config);
+  assert.match(doctor.stdout, /note +\S+c\.yaml: there is no setting connectors\.file_watcher\.path/);
+  writeFileSync(config, `conectors:\n  file_watcher: {enabled: true, paths: [docs]}\n`);
+  const none = await ingest();
+  assert.equal(none.exit, 3);
+  assert.match(none.stderr, /there is no setting conectors; all stand under connectors/);
+  writeFileSync(config, `connectors:\n  file_watcher: {enabled: true, paths: [docs, absent], extensions: [md]}\n`);
+  const absent = await ingest();
+  assert.deepEqual([absent.exit, absent.stdout], [4, 'brought in 1, forgot 0, unchanged 0\n']);
+  assert.equal(absent.stderr, `mimir: file_watcher: ${join(folder, 'absent')}: is not there\n`);
+});
+
+const withTerminal = { skip: process.platform !== 'linux' && 'needs script(1) of Linux' };
+
+test('on a terminal it counts the documents', withTerminal, async (t) => {
+  const { folder, docs, config } = setUp(t);
+  writeFiles(
+    docs,
+    Object.fromEntries([...Array(600).keys()].map((i) => [`${i}.md`, `Note ${i}. ${'bridge '.repeat(99)}`])),
+  );
+  const command = [process.execPath, LAUNCHER, 'ingest', '--connectors-config', config, '--db', join(folder, 'm.db')];
+  const shown = execFileSync('script', ['-qec', command.map((word) => `'${word}'`).join(' '), '/dev/null']).toString();
+  const counts = [...shown.matchAll(/Bringing in \.\.\. (\d+)/g)].map(([, count]) => Number(count));
+  assert.ok(counts.length > 0 && counts.every((count, at) => count <= 600 && count >= (counts[at - 1] ?? 0)), shown);
+  assert.match(shown, /brought in 600/);
 });
 
 test('settings that are wrong are named by their place; a file that cannot be read stops the start', async (t) => {

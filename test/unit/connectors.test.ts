@@ -47,6 +47,23 @@ test('nothing, nothing enabled and unknown names are no connectors, and are said
   assert.match(String(read('connectors: {github: {tokn: x}}').notes), /no setting connectors\.github\.tokn/);
 });
 
+test('an ending without its dot is the same ending, and what brings nothing in is said', () => {
+  const { files, notes } = read('connectors: {file_watcher: {enabled: true, path: [a], extensions: [md, .txt]}}');
+  assert.deepEqual([files?.extensions, files?.paths], [['.md', '.txt'], []]);
+  assert.deepEqual(
+    notes.map((note) => note.replace('/etc/mimir/c.yaml: ', '')),
+    [
+      'there is no setting connectors.file_watcher.path',
+      'connectors.file_watcher.paths names nothing, so nothing comes in',
+    ],
+  );
+  assert.match(String(read('connectors: {github: {enabled: true, token: own}}').notes), /github\.repos names nothing/);
+  assert.match(
+    String(read('conectors: {github: {}}').notes),
+    /there is no setting conectors; all stand under connectors/,
+  );
+});
+
 test('what is wrong is named by its place, and never quoted', () => {
   const cases: [string, RegExp][] = [
     ['connectors: [SECRET]', /connectors must have settings/],
@@ -167,7 +184,9 @@ test('mimir_ingest without connectors says how to get some, and brings nothing i
   const none = await call('ingest');
   assert.deepEqual([none.isError, none['code']], [true, 'no_connectors']);
   assert.match(none.text, /--connectors-config/);
-  const broken = createConnectors([], async () => nothing, SILENT, ['c.yaml: connectors.github.repos is not right']);
+  const broken = createConnectors([], async () => nothing, SILENT, {
+    problems: ['c.yaml: connectors.github.repos is not right'],
+  });
   const told = await createTable({ ...({} as unknown as TableDeps), connectors: broken }).call(
     'mimir_ingest',
     {},
