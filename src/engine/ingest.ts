@@ -1,5 +1,6 @@
 import { monotonicMs } from '../clock.ts';
 import { LIMITS } from '../limits.ts';
+import { isFaded } from '../memory/retention.ts';
 import type { KnownPiece, SourcedPiece } from '../memory/sourced.ts';
 import type { Entity, Scope } from '../memory/types.ts';
 import type { Writer } from '../storage/store.ts';
@@ -43,7 +44,8 @@ export const ingestKnown = reads<IngestKnownInput, IngestKnownOutput>('scan', as
 
 function knownPiece({ id, key, version, tags, bodyHash, archived, archiveReason, bodyJson }: Entity): KnownPiece {
   const textMember = textMembersOf(bodyJson);
-  const standing = !archived ? 'live' : archiveReason === GONE ? 'gone' : 'forgotten';
+  const why = archiveReason === GONE ? 'gone' : isFaded(archiveReason) ? 'faded' : 'forgotten';
+  const standing = archived ? why : 'live';
   const [path, updatedAt, lines] = [textMember('path'), textMember('updated_at'), textMember('lines')];
   return { id, key, version, tags, bodyHash, standing, path, updatedAt, lines };
 }

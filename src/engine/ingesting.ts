@@ -197,16 +197,20 @@ function collectedLinks() {
 /** What has to be done about a document; null: nothing. */
 function changeOf(pieces: readonly SourcedPiece[], known: readonly KnownPiece[]): DocumentChange | null {
   const stored = new Map(known.map((piece) => [piece.key, piece]));
-  const put = pieces.filter(({ key, bodyJson, tags }) => {
+  const isNew = ({ key, bodyJson, tags }: SourcedPiece): boolean => {
     const old = stored.get(key);
     if (old === undefined || old.standing === 'gone') return true;
     const hash = createHash('sha256').update(canonicalJson(bodyJson), 'utf8').digest('hex');
     // What somebody forgot stays forgotten as long as it says the same.
     return hash !== old.bodyHash || JSON.stringify(tags) !== JSON.stringify(old.tags);
-  });
+  };
+  const changed = new Set(pieces.filter(isNew));
   const current = new Set(pieces.map(({ key }) => key));
   const gone = known.filter(({ key, standing }) => standing === 'live' && !current.has(key)).map(({ id }) => id);
-  return put.length === 0 && gone.length === 0 ? null : { put, gone };
+  if (changed.size === 0 && gone.length === 0) return null;
+  // A document that changes is in use again, and comes back whole.
+  const put = pieces.filter((piece) => changed.has(piece) || stored.get(piece.key)?.standing === 'faded');
+  return { put, gone };
 }
 
 function isTooLarge({ key, tags, bodyJson }: SourcedPiece): boolean {

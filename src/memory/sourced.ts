@@ -55,8 +55,8 @@ export interface KnownPiece {
   readonly tags: readonly string[];
   /** Hex of the SHA-256 of the canonical body. */
   readonly bodyHash: string;
-  /** `live`; `gone`: archived because its source has it no more; `forgotten`: archived by somebody else. */
-  readonly standing: 'live' | 'gone' | 'forgotten';
+  /** `live`; archived: `gone` because its source has it no more, `faded` by age, `forgotten` because somebody wanted it so. */
+  readonly standing: 'live' | 'gone' | 'faded' | 'forgotten';
   /** The member `path` of its body; empty without. */
   readonly path: string;
   /** The member `updated_at` of its body; empty without. */

@@ -12,8 +12,10 @@ import fc from 'fast-check';
 import { MimirError } from '../../src/errors.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { fileSource, type FileSettings } from '../../src/sources/files.ts';
+import { DAY_MS } from '../../src/memory/dates.ts';
 import { folderSettings, ingestInto, SILENT, writeFiles } from '../support/ingest.ts';
 import { temporaryFolder } from '../support/processes.ts';
+import { setUp } from '../support/tool-table.ts';
 
 const dashed = (path: string): string => path.replaceAll('/', '-');
 
@@ -341,6 +343,38 @@ test('what somebody forgot stays forgotten until the file says something else; w
   assert.equal((await run(source)).changed.length, 1);
   assert.equal(stored().length, 2);
   assert.equal(store.entities.length, 2, 'the same memories');
+});
+
+test('what faded comes back whole when its file changes, what was forgotten stays so, and what was purged comes in anew', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFiles(folder, { 'a.md': 'Alpha', 'long.md': longText(20), 'b.md': 'Beta' });
+  const { store, call } = setUp();
+  const { run, live } = ingestInto(store);
+  const source = fileSource(folderSettings(folder), SILENT);
+  await run(source);
+  const pieces = live().length;
+  await call('forget', { category: 'file', key: dashed(join(folder, 'b.md')), reason: 'not wanted' });
+  store.nowMs += 60 * DAY_MS;
+  assert.equal((await call('decay'))['auto_archived'], pieces - 1);
+  assert.deepEqual((await run(source)).changed, [], 'upkeep has its effect');
+  assert.equal(live().length, 0);
+  const found = await call('recall', { query: 'Alpha', include_archived: true });
+  assert.deepEqual(
+    found.items.map(({ key }) => key),
+    [dashed(join(folder, 'a.md'))],
+    'and is found by who asks for it',
+  );
+  appendFileSync(join(folder, 'long.md'), 'One more line.\n');
+  appendFileSync(join(folder, 'a.md'), ' and more');
+  assert.equal((await run(source)).changed.length, 2);
+  assert.equal(live().length, pieces - 1, 'a long file comes back with all of its pieces');
+  assert.deepEqual((await run(source)).changed, []);
+  await call('purge', {});
+  assert.deepEqual(
+    (await run(source)).changed,
+    [dashed(join(folder, 'b.md'))],
+    'nothing says any more that it was forgotten',
+  );
 });
 
 test('a memory of somebody else under the same key is left alone, and said', async (t) => {
