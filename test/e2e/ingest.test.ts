@@ -5,8 +5,6 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 
-import Database from 'better-sqlite3-multiple-ciphers';
-
 import { writeFiles } from '../support/ingest.ts';
 import { callText, http, LAUNCHER, startHttp, startMimir, temporaryFolder } from '../support/processes.ts';
 
@@ -69,68 +67,6 @@ test('mimir ingest says what it does, does it once, and recall names the lines o
   );
   assert.match((await mimir('m.db', 'verify')).stdout, /^All \d+ operations .* agree/);
 });
-
-/** All that a store says, but for ids and times, in one order. */
-function contentOf(path: string): unknown[] {
-  const db = new Database(path, { readonly: true });
-  try {
-    return db
-      .prepare(
-        'SELECT category, key, body_json, tags, archived, archive_reason, source FROM entities ORDER BY category, key',
-      )
-      .all();
-  } finally {
-    db.close();
-  }
-}
-
-test('killed in the middle and run again, the store is the same as without the kill', async (t) => {
-  const { folder, docs, config, mimir } = setUp(t);
-  const files = Array.from({ length: 400 }, (_, i): [string, string] => [
-    `d${i % 7}/n${i}.md`,
-    i % 20 === 0 ? paragraphs(40, `Keeper ${i}`) : `Note ${i} about ${'something '.repeat(30)}`,
-  ]);
-  writeFiles(docs, Object.fromEntries(files));
-  assert.equal((await mimir('whole.db', 'ingest', '--connectors-config', config)).exit, 0);
-  const whole = contentOf(join(folder, 'whole.db'));
-  assert.ok(whole.length > 400);
-  let cut = 0;
-  for (let kill = 0; kill < 2; kill++) {
-    const db = join(folder, 'killed.db');
-    const { child, ended } = startMimir(['ingest', '--connectors-config', config, '--db', db]);
-    const [least, most] = [kill * 130, whole.length];
-    let seen = 0;
-    // As long as it takes on a busy machine; a process that hangs is killed by its starter.
-    while (child.exitCode === null && child.signalCode === null && (seen <= least || seen >= most)) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      seen = countOf(db);
-    }
-    if (child.exitCode === null && seen > least && seen < most) cut += 1;
-    child.kill('SIGKILL');
-    await ended;
-  }
-  assert.ok(cut > 0, 'at least one was killed in the middle');
-  assert.equal((await mimir('killed.db', 'ingest', '--connectors-config', config)).exit, 0);
-  assert.deepEqual(contentOf(join(folder, 'killed.db')), whole);
-  assert.equal(
-    (await mimir('killed.db', 'ingest', '--connectors-config', config)).stdout,
-    'brought in 0, forgot 0, unchanged 400\n',
-  );
-});
-
-/** Rows of a store that another process writes; 0 while it is not there. */
-function countOf(path: string): number {
-  try {
-    const db = new Database(path, { readonly: true, fileMustExist: true });
-    try {
-      return Number(db.prepare('SELECT count(*) FROM entity').pluck().get());
-    } finally {
-      db.close();
-    }
-  } catch {
-    return 0; // it is being made
-  }
-}
 
 test('a server brings in what changes while it runs, and what changed while it did not', async (t) => {
   const { folder, docs, config } = setUp(t);
