@@ -8,7 +8,8 @@ import type { Reading, Source, SourceDocument } from '../memory/sourced.ts';
 import { readFiles } from './files.ts';
 import { mem0Records } from './mem0.ts';
 import { asNote } from './notes.ts';
-import { jsonRecords, referenceRecords, tableRecords, type FieldMap, type Records } from './records.ts';
+import { jsonRecords, tableRecords, type FieldMap, type Records } from './records.ts';
+import { referenceRecords } from './reference.ts';
 
 /** What is to be imported, and as what. */
 export interface ImportAsked {
