@@ -172,6 +172,8 @@ export const LIMITS = {
   sourceFileMostBytes: 16 * MIB,
   /** A file of another program that is imported: it is read at once, and takes about four times as much. */
   importFileMaxBytes: 128 * MIB,
+  /** Quotes of a table that are closed nowhere, before each line is read by itself: each one is looked for up to the end of the file. */
+  tableUnclosedMax: 100,
   /** How long after a change a watched folder is read by default (the original's number), and the longest. */
   watchAfterMs: 1_500,
   watchAfterMostMs: 600_000,

@@ -3,8 +3,8 @@ declare module 'papaparse' {
   namespace Papa {
     interface Row {
       readonly data: readonly string[];
-      /** What is wrong with its quotes. */
-      readonly errors: readonly unknown[];
+      /** What is wrong with its quotes; `MissingQuotes`: one is closed nowhere up to the end. */
+      readonly errors: readonly { readonly code: string }[];
       /** `cursor`: where the next row begins. */
       readonly meta: { readonly cursor: number };
     }

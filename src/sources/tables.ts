@@ -1,5 +1,7 @@
 import Papa from 'papaparse';
 
+import { LIMITS } from '../limits.ts';
+
 /** A row of a table: what it says, by the names of the columns. */
 export interface TableRow {
   /** The number of its first line, from 1: a cell in quotes may have line ends. */
@@ -45,9 +47,10 @@ function rowsOf(marked: string, notes: string[]): Row[] {
   const text = marked.replace(/^\uFEFF/, '');
   const { delimiter, newline } = formOf(text);
   const rows: Row[] = [];
-  let line = 1;
+  let [line, unclosed] = [1, 0];
   for (let from = 0; from < text.length;) {
-    const [rest, begin] = [text.slice(from), from];
+    const isByLine = unclosed >= LIMITS.tableUnclosedMax;
+    const rest = isByLine ? text.slice(from, behindLine(text, from, newline)) : text.slice(from);
     let at = 0;
     Papa.parse(rest, {
       delimiter,
@@ -55,9 +58,11 @@ function rowsOf(marked: string, notes: string[]): Row[] {
       step: ({ data, errors, meta: { cursor } }, parser) => {
         if (errors.length > 0) {
           notes.push(`line ${line} has a quote that is not closed, or something behind the closing one`);
-          const end = rest.indexOf(newline, at);
-          at = end < 0 ? rest.length : end + 1;
+          at = behindLine(rest, at, newline);
           line += 1;
+          if (errors.some(({ code }) => code === 'MissingQuotes')) unclosed += 1;
+          if (unclosed === LIMITS.tableUnclosedMax && !isByLine)
+            notes.push(`from line ${line} on each line is read by itself: too many quotes are not closed`);
           parser.abort();
           return;
         }
@@ -69,9 +74,14 @@ function rowsOf(marked: string, notes: string[]): Row[] {
       },
     });
     // A text that gives no row at all has no more of them.
-    from = at === 0 ? text.length : begin + at;
+    from = at === 0 ? text.length : from + at;
   }
   return rows;
+}
+
+function behindLine(text: string, from: number, newline: string): number {
+  const end = text.indexOf(newline, from);
+  return end < 0 ? text.length : end + 1;
 }
 
 /** Rows are cut at the line feed, so that files with both kinds of line ends are read; an unquoted last cell has the other half. */

@@ -63,3 +63,13 @@ for (const [name, text, cells, said] of TABLES) {
     for (const [at, pattern] of said.entries()) assert.match(notes[at] ?? '', pattern);
   });
 }
+
+test('many quotes that are not closed take no time that grows with their square, and keep no other row out', () => {
+  const rows = Array.from({ length: 60_000 }, (_, i) => (i % 2 === 0 ? `${i},"open` : `${i},plain`));
+  const started = performance.now();
+  const { documents, notes } = tableRecords(['id,text', ...rows].join('\n'), {});
+  assert.deepEqual([documents.length, notes.length], [30_000, 30_001]);
+  assert.match(notes[100] ?? '', /^from line 201 on each line is read by itself/);
+  // By their square it would be more than a minute.
+  assert.ok(performance.now() - started < 10_000);
+});
