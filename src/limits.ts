@@ -160,6 +160,8 @@ export const LIMITS = {
   ingestStepItems: 64,
   ingestStepMaxChars: 128 * KIB,
   ingestStepMs: 50,
+  /** Links that are handed over for one such step: as many as there is time for when most of them are there already. */
+  ingestStepLinks: 1_000,
   /** A document up to this long is one memory: recall shows it whole, and it is about two pages. */
   wholeDocumentMaxChars: 4_000,
   /** Pieces of longer ones: as much of a text as is embedded. */
@@ -170,17 +172,32 @@ export const LIMITS = {
   sourceFileMostBytes: 16 * MIB,
   /** A file of another program that is imported: it is read at once, and takes about four times as much. */
   importFileMaxBytes: 128 * MIB,
+  /** Quotes of a table that are closed nowhere, before each line is read by itself: each one is looked for up to the end of the file. */
+  tableUnclosedMax: 100,
   /** How long after a change a watched folder is read by default (the original's number), and the longest. */
   watchAfterMs: 1_500,
   watchAfterMostMs: 600_000,
+  /** After a run because something changed, so many times as long as it took passes before the next one: a fifth of a processor. */
+  watchPauses: 4,
+  /** How often it is looked whether what was named is still the same folder, or there at all: nothing else tells of that. */
+  watchRootsMs: 1_000,
   /** Folders that are watched: each costs a handle of the system. */
   watchedFoldersMax: 8_192,
   /** Issues of a page, the most that GitHub gives, and how long one may take. */
   githubPage: 100,
   githubRequestMs: 30_000,
+  /** A page at its largest: issues of 65,536 characters of four bytes. What is read of a refusal, to know a limit by its words. */
+  githubPageMaxBytes: 32 * MIB,
+  githubRefusalMaxBytes: 16 * KIB,
+  /** Pages of one repository that one run reads, and how many of them that hold nothing new beyond those that did: a server may never end. */
+  githubPagesMax: 1_000,
+  githubStalePages: 3,
   /** How long GitHub may ask to wait for before the rest is left for the next run, and how often in one run. */
   githubWaitMs: 5_000,
   githubWaits: 3,
+  /** How long nothing is asked after a limit that does not say how long it lasts: twice as long each time, as GitHub wants it. */
+  githubLimitMs: 60_000,
+  githubLimitMostMs: 3_600_000,
   githubRedirectsMax: 5,
   githubDaysPast: 90,
   githubItemsMax: 500,

@@ -30,6 +30,7 @@ import type { Meaning, VectorShelf } from './provider/meaning.ts';
 import type { Connectors } from './sources/connectors.ts';
 import type { OpenOptions } from './storage/open.ts';
 import type { ImportWatch } from './storage/original/import.ts';
+import type { Trial } from './storage/trial.ts';
 import type { ToolDeps } from './tools/define.ts';
 import type { Offers } from './tools/offers.ts';
 import type { TableDeps } from './tools/table.ts';
@@ -107,7 +108,7 @@ async function assemble(config: OpenSettings, log: Log): Promise<Assembled> {
   const language = named === null ? undefined : await languageOf(named);
   const meaning = embedding === null ? undefined : await meaningOf(embedding, pool.execute, log);
   const execute = meaning === undefined ? pool.execute : await telling(pool.execute, meaning);
-  const sources = config.connectors ? await connectorsOf(config.connectors, execute, log) : null;
+  const sources = config.connectors ? await connectorsOf(config.connectors, execute, log, config.looked) : null;
   const deps = {
     execute,
     usage: pool.usage,
@@ -135,6 +136,7 @@ async function connectorsOf(
   { file, githubToken }: ConnectorsConfig,
   execute: Execute,
   log: Log,
+  looked: OpenSettings['looked'],
 ): Promise<{ connectors: Connectors; loaded: readonly string[] }> {
   const [{ readConnectorSettings }, { createConnectors }, { fileSource }, { githubSource }, { bringIn }] =
     await Promise.all([
@@ -152,9 +154,9 @@ async function connectorsOf(
   const scope: Scope = { principal: OWNER, workspace: '', actor: 'owner', client: 'connector' };
   const connectors = createConnectors(
     sources,
-    (source, options) => bringIn(execute, scope, source, options),
+    (source, options) => bringIn(execute, scope, source, { ...options, ...(looked !== undefined && { looked }) }),
     log,
-    problems,
+    { problems, notes },
   );
   const loaded = `mimir: loaded ${sources.length} connector(s) from ${file}`;
   return { connectors, loaded: [loaded, ...[...problems, ...notes].map((note) => `mimir: ${note}`)] };
@@ -243,13 +245,19 @@ const WHOLE_STORE: Scope = { principal: OWNER, workspace: null, actor: 'owner', 
 export async function openStore(config: OpenSettings): Promise<OpenStore> {
   // Who ends at once embeds nothing unasked.
   const embedding = config.embedding && { ...config.embedding, background: false };
+  const log = stderrLog('plain', systemClock.nowMs);
+  const trial = config.isDry === true ? await tryOn(config, log) : null;
   const { pool, deps, table, close } = await assemble(
-    { ...config, ...(embedding !== undefined && { embedding }) },
-    stderrLog('plain', systemClock.nowMs),
-  );
+    { ...config, ...(embedding !== undefined && { embedding }), ...(trial !== null && { dbPath: trial.path }) },
+    log,
+  ).catch((thrown: unknown) => {
+    trial?.remove();
+    throw thrown;
+  });
   return {
     toolNames: table.all.map(({ name }) => name),
     connectorProblems: deps.connectors?.problems ?? [],
+    connectorNotes: deps.connectors?.notes ?? [],
     call: (tool, args) => table.call(tool, args, COMMAND_LINE),
     examine: () => pool.execute('examine', WHOLE_STORE, {}),
     exportOriginal: (path) => pool.execute('export_original', WHOLE_STORE, { path }),
@@ -264,8 +272,26 @@ export async function openStore(config: OpenSettings): Promise<OpenStore> {
       const source = importSource(asked);
       return await bringIn(pool.execute, scope, source, { dryRun, signal: new AbortController().signal, looked });
     },
-    close,
+    close: async () => {
+      await close();
+      trial?.remove();
+    },
   };
+}
+
+/** The store that a dry run may open instead of one that it would make or import; null when it may open the one that is named. */
+async function tryOn({ dbPath, keyFile, busyTimeoutMs }: StoreConfig, log: Log): Promise<Trial | null> {
+  const [{ trialOf }, { readKeyFile }] = await Promise.all([
+    import('./storage/trial.ts'),
+    import('./storage/files.ts'),
+  ]);
+  const key = keyFile === null ? null : readKeyFile(keyFile);
+  const bar = watchImport(log);
+  const trial = await trialOf({ path: dbPath, key, clock: systemClock, busyTimeoutMs }, bar.progress).finally(() =>
+    bar.ended(null),
+  );
+  if (trial !== null) log.banner(`mimir: dry run: ${trial.says}`);
+  return trial;
 }
 
 /** Makes a new store of an export. */

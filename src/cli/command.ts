@@ -119,6 +119,8 @@ export interface OpenStore {
   readonly toolNames: readonly string[];
   /** Which connectors are left out because of their settings, and why. */
   readonly connectorProblems: readonly string[];
+  /** What stands in their settings and has no effect. */
+  readonly connectorNotes: readonly string[];
   call(tool: string, args: unknown): Promise<ToolAnswer>;
   /** Reads everything and computes it again. */
   examine(): Promise<Examination>;
@@ -138,6 +140,10 @@ export interface OpenSettings
   extends StoreConfig, Partial<Pick<Config, 'tools' | 'embedding' | 'language' | 'connectors'>> {
   /** False: a database of the original is refused (`original_store`) instead of imported. */
   readonly importOriginal?: boolean;
+  /** True: what is called changes nothing, so no store is made, and none of the original is imported. */
+  readonly isDry?: boolean;
+  /** Told while documents come in through a connector: how many of its own it has looked at. */
+  readonly looked?: (documents: number) => void;
 }
 
 /** What a command may ask of the program around it. */

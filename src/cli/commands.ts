@@ -293,7 +293,7 @@ export const COMMANDS: readonly Command[] = [
         name: 'from',
         kind: 'text',
         value: 'FORMAT',
-        help: 'reference, jsonl (.csv too), markdown, mem0, basic-memory or original',
+        help: 'reference, jsonl (.csv and .tsv too), markdown, mem0, basic-memory or original',
       },
       { ...CATEGORY, required: false, mayBeEmpty: false, help: 'store under this category, not that of the format' },
       {

@@ -81,6 +81,8 @@ export async function examineSetup(call: Call, host: Pick<Host, 'version' | 'ope
   findings.push(ok('settings', `the settings can be read; the store is ${config.dbPath}`));
   for (const problem of store.connectorProblems)
     findings.push(note('connector_left_out', problem, 'docs/sources.md shows what such a file holds.'));
+  for (const unused of store.connectorNotes)
+    findings.push(note('connector_setting_unused', unused, 'docs/sources.md shows what such a file holds.'));
   findings.push(...examineKeyFile(config), ...examinePlace(config), ...keptCopies(config, call));
   const isStanding = existsSync(config.dbPath) && findings.every(({ level }) => level !== 'fault');
   if (isStanding) findings.push(...othersWith(config.dbPath), ...(await examineStore(store)));

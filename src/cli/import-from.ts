@@ -19,9 +19,9 @@ export async function importFrom({ values, words, environment }: Call, host: Hos
   const category = values['category'];
   const config = readStoreConfig(values, environment);
   warnOfEarlyStore(config, environment);
-  const store = await host.open(config);
-  const progress = showProgress('Importing', process.stderr, monotonicMs);
   const isDry = values['dry-run'] === true;
+  const store = await host.open({ ...config, isDry });
+  const progress = showProgress('Importing', process.stderr, monotonicMs);
   let done: Imported;
   try {
     const asked = {

@@ -5,7 +5,7 @@ import { print, printError } from '../log.ts';
 import type { ToolAnswer } from '../tools/types.ts';
 import type { Call, Command, Host } from './command.ts';
 import { warnOfEarlyStore } from './early.ts';
-import { showProgress } from './progress.ts';
+import { showProgress, type Progress } from './progress.ts';
 import { harmless, members, prettyJson, type Look } from './show.ts';
 
 /** A command that is one call of one tool. Its flags with a `field` are the arguments. */
@@ -57,9 +57,15 @@ export function toolCommand(row: ToolCommand): Command {
     run: async (call, host) => {
       const values = storeFlag === undefined ? call.values : { ...call.values, db: call.values[storeFlag] };
       const config = readStoreConfig(values, call.environment);
-      const store = await host.open({ ...config, connectors: readConnectors(values, call.environment) });
+      let progress: Progress | null = null;
+      const store = await host.open({
+        ...config,
+        isDry: call.values['dry-run'] === true,
+        connectors: readConnectors(values, call.environment),
+        looked: (documents) => progress?.update(documents),
+      });
       warnOfEarlyStore(config, call.environment);
-      const progress = doing === undefined ? null : showProgress(doing, process.stderr, monotonicMs);
+      if (doing !== undefined) progress = showProgress(doing, process.stderr, monotonicMs);
       let answer: ToolAnswer;
       try {
         answer = await store.call(tool, argumentsOf(row, call));

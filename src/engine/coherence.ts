@@ -1,7 +1,7 @@
 import { LIMITS } from '../limits.ts';
 import { FIELDS, packEntity } from '../memory/document.ts';
 import { aboutWords, sharedWords } from '../memory/newer.ts';
-import { layerOf, strengthNow, withNotes } from '../memory/retention.ts';
+import { FADED_BY_COHERE, layerOf, strengthNow, withNotes } from '../memory/retention.ts';
 import { STOP_TOKENS } from '../memory/text.ts';
 import type { Noted, Scope } from '../memory/types.ts';
 import type { Item, Reader } from '../storage/store.ts';
@@ -221,7 +221,7 @@ export const cohere = writes<CohereInput, CohereOutput>(
       const entity = await tx.entityById(scoped, id);
       if (entity === undefined || entity.archived || entity.alwaysOn || entity.verified) continue;
       if (strengthNow({ ...entity, lasting: false }, tx.nowMs) >= archiveBelow) continue;
-      await tx.revise(scoped, entity, { archived: true, archiveReason: `cohere: strength below ${archiveBelow}` });
+      await tx.revise(scoped, entity, { archived: true, archiveReason: `${FADED_BY_COHERE} ${archiveBelow}` });
       archived += 1;
       chars += entity.bodyJson.length;
     }

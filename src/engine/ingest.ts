@@ -1,5 +1,6 @@
 import { monotonicMs } from '../clock.ts';
 import { LIMITS } from '../limits.ts';
+import { isFaded } from '../memory/retention.ts';
 import type { KnownPiece, SourcedPiece } from '../memory/sourced.ts';
 import type { Entity, Scope } from '../memory/types.ts';
 import type { Writer } from '../storage/store.ts';
@@ -41,11 +42,12 @@ export const ingestKnown = reads<IngestKnownInput, IngestKnownOutput>('scan', as
   };
 });
 
-function knownPiece({ id, key, tags, bodyHash, archived, archiveReason, bodyJson }: Entity): KnownPiece {
+function knownPiece({ id, key, version, tags, bodyHash, archived, archiveReason, bodyJson }: Entity): KnownPiece {
   const textMember = textMembersOf(bodyJson);
-  const standing = !archived ? 'live' : archiveReason === GONE ? 'gone' : 'forgotten';
+  const why = archiveReason === GONE ? 'gone' : isFaded(archiveReason) ? 'faded' : 'forgotten';
+  const standing = archived ? why : 'live';
   const [path, updatedAt, lines] = [textMember('path'), textMember('updated_at'), textMember('lines')];
-  return { id, key, tags, bodyHash, standing, path, updatedAt, lines };
+  return { id, key, version, tags, bodyHash, standing, path, updatedAt, lines };
 }
 
 function textMembersOf(bodyJson: string): (name: string) => string {
@@ -164,21 +166,47 @@ export interface IngestLinkInput {
   readonly links: readonly SourcedLink[];
 }
 
-/** Makes links that are not there yet; answers how many. What is not there, or is somebody else's, is not linked. */
-export const ingestLink = writes<IngestLinkInput, number>(async (tx, scope, { source, category, links }) => {
+/** What became of them. */
+export interface IngestLinkOutput {
+  /** Links that were looked at, from the first on; for the others there was no time. */
+  readonly handled: number;
+  readonly made: number;
+}
+
+/** The memory whose links are made, and those that it has, by target and relationship. */
+interface LinkedFrom {
+  readonly key: string | null;
+  /** Null: it is not there, or is somebody else's. */
+  readonly row: number | null;
+  readonly present: Set<string>;
+}
+
+/**
+ * Makes links that are not there yet, until the time that others can wait is over; at least one. What is not there, or is somebody
+ * else's, is not linked. Quickest where the links of one memory follow each other.
+ */
+export const ingestLink = writes<IngestLinkInput, IngestLinkOutput>(async (tx, scope, { source, category, links }) => {
   const workspace = homeOf(scope);
   requireWrite(scope, workspace);
-  let made = 0;
-  for (const { from, to, relationship } of links) {
-    const [one, other] = [
-      await tx.entityAt(scope, workspace, category, from),
-      await tx.entityAt(scope, workspace, category, to),
-    ];
-    if (one?.source !== source || other?.source !== source || one.archived) continue;
-    const present = await tx.linksOf(scope, one.row);
-    if (present.some((link) => link.targetId === other.id && link.relationship === relationship)) continue;
-    await tx.openLink(scope, one.row, other.id, relationship, LINK_WEIGHT);
+  const endMs = monotonicMs() + LIMITS.ingestStepMs;
+  let [handled, made] = [0, 0];
+  let from: LinkedFrom = { key: null, row: null, present: new Set() };
+  for (const { from: key, to, relationship } of links) {
+    if (handled > 0 && monotonicMs() > endMs) break;
+    handled += 1;
+    if (from.key !== key) {
+      const one = await tx.entityAt(scope, workspace, category, key);
+      const row = one?.source === source && !one.archived ? one.row : null;
+      const present = row === null ? [] : await tx.linksOf(scope, row);
+      from = { key, row, present: new Set(present.map((link) => `${link.targetId} ${link.relationship}`)) };
+    }
+    if (from.row === null) continue;
+    const other = await tx.entityAt(scope, workspace, category, to);
+    const name = `${other?.id} ${relationship}`;
+    if (other?.source !== source || from.present.has(name)) continue;
+    await tx.openLink(scope, from.row, other.id, relationship, LINK_WEIGHT);
+    from.present.add(name);
     made += 1;
   }
-  return made;
+  return { handled, made };
 });

@@ -84,6 +84,13 @@ export async function bringIn(
   let whole = false;
   try {
     for await (const document of reading.documents) {
+      if (!('text' in document)) {
+        seen.set(document.key, document.path);
+        for (const piece of known.get(document.key) ?? []) current.add(piece.key);
+        result.unchanged += 1;
+        looked?.(seen.size);
+        continue;
+      }
       const key = ownKey(document, seen, known);
       seen.set(key, document.path);
       const pieces = piecesOf({ ...document, key }, SIZES);
@@ -95,8 +102,10 @@ export async function bringIn(
       for (const piece of pieces) current.add(piece.key);
       links.add(document, key, pieces[0]?.key ?? key);
       const change = changeOf(pieces, known.get(key) ?? []);
-      if (change === null) result.unchanged += 1;
-      else {
+      if (change === null) {
+        result.unchanged += 1;
+        document.stored?.(key, known.get(key) ?? []);
+      } else {
         if (result.examples.length < LIMITS.ingestExamples) result.examples.push(exampleOf(document, key));
         await add(change, () => result.changed.push(key));
       }
@@ -118,9 +127,10 @@ export async function bringIn(
   }
   await flush();
   const made = links.resolved();
-  for (let at = 0; at < made.length && !dryRun; at += LIMITS.ingestStepItems) {
-    const some = made.slice(at, at + LIMITS.ingestStepItems);
-    await execute('ingest_link', scope, { source: origin, category: source.category, links: some }, { signal });
+  for (let at = 0; at < made.length && !dryRun;) {
+    const some = made.slice(at, at + LIMITS.ingestStepLinks);
+    const input = { source: origin, category: source.category, links: some };
+    at += (await execute('ingest_link', scope, input, { signal })).handled;
   }
   return { ...result, errors: [...result.errors, ...reading.errors], notes: reading.notes };
 }
@@ -187,16 +197,20 @@ function collectedLinks() {
 /** What has to be done about a document; null: nothing. */
 function changeOf(pieces: readonly SourcedPiece[], known: readonly KnownPiece[]): DocumentChange | null {
   const stored = new Map(known.map((piece) => [piece.key, piece]));
-  const put = pieces.filter(({ key, bodyJson, tags }) => {
+  const isNew = ({ key, bodyJson, tags }: SourcedPiece): boolean => {
     const old = stored.get(key);
     if (old === undefined || old.standing === 'gone') return true;
     const hash = createHash('sha256').update(canonicalJson(bodyJson), 'utf8').digest('hex');
     // What somebody forgot stays forgotten as long as it says the same.
     return hash !== old.bodyHash || JSON.stringify(tags) !== JSON.stringify(old.tags);
-  });
+  };
+  const changed = new Set(pieces.filter(isNew));
   const current = new Set(pieces.map(({ key }) => key));
   const gone = known.filter(({ key, standing }) => standing === 'live' && !current.has(key)).map(({ id }) => id);
-  return put.length === 0 && gone.length === 0 ? null : { put, gone };
+  if (changed.size === 0 && gone.length === 0) return null;
+  // A document that changes is in use again, and comes back whole.
+  const put = pieces.filter((piece) => changed.has(piece) || stored.get(piece.key)?.standing === 'faded');
+  return { put, gone };
 }
 
 function isTooLarge({ key, tags, bodyJson }: SourcedPiece): boolean {

@@ -75,3 +75,14 @@ export function withNotes(row: number, stored: Usage, { sent, kept }: Noted): Us
   }
   return { count, lastAtMs };
 }
+
+/** Why upkeep archives what has faded: the original's words. */
+export const FADED = 'decay threshold';
+
+/** The same, of `mimir_cohere`; what it was below follows. */
+export const FADED_BY_COHERE = 'cohere: strength below';
+
+/** Whether a memory was archived because of its age, and not because somebody wanted it so. */
+export function isFaded(archiveReason: string): boolean {
+  return archiveReason === FADED || archiveReason.startsWith(FADED_BY_COHERE);
+}

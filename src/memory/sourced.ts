@@ -19,6 +19,15 @@ export interface SourceDocument {
   readonly names?: readonly string[];
   /** Which documents it leads to. */
   readonly links?: readonly DocumentLink[];
+  /** Told when the store says already what it says: its key there, and the memories that say it. */
+  readonly stored?: (key: string, pieces: readonly KnownPiece[]) => void;
+}
+
+/** A document without links that is as it was when its source was told that it is stored, as are the memories that say it. */
+export interface UnchangedDocument {
+  /** As it was told. */
+  readonly key: string;
+  readonly path: string;
 }
 
 /** Where a document leads to. */
@@ -41,11 +50,13 @@ export interface SourcedPiece {
 export interface KnownPiece {
   readonly id: string;
   readonly key: string;
+  /** Another one as soon as anything of it is changed. */
+  readonly version: number;
   readonly tags: readonly string[];
   /** Hex of the SHA-256 of the canonical body. */
   readonly bodyHash: string;
-  /** `live`; `gone`: archived because its source has it no more; `forgotten`: archived by somebody else. */
-  readonly standing: 'live' | 'gone' | 'forgotten';
+  /** `live`; archived: `gone` because its source has it no more, `faded` by age, `forgotten` because somebody wanted it so. */
+  readonly standing: 'live' | 'gone' | 'faded' | 'forgotten';
   /** The member `path` of its body; empty without. */
   readonly path: string;
   /** The member `updated_at` of its body; empty without. */
@@ -57,7 +68,7 @@ export interface KnownPiece {
 /** A source that is being read. */
 export interface Reading {
   /** Ends with a `MimirError` when the rest cannot be read now; what came before is kept. */
-  readonly documents: AsyncIterable<SourceDocument>;
+  readonly documents: AsyncIterable<SourceDocument | UnchangedDocument>;
   /** Asked after the last document: whether what was stored with this path, and did not come, is not there any more. */
   readonly isGone: (path: string) => boolean;
   /** What its user should know and what is no error; grows while it is read. */

@@ -32,11 +32,15 @@ export interface HttpRequest {
   readonly signal: AbortSignal;
   /** Who is asked, as errors name it: `The model server`. */
   readonly who: string;
-  /** What mends it when nobody answers, where that is not said in the table of errors. */
+  /** What mends it when nobody answers, or too much, where that is not said in the table of errors. */
   readonly hint?: string;
+  /** The longest answer; without it, that of a model server. */
+  readonly answerMaxBytes?: number;
+  /** How much is read of what a refusal says; without it, nothing. */
+  readonly refusalMaxBytes?: number;
 }
 
-/** What came back, whatever its status; `text` only of a success; a redirect is not followed, because whoever gets the next request would get the key. */
+/** What came back, whatever its status; `text` of a refusal only where it was asked for; a redirect is not followed, because whoever gets the next request would get the key. */
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: Headers;
@@ -45,7 +49,8 @@ export interface HttpAnswer {
 
 /** An exchange within a deadline and a bound of bytes. `provider_down` when nobody answers in time, or not to the end. */
 export async function exchange(request: HttpRequest): Promise<HttpAnswer> {
-  const { url, method, headers, body, deadlineMs, signal, who, hint } = request;
+  const { url, method, headers, body, deadlineMs, signal, who, hint, refusalMaxBytes = 0 } = request;
+  const answerMaxBytes = request.answerMaxBytes ?? LIMITS.providerAnswerMaxBytes;
   const bounded = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
   try {
     const response = await fetch(url, {
@@ -56,10 +61,15 @@ export async function exchange(request: HttpRequest): Promise<HttpAnswer> {
       signal: bounded,
     });
     const { status, headers: answered } = response;
-    if (response.ok) return { status, headers: answered, text: await readBounded(response, who) };
-    // Words about a failure may quote what was sent, and may have no end.
-    await response.body?.cancel();
-    return { status, headers: answered, text: '' };
+    const { text, isWhole } = await readUpTo(response, response.ok ? answerMaxBytes : refusalMaxBytes);
+    if (response.ok && !isWhole) {
+      throw new MimirError(
+        'provider_refused',
+        `${who} sent more than any answer has.`,
+        hint === undefined ? {} : { hint },
+      );
+    }
+    return { status, headers: answered, text };
   } catch (thrown) {
     if (thrown instanceof MimirError) throw thrown;
     if (signal.aborted) throw new MimirError('cancelled', 'The request was cancelled.');
@@ -107,15 +117,17 @@ export async function postJson({ url, body, apiKey, deadlineMs, signal }: ModelR
   }
 }
 
-async function readBounded(response: Response, who: string): Promise<string> {
+/** The beginning of an answer, and whether that is all of it: words about a failure may have no end. */
+async function readUpTo(response: Response, maxBytes: number): Promise<{ text: string; isWhole: boolean }> {
   const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const part of response.body ?? []) {
-    bytes += part.byteLength;
-    if (bytes > LIMITS.providerAnswerMaxBytes) {
-      throw new MimirError('provider_refused', `${who} sent more than any answer has.`);
+  let left = maxBytes;
+  if (maxBytes === 0) await response.body?.cancel();
+  else {
+    for await (const part of response.body ?? []) {
+      parts.push(part.subarray(0, left));
+      left -= part.byteLength;
+      if (left < 0) break; // which cancels the rest
     }
-    parts.push(part);
   }
-  return Buffer.concat(parts).toString('utf8');
+  return { text: Buffer.concat(parts).toString('utf8'), isWhole: left >= 0 };
 }

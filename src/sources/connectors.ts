@@ -1,4 +1,6 @@
+import { monotonicMs } from '../clock.ts';
 import { MimirError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
 import type { Log } from '../log.ts';
 import type { BroughtIn, Source } from '../memory/sourced.ts';
 
@@ -18,6 +20,8 @@ export interface Connectors {
   readonly names: readonly string[];
   /** Why others, which were asked for, are not there. */
   readonly problems: readonly string[];
+  /** What stands in the settings and has no effect. */
+  readonly notes: readonly string[];
   /** Runs one of them, or all, one after the other. A connector that fails says so in its report, and the next one runs. */
   readonly ingest: (asked: {
     readonly name?: string;
@@ -40,7 +44,7 @@ export function createConnectors(
   sources: readonly Source[],
   bringIn: BringIn,
   log: Log,
-  problems: readonly string[] = [],
+  { problems = [], notes = [] }: Partial<Pick<Connectors, 'problems' | 'notes'>> = {},
 ): Connectors {
   const ended = new AbortController();
   const stops: (() => void)[] = [];
@@ -88,25 +92,41 @@ export function createConnectors(
   };
 
   const watchOne = async (source: Source): Promise<void> => {
-    let waiting = false;
-    const changed = (): void => {
-      if (waiting) return;
-      waiting = true;
-      void inTurn(source, () => {
-        waiting = false;
-        return runUnasked(source, false);
+    let [isWanted, isRunning, quietUntilMs] = [false, false, 0];
+    let timer: NodeJS.Timeout | null = null;
+    const run = (onlyAgain: boolean): Promise<void> =>
+      inTurn(source, async () => {
+        if (timer !== null) clearTimeout(timer);
+        [isWanted, isRunning] = [false, true];
+        const startedMs = monotonicMs();
+        await runUnasked(source, onlyAgain);
+        // Where something changes all the time, most of the processor is left to others.
+        quietUntilMs = monotonicMs() + (monotonicMs() - startedMs) * LIMITS.watchPauses;
+        isRunning = false;
+        if (isWanted) runLater();
       });
+    const runLater = (): void => {
+      timer = setTimeout(() => void run(false), Math.max(0, quietUntilMs - monotonicMs())).unref();
+    };
+    const changed = (): void => {
+      if (isWanted) return;
+      isWanted = true;
+      if (!isRunning) runLater();
     };
     const stop = await source.watch?.(changed);
     if (stop === undefined) return;
+    stops.push(() => {
+      if (timer !== null) clearTimeout(timer);
+      stop();
+    });
     if (ended.signal.aborted) stop();
-    else stops.push(stop);
-    await inTurn(source, () => runUnasked(source, true));
+    else await run(true);
   };
 
   return {
     names: sources.map(({ name }) => name),
     problems,
+    notes,
     ingest: async ({ name, dryRun, signal }) => {
       const signals = signal === undefined ? ended.signal : AbortSignal.any([ended.signal, signal]);
       const reports: ConnectorReport[] = [];

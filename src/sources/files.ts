@@ -1,13 +1,22 @@
-import { constants, watch, type Dirent, type FSWatcher } from 'node:fs';
-import { lstat, open, readdir, realpath } from 'node:fs/promises';
-import { basename, dirname, extname, join, sep } from 'node:path';
+import { isUtf8 } from 'node:buffer';
+import type { Dirent } from 'node:fs';
+import { lstat, readdir, realpath } from 'node:fs/promises';
+import { extname, join } from 'node:path';
 
-import ignore, { type Ignore } from 'ignore';
-
+import { systemClock } from '../clock.ts';
 import { MimirError } from '../errors.ts';
-import { LIMITS } from '../limits.ts';
 import type { Log } from '../log.ts';
-import type { Reading, Source, SourceDocument } from '../memory/sourced.ts';
+import {
+  documentKeyOf,
+  type KnownPiece,
+  type Reading,
+  type Source,
+  type SourceDocument,
+  type UnchangedDocument,
+} from '../memory/sourced.ts';
+import { isIgnored, patterns, rulesAbove, rulesIn, type Rules } from './gitignore.ts';
+import { bytesOf, reasonOf, stampOf, type FoundFile, type NotRead } from './regular.ts';
+import { isInside, watchFolders, type Watched } from './watching.ts';
 
 /** Which files are memories. Paths are absolute. */
 export interface FileSettings {
@@ -31,12 +40,6 @@ export interface FileSettings {
 /** Folders that are never looked into, beside those whose name begins with a dot. */
 const NEVER: ReadonlySet<string> = new Set(['node_modules', 'target']);
 
-/** A rule file and the folder it is about. */
-interface Rules {
-  readonly folder: string;
-  readonly rules: Ignore;
-}
-
 /** What a walk finds. */
 interface Walk {
   readonly settings: FileSettings;
@@ -45,30 +48,40 @@ interface Walk {
   /** What could not be looked at: nothing is known about what is in there. */
   readonly unread: string[];
   readonly notes: string[];
+  readonly errors: string[];
   readonly signal: AbortSignal;
 }
 
-interface FoundFile {
-  readonly path: string;
-  /** Where it must really be, so that no link leads out of the folder that was allowed. */
-  readonly realPath: string;
+/** A file that said what is stored, and the versions of the memories that say it. */
+interface Remembered {
+  readonly stamp: string;
+  readonly key: string;
+  readonly versions: string;
 }
 
-/** The files of some folders, in the order of their paths. */
-export function fileSource(settings: FileSettings, log: Log): Source {
+/** The files of some folders, in the order of their paths. One that did not change since the store was found to say the same is not read again. */
+export function fileSource(settings: FileSettings, log: Log, nowMs = systemClock.nowMs): Source {
   let watched: Watched | null = null;
+  let memory = new Map<string, Remembered>();
   const entered = (folder: string): void => watched?.add(folder);
   return {
     name: 'file_watcher',
     origin: 'connector:file_watcher',
     category: 'file',
-    read: (_known, signal) => readFiles(settings, entered, signal),
+    read: (known, signal) => {
+      const walk = walkOf(settings, entered, signal);
+      const before = memory;
+      memory = new Map();
+      return readingOf(
+        walk,
+        changedFiles(walk, { before, after: memory, known: Map.groupBy(known, documentKeyOf), nowMs }),
+      );
+    },
     ...(settings.watch && {
       watch: async (changed) => {
-        const own = watchFolders(settings.debounceMs, changed, log);
+        const own = await watchFolders({ roots: settings.paths, afterMs: settings.debounceMs, changed, log });
         watched = own;
-        const walk: Walk = { settings, entered, unread: [], notes: [], signal: new AbortController().signal };
-        for await (const _ of allFiles(walk)); // entering the folders is all
+        for await (const _ of allFiles(walkOf(settings, entered, new AbortController().signal))); // entering the folders is all
         return () => {
           watched = null;
           own.close();
@@ -78,35 +91,90 @@ export function fileSource(settings: FileSettings, log: Log): Source {
   };
 }
 
-/** The files that are there now, in the order of their paths; `entered` is called before a folder is read. */
-export function readFiles(settings: FileSettings, entered: (folder: string) => void, signal: AbortSignal): Reading {
-  const walk: Walk = { settings, entered, unread: [], notes: [], signal };
-  const inside = (path: string, folder: string): boolean =>
-    path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
-  return {
-    documents: documentsOf(walk),
-    isGone: (path) =>
-      settings.paths.some((root) => inside(path, root)) && !walk.unread.some((folder) => inside(path, folder)),
-    notes: walk.notes,
-    errors: [],
-  };
+/** The files that are there now, in the order of their paths. */
+export function readFiles(
+  settings: FileSettings,
+  signal: AbortSignal,
+): Reading & { readonly documents: AsyncIterable<SourceDocument> } {
+  const walk = walkOf(settings, () => undefined, signal);
+  return readingOf(walk, documentsOf(walk));
+}
+
+function walkOf(settings: FileSettings, entered: (folder: string) => void, signal: AbortSignal): Walk {
+  return { settings, entered, unread: [], notes: [], errors: [], signal };
+}
+
+function readingOf<D>({ settings, unread, notes, errors }: Walk, documents: D) {
+  const isGone = (path: string): boolean =>
+    settings.paths.some((root) => isInside(path, root)) && !unread.some((folder) => isInside(path, folder));
+  return { documents, isGone, notes, errors };
 }
 
 async function* documentsOf(walk: Walk): AsyncGenerator<SourceDocument> {
-  const { settings, unread, notes, signal } = walk;
+  for await (const file of eachOnce(walk)) {
+    const document = await documentAt(walk, file);
+    if (document !== null) yield document;
+  }
+}
+
+/** How long ago a file must have been written to be known by its times: some file systems count them in two seconds. */
+const SETTLED_MS = 2_100;
+
+async function* changedFiles(
+  walk: Walk,
+  {
+    before,
+    after,
+    known,
+    nowMs,
+  }: {
+    readonly before: ReadonlyMap<string, Remembered>;
+    readonly after: Map<string, Remembered>;
+    /** By the keys of their documents. */
+    readonly known: ReadonlyMap<string, readonly KnownPiece[]>;
+    readonly nowMs: () => number;
+  },
+): AsyncGenerator<SourceDocument | UnchangedDocument> {
+  for await (const file of eachOnce(walk)) {
+    const { path } = file;
+    // Before it is read: what is written meanwhile has another one.
+    const stamp = await stampOf(file, nowMs() - SETTLED_MS);
+    const old = before.get(path);
+    if (old !== undefined && old.stamp === stamp && old.versions === versionsOf(known.get(old.key))) {
+      after.set(path, old);
+      yield { key: old.key, path };
+      continue;
+    }
+    const document = await documentAt(walk, file);
+    if (document === null) continue;
+    const stored = (key: string, pieces: readonly KnownPiece[]): void => {
+      if (stamp !== null) after.set(path, { stamp, key, versions: versionsOf(pieces) });
+    };
+    yield { ...document, stored };
+  }
+}
+
+function versionsOf(pieces: readonly KnownPiece[] = []): string {
+  return pieces.map(({ version }) => version).join();
+}
+
+async function* eachOnce(walk: Walk): AsyncGenerator<FoundFile> {
   const done = new Set<string>();
   for await (const file of allFiles(walk)) {
-    if (signal.aborted) throw new MimirError('cancelled', 'The request was cancelled.');
-    if (done.has(file.path)) continue;
+    if (walk.signal.aborted) throw new MimirError('cancelled', 'The request was cancelled.');
+    if (!done.has(file.path)) yield file;
     done.add(file.path);
-    const read = await readText(file, settings.maxBytes);
-    if (typeof read === 'string') yield fileDocument(file.path, read);
-    else {
-      unread.push(file.path);
-      const isExpected = read.note === NO_TEXT && settings.extensions.length === 0;
-      if (read.note !== null && !isExpected) notes.push(`${file.path}: ${read.note}`);
-    }
   }
+}
+
+/** A file as a document; null for what is none. */
+async function documentAt({ settings, unread, notes }: Walk, file: FoundFile): Promise<SourceDocument | null> {
+  const read = await readText(file, settings.maxBytes);
+  if (typeof read === 'string') return fileDocument(file.path, read);
+  unread.push(file.path);
+  const isExpected = read.note === NO_TEXT && settings.extensions.length === 0;
+  if (read.note !== null && !isExpected) notes.push(`${file.path}: ${read.note}`);
+  return null;
 }
 
 /** The key of a file, which is the original's: its path with `-` for each slash. */
@@ -128,24 +196,24 @@ function fileDocument(path: string, text: string): SourceDocument {
 }
 
 async function* allFiles(walk: Walk): AsyncGenerator<FoundFile> {
-  const { settings, unread, notes } = walk;
+  const { settings, unread, errors } = walk;
   const fits = matcherOf(settings);
   for (const root of settings.paths) {
     let real: string;
     let isFolder: boolean;
+    let rules: readonly Rules[] = [];
     try {
       real = await realpath(root);
       isFolder = (await lstat(real)).isDirectory();
+      if (isFolder && settings.gitignore) rules = await rulesAbove(real);
     } catch (thrown) {
       // A disk that is not mounted is no reason to forget what is on it.
       unread.push(root);
-      notes.push(`${root}: ${reasonOf(thrown)}`);
+      errors.push(`${root}: ${reasonOf(thrown)}`);
       continue;
     }
-    if (isFolder) {
-      const rules = settings.gitignore ? await rulesAbove(real) : [];
-      yield* filesIn(walk, { path: root, real, within: '' }, rules, fits);
-    } else yield { path: root, realPath: real };
+    if (isFolder) yield* filesIn(walk, { path: root, real, within: '' }, rules, fits);
+    else yield { path: root, realPath: real };
   }
 }
 
@@ -153,7 +221,7 @@ async function* allFiles(walk: Walk): AsyncGenerator<FoundFile> {
 type Fits = (within: string, isFolder: boolean) => boolean;
 
 function matcherOf({ extensions, include, exclude }: FileSettings): Fits {
-  const [wanted, unwanted] = [ignore().add([...include]), ignore().add([...exclude])];
+  const [wanted, unwanted] = [patterns(include), patterns(exclude)];
   return (within, isFolder) => {
     if (unwanted.ignores(isFolder ? `${within}/` : within)) return false;
     if (isFolder) return true;
@@ -175,16 +243,17 @@ async function* filesIn(walk: Walk, folder: Folder, above: readonly Rules[], fit
   // Before it is read: what is made after that is told by the watcher.
   entered(folder.path);
   let entries: Dirent[];
+  let own: Rules | null;
   try {
     // A folder that was exchanged for a link since it was found.
     if ((await realpath(folder.path)) !== folder.real) throw new MimirError('forbidden', 'leads out of the folder');
     entries = await readdir(folder.path, { withFileTypes: true });
+    own = settings.gitignore ? await rulesIn(folder.real) : null;
   } catch (thrown) {
     unread.push(folder.path);
     notes.push(`${folder.path}: ${reasonOf(thrown)}`);
     return;
   }
-  const own = settings.gitignore ? await rulesOf(folder.real, entries) : null;
   const rules = own === null ? above : [...above, own];
   for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     const { name } = entry;
@@ -200,128 +269,12 @@ async function* filesIn(walk: Walk, folder: Folder, above: readonly Rules[], fit
   }
 }
 
-async function rulesOf(folder: string, entries: readonly Dirent[]): Promise<Rules | null> {
-  if (!entries.some((entry) => entry.name === '.gitignore' && entry.isFile())) return null;
-  const path = join(folder, '.gitignore');
-  const text = await readText({ path, realPath: path }, LIMITS.sourceFileMaxBytes);
-  return typeof text === 'string' ? { folder, rules: ignore().add(text) } : null;
-}
-
-/** The rules of the folders above, up to that of the repository; none when it is in no repository. */
-async function rulesAbove(folder: string): Promise<Rules[]> {
-  const found: Rules[] = [];
-  for (let at = folder; ;) {
-    const entries = await readdir(at, { withFileTypes: true }).catch(() => []); // an unreadable one has no rules for us
-    if (at !== folder) {
-      const rules = await rulesOf(at, entries);
-      if (rules !== null) found.unshift(rules);
-    }
-    if (entries.some(({ name }) => name === '.git')) return found;
-    const parent = dirname(at);
-    if (parent === at) return [];
-    at = parent;
-  }
-}
-
-/** As git does it: the rules nearest to the file have the last word. */
-function isIgnored(all: readonly Rules[], path: string, isFolder: boolean): boolean {
-  for (const { folder, rules } of all.toReversed()) {
-    const within = path.slice(folder.endsWith(sep) ? folder.length : folder.length + 1).replaceAll(sep, '/');
-    const { ignored, unignored } = rules.test(isFolder ? `${within}/` : within);
-    if (ignored || unignored) return ignored;
-  }
-  return false;
-}
-
 /** Why a file is not read that has no text; not worth a word where all kinds of files are looked at. */
 const NO_TEXT = 'is no text in UTF-8';
 
-/** The text of a file, or why it is not read; `note` is null for what is no file. */
-async function readText({ path, realPath }: FoundFile, maxBytes: number): Promise<string | { note: string | null }> {
-  let file;
-  try {
-    // Without waiting for a pipe's other end, and not through a link that has taken the file's place.
-    file = await open(realPath, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
-  } catch (thrown) {
-    return { note: reasonOf(thrown) };
-  }
-  try {
-    const stat = await file.stat();
-    if (!stat.isFile()) return { note: null };
-    if ((await realpath(realPath)) !== realPath) return { note: 'leads out of the folder' };
-    if (stat.size > maxBytes) return { note: `has ${stat.size} bytes, more than ${maxBytes} (max_file_bytes)` };
-    const bytes = Buffer.alloc(Math.min(stat.size, maxBytes) + 1);
-    let length = 0;
-    for (let read = -1; read !== 0 && length < stat.size; length += read)
-      ({ bytesRead: read } = await file.read(bytes, length, bytes.length - length, length));
-    // It may have grown while it was read: the next run, or the watcher, reads it again.
-    const content = bytes.subarray(0, Math.min(length, maxBytes));
-    if (content.includes(0)) return { note: NO_TEXT };
-    return new TextDecoder('utf-8', { fatal: true }).decode(content);
-  } catch (thrown) {
-    return { note: thrown instanceof TypeError ? NO_TEXT : `${basename(path)}: ${reasonOf(thrown)}` };
-  } finally {
-    await file.close();
-  }
-}
-
-function reasonOf(thrown: unknown): string {
-  if (thrown instanceof MimirError) return thrown.message;
-  const code: unknown = thrown instanceof Error ? Reflect.get(thrown, 'code') : undefined;
-  const words: Readonly<Record<string, string>> = {
-    ENOENT: 'is not there',
-    EACCES: 'may not be read',
-    EPERM: 'may not be read',
-    ELOOP: 'is a link',
-  };
-  return typeof code === 'string' ? (words[code] ?? code) : 'cannot be read';
-}
-
-interface Watched {
-  readonly add: (folder: string) => void;
-  readonly close: () => void;
-}
-
-/**
- * Watches folders, each by itself: the system's recursive watching would go into those that are never read. Calls back once
- * so long after the first of several changes; what comes later is the next call.
- */
-function watchFolders(afterMs: number, changed: () => void, log: Log): Watched {
-  const watchers = new Map<string, FSWatcher>();
-  let timer: NodeJS.Timeout | null = null;
-  const soon = (): void => {
-    timer ??= setTimeout(() => {
-      timer = null;
-      changed();
-    }, afterMs).unref();
-  };
-  const drop = (folder: string): void => {
-    watchers.get(folder)?.close();
-    watchers.delete(folder);
-  };
-  return {
-    add: (folder) => {
-      if (watchers.has(folder)) return;
-      try {
-        if (watchers.size >= LIMITS.watchedFoldersMax) throw new Error('too many folders');
-        const watcher = watch(folder, { persistent: false });
-        watchers.set(folder, watcher);
-        watcher.on('change', (type) => {
-          // A folder that was removed, or exchanged under its name, is found again when the one above is read.
-          if (type === 'rename') drop(folder);
-          soon();
-        });
-        watcher.on('error', () => {
-          drop(folder);
-          soon();
-        });
-      } catch (thrown) {
-        log.warn('not_watched', { folder, reason: reasonOf(thrown) });
-      }
-    },
-    close: () => {
-      if (timer !== null) clearTimeout(timer);
-      for (const folder of watchers.keys()) drop(folder);
-    },
-  };
+/** The text of a file, or why it is not read. */
+async function readText(file: FoundFile, maxBytes: number): Promise<string | NotRead> {
+  const bytes = await bytesOf(file, maxBytes);
+  if (!Buffer.isBuffer(bytes)) return bytes;
+  return bytes.includes(0) || !isUtf8(bytes) ? { note: NO_TEXT } : new TextDecoder().decode(bytes);
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
-import type { KnownPiece, Reading, Source, SourceDocument } from '../memory/sourced.ts';
+import { documentKeyOf, type KnownPiece, type Reading, type Source, type SourceDocument } from '../memory/sourced.ts';
 import { exchange, type HttpAnswer } from '../provider/http.ts';
 
 /** Which repositories come in, and as whom. */
@@ -48,7 +48,7 @@ interface Page {
  */
 export function githubSource(settings: GithubSettings, nowMs: () => number): Source {
   // Shared by all runs: GitHub counts requests, not runs.
-  const quiet = { untilMs: 0 };
+  const quiet = { untilMs: 0, unsaid: 0 };
   return {
     name: 'github',
     origin: 'connector:github',
@@ -66,8 +66,8 @@ interface Client {
   readonly settings: GithubSettings;
   readonly nowMs: () => number;
   readonly signal: AbortSignal;
-  /** Until when GitHub wants to hear nothing. */
-  readonly quiet: { untilMs: number };
+  /** Until when GitHub wants to hear nothing, and how often in a row it did not say until when. */
+  readonly quiet: { untilMs: number; unsaid: number };
   /** How often this run may still wait. */
   waits: number;
 }
@@ -102,26 +102,44 @@ async function* issuesOf(
   notes: string[],
 ): AsyncGenerator<SourceDocument> {
   const { daysPast, itemsMax, pullRequests, apiUrl } = client.settings;
-  const stored = known.filter(({ key }) => key.startsWith(`${repo}/`)).map(({ updatedAt }) => updatedAt);
-  let since = stored.reduce((latest, one) => (one > latest ? one : latest), '');
+  const stored = new Map(
+    known.filter(({ key }) => key.startsWith(`${repo}/`)).map((piece) => [documentKeyOf(piece), piece.updatedAt]),
+  );
+  let since = [...stored.values()].reduce((latest, one) => (one > latest ? one : latest), '');
   if (since === '') since = new Date(client.nowMs() - daysPast * 86_400_000).toISOString();
   const asked = (from: string): string =>
     `${apiUrl}/repos/${repo}/issues?state=all&sort=updated&direction=asc&per_page=${LIMITS.githubPage}&since=${encodeURIComponent(from)}`;
   // The same issue in the same state comes again where pages overlap.
   const seen = new Set<string>();
-  let came = 0;
+  let [came, pages, stale, staleInRow] = [0, 0, 0, 0];
   for (let url: string | null = asked(since); url !== null;) {
     const page: Page = await pageAt(client, repo, url);
     const fresh = page.issues.filter(({ number, updatedAt }) => !seen.has(`${number} ${updatedAt}`));
     for (const issue of fresh) {
       seen.add(`${issue.number} ${issue.updatedAt}`);
       if (issue.isPullRequest && !pullRequests) continue;
-      if (came === itemsMax) {
-        notes.push(`${repo}: ${itemsMax} came in; the next run goes on there (max_items_per_repo).`);
-        return;
+      const document = issueDocument(repo, issue);
+      // What is stored already comes again with its whole second, and must not take the place of what is new.
+      if (stored.get(document.key) !== issue.updatedAt) {
+        if (came === itemsMax) {
+          notes.push(`${repo}: ${itemsMax} came in; the next run goes on there (max_items_per_repo).`);
+          return;
+        }
+        came += 1;
       }
-      came += 1;
-      yield issueDocument(repo, issue);
+      yield document;
+    }
+    pages += 1;
+    stale += fresh.length === 0 ? 1 : 0;
+    staleInRow = fresh.length === 0 ? staleInRow + 1 : 0;
+    // A server that has no ear for times gives all earlier pages again, and no more than these.
+    if (
+      page.next !== null &&
+      (pages >= LIMITS.githubPagesMax || staleInRow > pages - stale + LIMITS.githubStalePages)
+    ) {
+      throw new MimirError('provider_refused', `${WHO} gives page after page of ${repo} without an end.`, {
+        hint: HINT,
+      });
     }
     const last = fresh.at(-1)?.updatedAt ?? '';
     // Counted pages would skip what moves to the end while they are read, so it is asked by time; but not where one moment
@@ -205,12 +223,14 @@ async function tryOnce({ settings, nowMs, signal, quiet }: Client, url: string):
       signal,
       who: WHO,
       hint: HINT,
+      answerMaxBytes: LIMITS.githubPageMaxBytes,
+      refusalMaxBytes: LIMITS.githubRefusalMaxBytes,
     });
   } catch (thrown) {
     if (thrown instanceof MimirError && thrown.code === 'provider_down') return thrown;
     throw thrown;
   }
-  const untilMs = limitOf(answer, nowMs());
+  const untilMs = limitOf(answer, nowMs(), quiet);
   // The last request of an hour is answered, and says so too.
   if (untilMs !== null) quiet.untilMs = untilMs;
   if (untilMs !== null && answer.status >= 400) return limited(untilMs, nowMs());
@@ -221,16 +241,19 @@ async function tryOnce({ settings, nowMs, signal, quiet }: Client, url: string):
 }
 
 /** Until when an answer says that nothing may be asked, Unix milliseconds; null when it does not. */
-function limitOf({ status, headers }: HttpAnswer, nowMs: number): number | null {
-  const number = (name: string): number | null => {
-    const text = headers.get(name) ?? '';
-    return /^\d+$/.test(text) ? Number(text) : null;
-  };
-  const [after, reset, remaining] = ['retry-after', 'x-ratelimit-reset', 'x-ratelimit-remaining'].map(number);
+function limitOf({ status, headers, text }: HttpAnswer, nowMs: number, quiet: Client['quiet']): number | null {
+  const [after, reset] = [headers.get('retry-after') ?? '', headers.get('x-ratelimit-reset') ?? ''];
   const refused = status === 429 || status === 403;
-  if (refused && after !== null && after !== undefined) return nowMs + after * 1_000;
-  if (remaining === 0 && reset !== null && reset !== undefined) return reset * 1_000;
-  return status === 429 ? nowMs + LIMITS.providerPauseMostMs : null;
+  // Seconds, or a date as HTTP writes it.
+  const afterMs = /^\d+$/.test(after) ? nowMs + Number(after) * 1_000 : Date.parse(after);
+  if (refused && !Number.isNaN(afterMs)) return afterMs;
+  if (headers.get('x-ratelimit-remaining') === '0' && /^\d+$/.test(reset)) return Number(reset) * 1_000;
+  if (status === 429 || (status === 403 && /secondary rate limit|abuse detection/i.test(text))) {
+    quiet.unsaid += 1;
+    return nowMs + Math.min(LIMITS.githubLimitMs * 2 ** (quiet.unsaid - 1), LIMITS.githubLimitMostMs);
+  }
+  if (status < 400) quiet.unsaid = 0;
+  return null;
 }
 
 function limited(untilMs: number, nowMs: number): MimirError {

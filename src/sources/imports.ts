@@ -8,7 +8,8 @@ import type { Reading, Source, SourceDocument } from '../memory/sourced.ts';
 import { readFiles } from './files.ts';
 import { mem0Records } from './mem0.ts';
 import { asNote } from './notes.ts';
-import { csvRecords, jsonlRecords, referenceRecords, type FieldMap, type Records } from './records.ts';
+import { jsonRecords, tableRecords, type FieldMap, type Records } from './records.ts';
+import { referenceRecords } from './reference.ts';
 
 /** What is to be imported, and as what. */
 export interface ImportAsked {
@@ -23,6 +24,8 @@ export interface ImportAsked {
 
 interface ImportFormat {
   readonly category: string;
+  /** Whether its records call their parts as their author likes, so that `--map` says how. */
+  readonly isMapped?: true;
   /** Null for a folder of Markdown. */
   readonly read: ((text: string, asked: ImportAsked) => Records | null) | null;
 }
@@ -32,7 +35,8 @@ export const IMPORTS: Readonly<Record<string, ImportFormat>> = {
   reference: { category: 'entity', read: referenceRecords },
   jsonl: {
     category: 'imported',
-    read: (text, { path, map }) => (path.endsWith('.csv') ? csvRecords(text, map) : jsonlRecords(text, map)),
+    isMapped: true,
+    read: (text, { path, map }) => (/\.[ct]sv$/i.test(path) ? tableRecords(text, map) : jsonRecords(text, map)),
   },
   markdown: { category: 'note', read: null },
   mem0: { category: 'mem0', read: (text, { path }) => mem0Records(text, basename(path, extname(path))) },
@@ -45,6 +49,13 @@ export function importSource(asked: ImportAsked): Source {
   if (format === undefined) {
     throw new MimirError('invalid_argument', 'There is no such format to import from.', {
       hint: `Give --from ${[...Object.keys(IMPORTS), 'original'].join(', ')}.`,
+    });
+  }
+  if (Object.keys(asked.map).length > 0 && format.isMapped !== true) {
+    throw new MimirError('invalid_argument', `--map does not go with --from ${asked.from}.`, {
+      hint: `It goes with ${Object.keys(IMPORTS)
+        .filter((name) => IMPORTS[name]?.isMapped === true)
+        .join(', ')}.`,
     });
   }
   const about = { name: asked.from, origin: `import:${asked.from}`, category: asked.category ?? format.category };
@@ -65,18 +76,24 @@ function notesIn(path: string, signal: AbortSignal): Reading {
       watch: false,
       debounceMs: 0,
     },
-    () => undefined,
     signal,
   );
+  const errors: string[] = [];
   async function* documents(): AsyncGenerator<SourceDocument> {
     const root = readable(path, () => statSync(path)).isDirectory() ? path : dirname(path);
-    for await (const document of reading.documents) yield asNote(document, root);
+    let came = 0;
+    for await (const document of reading.documents) {
+      came += 1;
+      yield asNote(document, root);
+    }
+    errors.push(...reading.errors);
+    if (came === 0 && reading.notes.length > 0) errors.push(`Nothing in ${path} could be read.`);
   }
-  return { ...reading, documents: documents() };
+  return { ...reading, documents: documents(), errors };
 }
 
 function recordsIn(asked: ImportAsked, read: NonNullable<ImportFormat['read']>): Reading {
-  const notes: string[] = [];
+  const [notes, errors]: [string[], string[]] = [[], []];
   const name = basename(asked.path);
   async function* documents(): AsyncGenerator<SourceDocument> {
     const { text, notes: unread } = textOf(asked.path);
@@ -87,10 +104,12 @@ function recordsIn(asked: ImportAsked, read: NonNullable<ImportFormat['read']>):
       });
     }
     for (const note of [...unread, ...records.notes]) notes.push(`${name}: ${note}`);
+    if (records.documents.length === 0 && notes.length > 0)
+      errors.push(`Not one record of ${name} could be read as ${asked.from}.`);
     yield* records.documents;
   }
   // Another file of the same program may hold what is not in this one.
-  return { documents: documents(), isGone: () => false, notes, errors: [] };
+  return { documents: documents(), isGone: () => false, notes, errors };
 }
 
 /** UTF-8, or UTF-16 with its mark, which is what `>` makes in a shell of Windows; with notes about what is neither. */

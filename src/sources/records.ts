@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 
+import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { sortedJson, valueNestsDeeperThan } from '../memory/json.ts';
-import type { DocumentLink, SourceDocument } from '../memory/sourced.ts';
+import type { SourceDocument } from '../memory/sourced.ts';
+import { tableRows } from './tables.ts';
 
 /** Which member of a record is which part of a document. */
 export type FieldMap = Readonly<Partial<Record<'content' | 'key' | 'title' | 'tags', string>>>;
@@ -69,50 +71,6 @@ export function jsonLines(text: string, notes: string[]): { line: number; member
   });
 }
 
-/**
- * The file of the reference memory server: a line for each entity and for each relation. An entity is a document with its
- * observations as lines, a relation a link.
- */
-export function referenceRecords(text: string): Records {
-  const notes: string[] = [];
-  const documents: SourceDocument[] = [];
-  const relations: { line: number; from: string; link: DocumentLink }[] = [];
-  for (const { line, members } of jsonLines(text, notes)) {
-    const [name = '', from = '', to = ''] = ['name', 'from', 'to'].map((one) => textAt(members, [one]));
-    if (members['type'] === 'relation' && from !== '' && to !== '') {
-      const relationship = textAt(members, ['relationType']) || 'related';
-      relations.push({ line, from, link: { to, relationship } });
-    } else if (members['type'] === 'entity' && name !== '') {
-      const kind = textAt(members, ['entityType']);
-      const observations = [members['observations'] ?? []].flat();
-      documents.push({
-        key: name,
-        path: '',
-        place: `line ${line}`,
-        text: observations.map(asText).join('\n'),
-        textMember: 'content',
-        meta: { name, entity_type: kind },
-        tags: kind === '' ? [] : [kind],
-      });
-    } else notes.push(`line ${line} is neither an entity with a name nor a relation`);
-  }
-  const names = new Set(documents.map(({ key }) => key));
-  for (const { line, from, link } of relations) {
-    const missing = [from, link.to].find((end) => !names.has(end));
-    if (missing !== undefined)
-      notes.push(`line ${line} is a relation, and there is no entity ${JSON.stringify(missing)}`);
-    else if (from === link.to) notes.push(`line ${line} is a relation of an entity with itself`);
-  }
-  const links = Map.groupBy(relations, ({ from }) => from);
-  const linked = documents.map((one) => ({ ...one, links: (links.get(one.key) ?? []).map(({ link }) => link) }));
-  return { documents: unique(linked), notes };
-}
-
-/** What is no text as JSON. */
-function asText(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
-}
-
 /** The same, with a number behind each key that was there before: two records are two memories. */
 export function unique(documents: readonly SourceDocument[]): SourceDocument[] {
   const taken = new Set<string>();
@@ -165,50 +123,70 @@ function digestOf(members: Members): string {
   return createHash('sha256').update(sortedJson(members), 'utf8').digest('hex').slice(0, 12);
 }
 
-function documentsOf(records: readonly { line: number; members: Members }[], map: FieldMap, notes: string[]): Records {
+interface Placed {
+  readonly place: string;
+  readonly members: Members;
+}
+
+function documentsOf(records: readonly Placed[], map: FieldMap, notes: string[]): Records {
+  demandMapped(records, map);
   const parts = partsOf(map);
-  const documents = records.flatMap(({ line, members }) => {
+  const documents = records.flatMap(({ place, members }) => {
     const document = recordDocument(members, parts);
-    if (document === null) notes.push(`line ${line} has no text`);
-    return document === null ? [] : [{ ...document, place: `line ${line}` }];
+    if (document === null) notes.push(`${place} has no text`);
+    return document === null ? [] : [{ ...document, place }];
   });
   return { documents: unique(documents), notes };
 }
 
-/** A file with a JSON object in each line. */
-export function jsonlRecords(text: string, map: FieldMap): Records {
-  const notes: string[] = [];
-  return documentsOf(jsonLines(text, notes), map, notes);
+/** Throws `invalid_argument` when a name in the map is that of nothing: every record would come in without that part. */
+function demandMapped(records: readonly Placed[], map: FieldMap): void {
+  if (records.length === 0) return;
+  const names = new Set(records.flatMap(({ members }) => Object.keys(members)));
+  for (const [part, name] of Object.entries(map)) {
+    if (names.has(name)) continue;
+    throw new MimirError('invalid_argument', `No record has ${JSON.stringify(name)}, which --map names as ${part}.`, {
+      hint: `They have ${[...names].slice(0, LIMITS.ingestExamples).join(', ').slice(0, LIMITS.problemMaxChars)}.`,
+    });
+  }
 }
 
-/** A table as RFC 4180 writes it; the first line names the columns. */
-export function csvRecords(text: string, map: FieldMap): Records {
+/** Objects, one a line, or a list of them in one JSON text. */
+export function jsonRecords(text: string, map: FieldMap): Records {
   const notes: string[] = [];
-  const [head, ...rows] = csvRows(text);
-  const records = rows.flatMap(({ line, cells }) => {
-    if (cells.length === 1 && cells[0] === '') return [];
-    const members = Object.fromEntries((head?.cells ?? []).map((name, i) => [name, cells[i] ?? '']));
-    const problem =
-      cells.length === head?.cells.length
-        ? recordProblem(members)
-        : `has ${cells.length} columns instead of ${head?.cells.length ?? 0}`;
-    if (problem !== null) notes.push(`line ${line} ${problem}`);
-    return problem === null ? [{ line, members }] : [];
+  const list = listIn(text);
+  if (list === null) {
+    const lines = jsonLines(text, notes).map(({ line, members }) => ({ place: `line ${line}`, members }));
+    return documentsOf(lines, map, notes);
+  }
+  const records = list.flatMap((value, at) => {
+    const [place, members] = [`record ${at + 1}`, membersOf(value)];
+    const problem = members === null ? 'is no object' : recordProblem(members);
+    if (problem !== null) notes.push(`${place} ${problem}`);
+    return members === null || problem !== null ? [] : [{ place, members }];
   });
   return documentsOf(records, map, notes);
 }
 
-/** Rows with the number of their first line: a cell in quotes may have line ends. */
-function csvRows(text: string): { line: number; cells: string[] }[] {
-  const rows: { line: number; cells: string[] }[] = [];
-  let [cells, line, start]: [string[], number, number] = [[], 1, 1];
-  for (const [, quoted, plain = '', end = ''] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/g)) {
-    cells.push(quoted === undefined ? plain : quoted.replaceAll('""', '"'));
-    line += (quoted?.match(/\n/g) ?? []).length;
-    if (end === ',') continue;
-    rows.push({ line: start, cells });
-    if (end !== '') line += 1;
-    [cells, start] = [[], line];
+/** The list that a text is as a whole; null when it is none. */
+function listIn(text: string): readonly unknown[] | null {
+  if (!/^\s*\[/.test(text)) return null;
+  let whole: unknown;
+  try {
+    whole = JSON.parse(text);
+  } catch {
+    return null; // read line by line, and each that is none is said
   }
-  return rows;
+  return Array.isArray(whole) ? whole : null;
+}
+
+/** A table whose first line names the columns. */
+export function tableRecords(text: string, map: FieldMap): Records {
+  const notes: string[] = [];
+  const records = tableRows(text, notes).flatMap((row) => {
+    const problem = recordProblem(row.members);
+    if (problem !== null) notes.push(`line ${row.line} ${problem}`);
+    return problem === null ? [{ place: `line ${row.line}`, members: row.members }] : [];
+  });
+  return documentsOf(records, map, notes);
 }

@@ -85,14 +85,21 @@ export function connectorSettings(text: string, path: string, around: SettingsAr
     problems.push(`${path}: ${place} is not right: ${issue?.message ?? 'it cannot be read'}.`);
     return null;
   };
-  const sections = section(yamlOf(text, path), 'connectors');
+  const whole = yamlOf(text, path);
+  for (const name of Object.keys(typeof whole === 'object' && whole !== null ? whole : {}))
+    if (name !== 'connectors') notes.push(`${path}: there is no setting ${name}; all stand under connectors`);
+  const sections = section(whole, 'connectors');
   const [files, github] = [read('file_watcher', FILES), read('github', GITHUB)];
   for (const name of Object.keys(sections))
     if (name !== 'file_watcher' && name !== 'github') notes.push(`${path}: there is no connector ${name}`);
+  if (files?.paths.length === 0)
+    notes.push(`${path}: connectors.file_watcher.paths names nothing, so nothing comes in`);
+  if (github?.repos.length === 0) notes.push(`${path}: connectors.github.repos names nothing, so nothing comes in`);
   return {
     files: files && {
       paths: files.paths.map((one) => resolve(dirname(resolve(path)), around.expandHome(one))),
-      extensions: files.extensions,
+      // Written without the dot, an ending means the same.
+      extensions: files.extensions.map((one) => (one.startsWith('.') ? one : `.${one}`)),
       include: files.include,
       exclude: files.exclude,
       gitignore: files.gitignore,

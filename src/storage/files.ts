@@ -8,17 +8,20 @@ import {
   fsyncSync,
   linkSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
   readFileSync,
   readSync,
   realpathSync,
   renameSync,
+  rmSync,
   statSync,
   statfsSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 
 import { MimirError, shellWord } from '../errors.ts';
 
@@ -253,6 +256,17 @@ export function replaceFile(finished: string, path: string): void {
   renameSync(finished, path);
   // Windows has no handles of folders; there the rename is all that can be done.
   if (process.platform !== 'win32') syncPath(dirname(path), 'r');
+}
+
+/** Whether there is no file under this name yet, or one in which nothing stands. */
+export function holdsNothing(path: string): boolean {
+  return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0;
+}
+
+/** A path for a store in a new folder for its owner only, and how to remove it with all that lies beside it. */
+export function temporaryPlace(): { readonly path: string; readonly remove: () => void } {
+  const folder = mkdtempSync(join(tmpdir(), 'mimir-dry-run-'));
+  return { path: join(folder, 'mimir.db'), remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
 /** Throws `exists` when there is something under this name, and `cannot_open` when there is no folder for it and none may be made. */

@@ -27,7 +27,7 @@ export const ingest = defineTool({
   run: async ({ connector, dry_run: dryRun }, caller, { connectors }) => {
     requireOwner(scopeOf(caller, undefined));
     if (connectors === undefined || connectors.names.length === 0) {
-      const [problem] = connectors?.problems ?? [];
+      const [problem] = [...(connectors?.problems ?? []), ...(connectors?.notes ?? [])];
       throw new MimirError(
         'no_connectors',
         'This server has no connectors.',
@@ -40,7 +40,7 @@ export const ingest = defineTool({
       ...(connector !== undefined && { name: connector }),
       ...(signal !== undefined && { signal }),
     });
-    const notes = reports.flatMap((report) => report.notes);
+    const notes = [...connectors.notes, ...reports.flatMap((report) => report.notes)];
     if (reports.length === 0) notes.push(`No connector has this name; there is ${connectors.names.join(', ')}.`);
     return JSON.stringify({
       ingested: sum(reports, ({ changed }) => changed.length),

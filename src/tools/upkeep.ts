@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { MimirError, sentenceOf } from '../errors.ts';
-import { FADED_BELOW, type Due } from '../memory/retention.ts';
+import { FADED, FADED_BELOW, type Due } from '../memory/retention.ts';
 import { DAY_MS } from '../memory/dates.ts';
 import { defineTool, optionsOf, REMOVES, scopeOf, SETS, type ToolDeps } from './define.ts';
 import { flag, name, number, within } from './fields.ts';
@@ -9,8 +9,6 @@ import type { Caller } from './types.ts';
 
 const workspaceOnly = name('Only this one.').optional();
 const dryRun = flag('Only count.').default(false);
-/** The original's word for rows that `decay` and `compact` archive. */
-const FADED = 'decay threshold';
 
 function stepsOf(caller: Caller, workspace: string | undefined, { execute }: ToolDeps): Steps {
   return { execute, scope: scopeOf(caller, workspace), options: optionsOf(caller) };

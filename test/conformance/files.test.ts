@@ -1,7 +1,9 @@
 // Folders as memories: what comes in, what never does, and that the store says what the folder says.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import fsPromises from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
@@ -10,8 +12,10 @@ import fc from 'fast-check';
 import { MimirError } from '../../src/errors.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { fileSource, type FileSettings } from '../../src/sources/files.ts';
+import { DAY_MS } from '../../src/memory/dates.ts';
 import { folderSettings, ingestInto, SILENT, writeFiles } from '../support/ingest.ts';
-import { temporaryFolder, until } from '../support/processes.ts';
+import { temporaryFolder } from '../support/processes.ts';
+import { setUp } from '../support/tool-table.ts';
 
 const dashed = (path: string): string => path.replaceAll('/', '-');
 
@@ -148,6 +152,107 @@ test('endings, patterns, dot folders, .gitignore, sizes and what is no text', as
   assert.deepEqual(await names(join(folder, 'sub')), ['deep-e.md']);
 });
 
+const onLinux = {
+  skip: process.platform !== 'linux' && 'where large and small letters are the same, git is otherwise',
+};
+
+test(
+  'rules keep out what git keeps out: letters as they are written, whatever bytes stand in them',
+  onLinux,
+  async (t) => {
+    const folder = temporaryFolder(t);
+    writeFiles(folder, {
+      'Notes/plan.md': 'Notes/ is not notes/',
+      'docs/readme.md': 'readme.md is not README.md',
+      'docs/README.md': 'out',
+      'docs/SECRETS.md': 'out',
+      'docs/fine.md': 'fine',
+      '.gitignore': Buffer.from('# r\xe8gles\nnotes/\nREADME.md\nSECRET*\n', 'latin1'),
+    });
+    mkdirSync(join(folder, '.git'));
+    const wanted = ['Notes-plan.md', 'docs-fine.md', 'docs-readme.md'];
+    assert.deepEqual(await names(folder), wanted);
+    execFileSync('git', ['init', '-q'], { cwd: folder });
+    const listed = execFileSync('git', ['ls-files', '--others', '--exclude-standard', '*.md'], { cwd: folder });
+    assert.deepEqual(listed.toString().trim().split('\n').map(dashed).toSorted(), wanted, 'as git lists them');
+    assert.deepEqual(await names(folder, { gitignore: false, exclude: ['NOTES/', 'secret*'] }), [
+      'Notes-plan.md',
+      'docs-README.md',
+      'docs-SECRETS.md',
+      'docs-fine.md',
+      'docs-readme.md',
+    ]);
+  },
+);
+
+test('a folder whose rules cannot be read stays outside, and is said; what came from it stays', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFiles(folder, { 'a.md': 'a', 'sub/b.md': 'b', 'sub/.gitignore': 'secret*\n' });
+  const { run, stored } = ingestInto();
+  const source = fileSource(folderSettings(folder), SILENT);
+  await run(source);
+  writeFiles(folder, { 'sub/.gitignore': '#'.repeat(LIMITS.sourceFileMostBytes + 1), 'sub/secret.md': 'SECRET' });
+  const { notes, forgotten } = await run(source);
+  assert.match(String(notes), /sub: is left out, because .*\.gitignore has \d+ bytes, more than/);
+  assert.deepEqual([forgotten, stored().length], [[], 2]);
+  mkdirSync(join(folder, '.git'));
+  renameSync(join(folder, 'sub/.gitignore'), join(folder, '.gitignore'));
+  assert.deepEqual(await names(join(folder, 'sub')), [], 'the rules above count, so they have to be read');
+});
+
+test('a folder that was named comes in although rules above cover it; its own rules hold, and other rules above', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFiles(folder, {
+    '.gitignore': 'notes/\n',
+    'work/.gitignore': 'draft*\n',
+    'work/notes/a.md': 'a',
+    'work/notes/draft.md': 'd',
+    'work/notes/private/b.md': 'b',
+    'work/notes/.gitignore': 'private/\n',
+  });
+  mkdirSync(join(folder, '.git'));
+  assert.deepEqual(await names(join(folder, 'work/notes')), ['a.md']);
+  assert.deepEqual(await names(folder), [], 'what was not named stays outside');
+  writeFiles(folder, { '.gitignore': '*\n' });
+  assert.deepEqual(await names(join(folder, 'work/notes')), ['a.md'], 'a home folder that is a repository');
+});
+
+test('above a folder that was named, nothing is read but the rules of its repository', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFiles(folder, {
+    '.gitignore': '*\n',
+    'repo/.gitignore': 'x.md\n',
+    'repo/docs/a.md': 'a',
+    'repo/docs/x.md': 'x',
+  });
+  const seen: string[] = [];
+  const real = { readdir: fsPromises.readdir, open: fsPromises.open };
+  const spied = (name: 'readdir' | 'open') =>
+    ((path: string, ...more: unknown[]) => {
+      seen.push(path);
+      return (real[name] as (...all: unknown[]) => unknown)(path, ...more);
+    }) as never;
+  Object.assign(fsPromises, { readdir: spied('readdir'), open: spied('open') });
+  syncBuiltinESMExports();
+  t.after(() => {
+    Object.assign(fsPromises, real);
+    syncBuiltinESMExports();
+  });
+  const root = join(folder, 'repo/docs');
+  assert.deepEqual(await names(root), ['a.md', 'x.md']);
+  assert.deepEqual(
+    seen.filter((path) => !path.startsWith(root)),
+    [],
+    'in no repository, nothing',
+  );
+  mkdirSync(join(folder, 'repo/.git'));
+  assert.deepEqual(await names(root), ['a.md']);
+  assert.deepEqual(
+    seen.filter((path) => !path.startsWith(root)),
+    [join(folder, 'repo/.gitignore')],
+  );
+});
+
 test('two paths of one key are two memories, and stay them', async (t) => {
   const folder = temporaryFolder(t);
   writeFiles(folder, { 'a-b.md': 'one', 'a/b.md': 'two' });
@@ -196,10 +301,7 @@ test('what cannot be looked at is not gone: a folder without rights, a disk that
     [large.forgotten, large.notes, stored().length],
     [
       [],
-      [
-        `${join(root, 'b.md')}: has 100001 bytes, more than 100000 (max_file_bytes)`,
-        `${join(root, 'c.md')}: is no text in UTF-8`,
-      ],
+      [`${join(root, 'b.md')}: has 100001 bytes, more than 100000`, `${join(root, 'c.md')}: is no text in UTF-8`],
       3,
     ],
   );
@@ -214,7 +316,7 @@ test('what cannot be looked at is not gone: a folder without rights, a disk that
   }
   renameSync(root, join(folder, 'elsewhere'));
   const absent = await run(source);
-  assert.deepEqual([absent.forgotten, absent.notes, stored().length], [[], [`${root}: is not there`], 3]);
+  assert.deepEqual([absent.forgotten, absent.errors, stored().length], [[], [`${root}: is not there`], 3]);
   mkdirSync(root);
   assert.equal((await run(source)).forgotten.length, 3, 'an empty folder is empty');
 });
@@ -241,6 +343,38 @@ test('what somebody forgot stays forgotten until the file says something else; w
   assert.equal((await run(source)).changed.length, 1);
   assert.equal(stored().length, 2);
   assert.equal(store.entities.length, 2, 'the same memories');
+});
+
+test('what faded comes back whole when its file changes, what was forgotten stays so, and what was purged comes in anew', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFiles(folder, { 'a.md': 'Alpha', 'long.md': longText(20), 'b.md': 'Beta' });
+  const { store, call } = setUp();
+  const { run, live } = ingestInto(store);
+  const source = fileSource(folderSettings(folder), SILENT);
+  await run(source);
+  const pieces = live().length;
+  await call('forget', { category: 'file', key: dashed(join(folder, 'b.md')), reason: 'not wanted' });
+  store.nowMs += 60 * DAY_MS;
+  assert.equal((await call('decay'))['auto_archived'], pieces - 1);
+  assert.deepEqual((await run(source)).changed, [], 'upkeep has its effect');
+  assert.equal(live().length, 0);
+  const found = await call('recall', { query: 'Alpha', include_archived: true });
+  assert.deepEqual(
+    found.items.map(({ key }) => key),
+    [dashed(join(folder, 'a.md'))],
+    'and is found by who asks for it',
+  );
+  appendFileSync(join(folder, 'long.md'), 'One more line.\n');
+  appendFileSync(join(folder, 'a.md'), ' and more');
+  assert.equal((await run(source)).changed.length, 2);
+  assert.equal(live().length, pieces - 1, 'a long file comes back with all of its pieces');
+  assert.deepEqual((await run(source)).changed, []);
+  await call('purge', {});
+  assert.deepEqual(
+    (await run(source)).changed,
+    [dashed(join(folder, 'b.md'))],
+    'nothing says any more that it was forgotten',
+  );
 });
 
 test('a memory of somebody else under the same key is left alone, and said', async (t) => {
@@ -354,30 +488,4 @@ test('others wait for no step longer than for a few dozen pieces', async (t) => 
   // A document is a whole, so a step that was nearly full may be as large again.
   assert.ok(sizes.length > 5 && sizes.every((size) => size <= 2 * LIMITS.ingestStepItems), sizes.join());
   assert.deepEqual((await run(source)).changed, []);
-});
-
-test('a watched folder tells of a new file, a change, a removal and a new folder', async (t) => {
-  const folder = temporaryFolder(t);
-  writeFiles(folder, { 'a.md': 'one', 'sub/b.md': 'two' });
-  const source = fileSource(folderSettings(folder), SILENT);
-  let told = 0;
-  assert.equal(fileSource(folderSettings(folder, { watch: false }), SILENT).watch, undefined);
-  const stop = await source.watch?.(() => (told += 1));
-  t.after(() => stop?.());
-  const { run } = ingestInto();
-  const next = async (what: string, make: () => void): Promise<void> => {
-    const before = told;
-    make();
-    await until(() => (told > before ? true : undefined)).catch(() => assert.fail(what));
-    // What follows is told by watchers that a run has set.
-    await run(source);
-  };
-  await next('a new file', () => writeFiles(folder, { 'c.md': 'three' }));
-  await next('a change below', () => writeFileSync(join(folder, 'sub/b.md'), 'other'));
-  await next('a removal', () => rmSync(join(folder, 'a.md')));
-  await next('a new folder', () => mkdirSync(join(folder, 'new')));
-  await next('a file in it', () => writeFiles(folder, { 'new/d.md': 'four' }));
-  await next('a folder that goes', () => rmSync(join(folder, 'new'), { recursive: true }));
-  await next('and comes back', () => mkdirSync(join(folder, 'new')));
-  await next('and a file in it', () => writeFiles(folder, { 'new/d.md': 'five' }));
 });

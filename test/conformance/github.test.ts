@@ -118,6 +118,48 @@ test('whatever the pages are like, every issue comes in, and each request is for
   );
 });
 
+test('whatever the times are like, runs of a few items bring in all', async (t) => {
+  const github = await startGithub(t);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.uniqueArray(issue, { selector: ({ number }) => number, maxLength: 12 }),
+      fc.integer({ min: 1, max: 4 }),
+      fc.integer({ min: 1, max: 4 }),
+      async (issues, pageSize, itemsMax) => {
+        Object.assign(github, { pageSize, hearsSince: true });
+        github.repos.set(REPO, issues);
+        const { run, stored } = ingestInto();
+        for (let runs = 0; runs <= issues.length / itemsMax; runs++) {
+          const { changed, errors } = await run(sourceOf(github, { itemsMax }));
+          assert.deepEqual([errors, changed.length <= itemsMax], [[], true]);
+        }
+        assert.equal(stored().length, issues.length);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test('pages without an end end: empty ones, the same one again, and ever new ones', async (t) => {
+  const github = await startGithub(t);
+  github.repos.set(REPO, many(3));
+  const page = (n: number, kind: string): unknown[] => {
+    const one = { number: kind === 'new' ? n : 7, title: 't', updated_at: at(2), pull_request: {} };
+    return kind === 'empty' ? [] : [one];
+  };
+  for (const kind of ['empty', 'same', 'new']) {
+    github.seen.length = 0;
+    github.mischief = (n, _request, response) => {
+      const link = `<${github.url}/repos/${REPO}/issues?page=${n}>; rel="next"`;
+      response.writeHead(200, { link }).end(JSON.stringify(page(n, kind)));
+      return true;
+    };
+    const { errors } = await ingestInto().run(sourceOf(github, { pullRequests: false }));
+    assert.match(String(errors), /page after page of o\/r without an end/, kind);
+    assert.ok(github.seen.length <= (kind === 'new' ? LIMITS.githubPagesMax : 10), `${kind}: ${github.seen.length}`);
+  }
+});
+
 test('an issue that is changed while pages are read is not missed', async (t) => {
   const github = await startGithub(t);
   github.pageSize = 10;
@@ -195,6 +237,63 @@ test('a limit that lasts ends the run: what came is kept, nothing is asked befor
     assert.deepEqual((await run(source)).errors, [], what);
     assert.equal(stored().length, 30, what);
   }
+});
+
+test('a limit that does not say how long it lasts is kept for a minute, then twice as long; nobody blames the token', async (t) => {
+  const github = await startGithub(t);
+  github.repos.set(REPO, many(3));
+  const message = 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.';
+  const kinds: [string, (response: ServerResponse) => void][] = [
+    ['403', say(403, {}, JSON.stringify({ message }))],
+    ['429', say(429)],
+  ];
+  for (const [what, answer] of kinds) {
+    github.mischief = (_n, _request, response) => (answer(response), true);
+    let nowMs = NOW_MS;
+    const source = githubSource(settingsOf(github), () => nowMs);
+    const { run, stored } = ingestInto();
+    assert.match(String((await run(source)).errors), /no more requests until 2026-03-01T00:01:00Z/, what);
+    nowMs += 60_001;
+    assert.match(String((await run(source)).errors), /no more requests until 2026-03-01T00:03:00Z/, what);
+    nowMs += 120_001;
+    github.mischief = null;
+    assert.deepEqual((await run(source)).errors, [], what);
+    assert.equal(stored().length, 3, what);
+    github.mischief = (_n, _request, response) => (answer(response), true);
+    assert.match(String((await run(source)).errors), /until 2026-03-01T00:04:00Z/, 'it begins anew');
+  }
+  github.mischief = (_n, _request, response) => (say(403, {}, '{"message": "Forbidden"}')(response), true);
+  assert.match(String((await ingestInto().run(sourceOf(github))).errors), /answered 403 .* Look at the token/);
+});
+
+test('a date in Retry-After is a time like any other', async (t) => {
+  const github = await startGithub(t);
+  github.repos.set(REPO, many(3));
+  const dated = (ms: number) => say(429, { 'retry-after': new Date(ms).toUTCString() });
+  github.mischief = (n, _request, response) => (n === 1 ? (dated(NOW_MS)(response), true) : false);
+  const { run, stored } = ingestInto();
+  assert.deepEqual((await run(sourceOf(github))).errors, []);
+  assert.equal(stored().length, 3);
+  github.mischief = (_n, _request, response) => (dated(NOW_MS + 7_200_000)(response), true);
+  assert.match(String((await run(sourceOf(github))).errors), /until 2026-03-01T02:00:00Z/);
+});
+
+test('a page of the longest issues comes in; a larger answer is refused with a hint about GitHub', async (t) => {
+  const github = await startGithub(t);
+  const long = '\u6e2f'.repeat(60_000);
+  github.repos.set(
+    REPO,
+    many(100).map((one) => ({ ...one, body: long })),
+  );
+  const { run } = ingestInto();
+  const { changed, errors } = await run(sourceOf(github));
+  assert.deepEqual([changed.length, errors], [100, []]);
+  github.mischief = (_n, _request, response) => {
+    response.writeHead(200).end(`["${'x'.repeat(LIMITS.githubPageMaxBytes)}"]`);
+    return true;
+  };
+  const { errors: refused } = await ingestInto().run(sourceOf(github));
+  assert.match(String(refused), /GitHub sent more than any answer has\. What came before is kept/);
 });
 
 test('the last request of an hour is answered, and no other one follows it', async (t) => {

@@ -4,11 +4,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 
-import fc from 'fast-check';
-
+import { ingestLink } from '../../src/engine/ingest.ts';
 import { MimirError } from '../../src/errors.ts';
 import { importSource, IMPORTS, type ImportAsked } from '../../src/sources/imports.ts';
-import { csvRecords } from '../../src/sources/records.ts';
+import type { Writer } from '../../src/storage/store.ts';
 import { ingestInto, writeFiles } from '../support/ingest.ts';
 import { startMimir, temporaryFolder } from '../support/processes.ts';
 
@@ -283,7 +282,7 @@ const BAD: readonly (readonly [from: string, path: string, text: string, said: r
       /line 5 has no text/,
       /line 6 has a NUL/,
       /line 7: k+ is too large/,
-      /line 8 has 1 col/,
+      /line 8 has a quote that is not closed/,
     ],
   ],
   [
@@ -325,33 +324,94 @@ for (const [from, path, text, said] of BAD) {
   });
 }
 
-test('a table of any cells is read as it was written', () => {
-  const cell = fc.constantFrom('', 'plain', 'with, comma', 'with "quotes"', 'two\nlines', 'ünï', ' blank ');
-  fc.assert(
-    fc.property(
-      fc.array(fc.tuple(cell, cell), { minLength: 1, maxLength: 6 }),
-      fc.constantFrom('\n', '\r\n'),
-      (rows, end) => {
-        const quote = (text: string): string => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-        const table = ['text,more', ...rows.map((row) => row.map(quote).join(','))].join(end);
-        const { documents, notes } = csvRecords(table, {});
-        const told = rows.filter(([text]) => text !== '');
-        assert.deepEqual(
-          documents.map(({ text, meta }) => [text, meta['more']]),
-          told,
-        );
-        assert.equal(notes.length, rows.length - told.length);
-      },
-    ),
-  );
-  const { documents, notes } = csvRecords('text,more\na,b\nc\n"d\n",e\nf,g,h\n', {});
-  assert.deepEqual(
-    [documents.map(({ text }) => text), notes],
-    [
-      ['a', 'd\n'],
-      ['line 3 has 1 columns instead of 2', 'line 6 has 3 columns instead of 2'],
-    ],
-  );
+test('an index of many notes is linked in short steps, and its links are read once a step', async (t) => {
+  const notes = [...Array(1_200).keys()].map((i) => `n${i}`);
+  const files = Object.fromEntries(notes.map((name) => [`${name}.md`, name]));
+  const index = notes.map((name) => `[[${name}]]`).join('\n');
+  const { run, links, store } = importing(t, 'markdown', { ...files, 'index.md': index });
+  let [reads, steps] = [0, 0];
+  const { execute } = store;
+  const linksOf = store.linksOf.bind(store);
+  const counted: typeof execute = (name, scope, input) => {
+    if (name === 'ingest_link') steps += 1;
+    return execute(name, scope, input);
+  };
+  Object.assign(store, {
+    execute: counted,
+    linksOf: (...all: Parameters<typeof linksOf>) => (reads++, linksOf(...all)),
+  });
+  await run();
+  assert.equal(links().length, notes.length);
+  [reads, steps] = [0, 0];
+  await run();
+  assert.ok(reads <= steps && steps < 100, `${reads} reads in ${steps} steps`);
+});
+
+test('a step of linking ends when others have waited long enough, and says how far it came', async () => {
+  const entity = { id: 'x', row: 1, source: 's', archived: false };
+  const tx = {
+    entityAt: async () => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return entity;
+    },
+    linksOf: () => [],
+    openLink: () => undefined,
+  };
+  const scope = { principal: { kind: 'owner' as const }, workspace: '', actor: '', client: '' };
+  const links = [...Array(20).keys()].map((i) => ({ from: 'a', to: String(i), relationship: 'mentions' }));
+  const input = { source: 's', category: 'c', links };
+  const { handled } = await ingestLink.run(tx as unknown as Writer, scope, input);
+  assert.ok(handled >= 1 && handled <= 4, `${handled}`);
+});
+
+test('a table is known by its ending in any letters, and a list of objects is one record each', async (t) => {
+  for (const [path, text] of [
+    ['a.CSV', 'id,text\n1,one\n2,two\n'],
+    ['a.tsv', 'id\ttext\n1\tone\n2\ttwo\n'],
+    ['a.json', '[\n {"id": 1, "text": "one"},\n {"id": 2, "text": "two"}\n]\n'],
+  ] as const) {
+    const { run, stored } = importing(t, 'jsonl', text, { path });
+    assert.deepEqual((await run()).notes, [], path);
+    assert.deepEqual(
+      stored().map(([key, body]) => [key, textIn(body)]),
+      [
+        ['1', 'one'],
+        ['2', 'two'],
+      ],
+    );
+  }
+  const { notes } = await importing(t, 'jsonl', '[{"text":"a"},5,{"text":""}]', { path: 'a.json' }).run();
+  assert.deepEqual(notes, ['a.json: record 2 is no object', 'a.json: record 3 has no text']);
+});
+
+test('a name in --map that nothing has keeps all out, and --map goes with records of any form only', async (t) => {
+  const { run, stored } = importing(t, 'jsonl', 'text,id\na,1\n', {
+    path: 'a.csv',
+    map: { content: 'text', key: 'nr' },
+  });
+  const { errors } = await run();
+  assert.deepEqual(errors, ['No record has "nr", which --map names as key. They have text, id.']);
+  assert.equal(stored().length, 0);
+  for (const from of ['reference', 'mem0', 'markdown', 'basic-memory'])
+    assert.throws(() => importSource({ from, path: '/x', map: { key: 'id' } }), /--map does not go with --from/);
+});
+
+test('a run in which nothing could be read is an error; an empty file is none', async (t) => {
+  for (const from of ['reference', 'jsonl', 'mem0']) {
+    const none = await importing(t, from, 'some host\n').run();
+    assert.match(String(none.errors), /Not one record of export\.json could be read|is no file of mem0/, from);
+  }
+  const folder = await importing(t, 'markdown', { 'a.md': 'a\0b' }).run();
+  assert.match(String(folder.errors), /^Nothing in .* could be read\.$/);
+  assert.deepEqual((await importing(t, 'reference', '').run()).errors, []);
+});
+
+test('of two entities with one name, the first has the relations', async (t) => {
+  const entity = (name: string) => JSON.stringify({ type: 'entity', name, entityType: 't', observations: [name] });
+  const relation = JSON.stringify({ type: 'relation', from: 'A', to: 'B', relationType: 'knows' });
+  const { run, links } = importing(t, 'reference', [entity('A'), entity('A'), entity('B'), relation].join('\n'));
+  await run();
+  assert.deepEqual(links(), ['A knows B']);
 });
 
 test('notes: tags, title and type of the front matter, wikilinks, and what a link means', async (t) => {
@@ -464,12 +524,14 @@ test('mimir import says what came in, and how to mend what is wrong', async (t) 
     'would import 2, would forget 0, unchanged 0\nnew or changed:\n  m1: Likes tea\n  m2: Likes coffee\n',
   );
   writeFileSync(memories, 'bad\n'.repeat(300));
-  const { stdout: bad } = await mimir('import', '--from', 'jsonl', memories);
+  const { stdout: bad, stderr: why, exit } = await mimir('import', '--from', 'jsonl', memories);
+  assert.deepEqual([exit, why], [4, 'mimir: Not one record of memories.json could be read as jsonl.\n']);
   assert.match(bad, /line 100 is no JSON\n  and 200 more; --json has all\n$/);
   const wrong = await mimir('import', '--from', 'nothing', file);
   assert.deepEqual([wrong.exit, wrong.stdout], [2, '']);
   assert.match(wrong.stderr, /--from reference, jsonl/);
   assert.equal((await mimir('import', '--from', 'jsonl', file, '--map', 'colour=x')).exit, 2);
+  assert.equal((await mimir('import', '--from', 'reference', file, '--map', 'key=id')).exit, 2);
   assert.equal((await mimir('import', '--from', 'jsonl', join(folder, 'none'))).exit, 4);
   const unasked = await mimir('import', file, '--dry-run');
   assert.deepEqual([unasked.exit, unasked.stdout], [2, '']);

@@ -1,13 +1,12 @@
 // Documents, brought in by the real program.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 
-import Database from 'better-sqlite3-multiple-ciphers';
-
 import { writeFiles } from '../support/ingest.ts';
-import { callText, http, startHttp, startMimir, temporaryFolder } from '../support/processes.ts';
+import { callText, http, LAUNCHER, startHttp, startMimir, temporaryFolder } from '../support/processes.ts';
 
 interface SetUp {
   readonly folder: string;
@@ -68,68 +67,6 @@ test('mimir ingest says what it does, does it once, and recall names the lines o
   );
   assert.match((await mimir('m.db', 'verify')).stdout, /^All \d+ operations .* agree/);
 });
-
-/** All that a store says, but for ids and times, in one order. */
-function contentOf(path: string): unknown[] {
-  const db = new Database(path, { readonly: true });
-  try {
-    return db
-      .prepare(
-        'SELECT category, key, body_json, tags, archived, archive_reason, source FROM entities ORDER BY category, key',
-      )
-      .all();
-  } finally {
-    db.close();
-  }
-}
-
-test('killed in the middle and run again, the store is the same as without the kill', async (t) => {
-  const { folder, docs, config, mimir } = setUp(t);
-  const files = Array.from({ length: 400 }, (_, i): [string, string] => [
-    `d${i % 7}/n${i}.md`,
-    i % 20 === 0 ? paragraphs(40, `Keeper ${i}`) : `Note ${i} about ${'something '.repeat(30)}`,
-  ]);
-  writeFiles(docs, Object.fromEntries(files));
-  assert.equal((await mimir('whole.db', 'ingest', '--connectors-config', config)).exit, 0);
-  const whole = contentOf(join(folder, 'whole.db'));
-  assert.ok(whole.length > 400);
-  let cut = 0;
-  for (let kill = 0; kill < 2; kill++) {
-    const db = join(folder, 'killed.db');
-    const { child, ended } = startMimir(['ingest', '--connectors-config', config, '--db', db]);
-    const [least, most] = [kill * 130, whole.length];
-    let seen = 0;
-    // As long as it takes on a busy machine; a process that hangs is killed by its starter.
-    while (child.exitCode === null && child.signalCode === null && (seen <= least || seen >= most)) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      seen = countOf(db);
-    }
-    if (child.exitCode === null && seen > least && seen < most) cut += 1;
-    child.kill('SIGKILL');
-    await ended;
-  }
-  assert.ok(cut > 0, 'at least one was killed in the middle');
-  assert.equal((await mimir('killed.db', 'ingest', '--connectors-config', config)).exit, 0);
-  assert.deepEqual(contentOf(join(folder, 'killed.db')), whole);
-  assert.equal(
-    (await mimir('killed.db', 'ingest', '--connectors-config', config)).stdout,
-    'brought in 0, forgot 0, unchanged 400\n',
-  );
-});
-
-/** Rows of a store that another process writes; 0 while it is not there. */
-function countOf(path: string): number {
-  try {
-    const db = new Database(path, { readonly: true, fileMustExist: true });
-    try {
-      return Number(db.prepare('SELECT count(*) FROM entity').pluck().get());
-    } finally {
-      db.close();
-    }
-  } catch {
-    return 0; // it is being made
-  }
-}
 
 test('a server brings in what changes while it runs, and what changed while it did not', async (t) => {
   const { folder, docs, config } = setUp(t);
@@ -227,6 +164,44 @@ test('what could not be brought in makes exit code 4, also for programs', async 
     assert.match(stderr, /^mimir: github: GitHub at 127\.0\.0\.1:1 cannot be reached/);
     assert.match(stdout, json.length === 0 ? /^brought in 0,/ : /"ingested":0/);
   }
+});
+
+test('a setting that there is not is named by every command, and a path that is not there makes exit code 4', async (t) => {
+  const { folder, docs, config, mimir } = setUp(t);
+  writeFiles(docs, { 'a.md': 'Alpha.' });
+  const ingest = (...more: string[]) => mimir('m.db', 'ingest', '--connectors-config', config, ...more);
+  writeFileSync(config, `connectors:\n  file_watcher: {enabled: true, path: [docs]}\n`);
+  const typo = await ingest();
+  assert.match(
+    typo.stdout,
+    /^brought in 0,.*\nleft out:\n {2}\S+c\.yaml: there is no setting connectors\.file_watcher\.path\n/,
+  );
+  assert.match((await ingest('--json')).stdout, /"notes":\["\S+c\.yaml: there is no setting/);
+  const doctor = await mimir('m.db', 'doctor', '--connectors-config', config);
+  assert.match(doctor.stdout, /note +\S+c\.yaml: there is no setting connectors\.file_watcher\.path/);
+  writeFileSync(config, `conectors:\n  file_watcher: {enabled: true, paths: [docs]}\n`);
+  const none = await ingest();
+  assert.equal(none.exit, 3);
+  assert.match(none.stderr, /there is no setting conectors; all stand under connectors/);
+  writeFileSync(config, `connectors:\n  file_watcher: {enabled: true, paths: [docs, absent], extensions: [md]}\n`);
+  const absent = await ingest();
+  assert.deepEqual([absent.exit, absent.stdout], [4, 'brought in 1, forgot 0, unchanged 0\n']);
+  assert.equal(absent.stderr, `mimir: file_watcher: ${join(folder, 'absent')}: is not there\n`);
+});
+
+const withTerminal = { skip: process.platform !== 'linux' && 'needs script(1) of Linux' };
+
+test('on a terminal it counts the documents', withTerminal, async (t) => {
+  const { folder, docs, config } = setUp(t);
+  writeFiles(
+    docs,
+    Object.fromEntries([...Array(600).keys()].map((i) => [`${i}.md`, `Note ${i}. ${'bridge '.repeat(99)}`])),
+  );
+  const command = [process.execPath, LAUNCHER, 'ingest', '--connectors-config', config, '--db', join(folder, 'm.db')];
+  const shown = execFileSync('script', ['-qec', command.map((word) => `'${word}'`).join(' '), '/dev/null']).toString();
+  const counts = [...shown.matchAll(/Bringing in \.\.\. (\d+)/g)].map(([, count]) => Number(count));
+  assert.ok(counts.length > 0 && counts.every((count, at) => count <= 600 && count >= (counts[at - 1] ?? 0)), shown);
+  assert.match(shown, /brought in 600/);
 });
 
 test('settings that are wrong are named by their place; a file that cannot be read stops the start', async (t) => {

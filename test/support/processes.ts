@@ -66,8 +66,9 @@ export async function until<T>(look: () => T | undefined): Promise<T> {
 export async function startHttp(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  how: { readonly lateMs?: number } = {},
 ): Promise<Running & { port: number }> {
-  const running = startMimir(['serve', '--transport', 'http', '--port', '0', ...args], env);
+  const running = startMimir(['serve', '--transport', 'http', '--port', '0', ...args], env, how);
   const port = await until(() => {
     if (running.child.exitCode !== null) throw new Error(`the server ended: ${running.printed.stderr}`);
     return /http transport on http:\/\/[^:]+:(\d+)/.exec(running.printed.stderr)?.[1];

@@ -47,6 +47,23 @@ test('nothing, nothing enabled and unknown names are no connectors, and are said
   assert.match(String(read('connectors: {github: {tokn: x}}').notes), /no setting connectors\.github\.tokn/);
 });
 
+test('an ending without its dot is the same ending, and what brings nothing in is said', () => {
+  const { files, notes } = read('connectors: {file_watcher: {enabled: true, path: [a], extensions: [md, .txt]}}');
+  assert.deepEqual([files?.extensions, files?.paths], [['.md', '.txt'], []]);
+  assert.deepEqual(
+    notes.map((note) => note.replace('/etc/mimir/c.yaml: ', '')),
+    [
+      'there is no setting connectors.file_watcher.path',
+      'connectors.file_watcher.paths names nothing, so nothing comes in',
+    ],
+  );
+  assert.match(String(read('connectors: {github: {enabled: true, token: own}}').notes), /github\.repos names nothing/);
+  assert.match(
+    String(read('conectors: {github: {}}').notes),
+    /there is no setting conectors; all stand under connectors/,
+  );
+});
+
 test('what is wrong is named by its place, and never quoted', () => {
   const cases: [string, RegExp][] = [
     ['connectors: [SECRET]', /connectors must have settings/],
@@ -126,10 +143,11 @@ test('what came in unasked is told once, each document once, and not by a dry ru
     SILENT,
   );
   connectors.watch();
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await new Promise((resolve) => setTimeout(resolve, 50));
   changed();
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await new Promise((resolve) => setTimeout(resolve, 50));
   changed();
+  await new Promise((resolve) => setTimeout(resolve, 50));
   const told = async (dryRun: boolean): Promise<readonly string[]> =>
     (await connectors.ingest({ dryRun }))[0]?.changed ?? [];
   assert.deepEqual(await told(true), []);
@@ -139,12 +157,36 @@ test('what came in unasked is told once, each document once, and not by a dry ru
   await connectors.close();
 });
 
+test('where something changes all the time, a fifth of the time is spent on it', async () => {
+  let changed: () => void = () => undefined;
+  let runs = 0;
+  const connectors = createConnectors(
+    [source('a', { watch: async (tell) => ((changed = tell), () => undefined) })],
+    async () => {
+      runs += 1;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return nothing;
+    },
+    SILENT,
+  );
+  connectors.watch();
+  const endMs = performance.now() + 500;
+  while (performance.now() < endMs) {
+    changed();
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  await connectors.close();
+  assert.ok(runs >= 2 && runs <= 7, `${runs} runs`);
+});
+
 test('mimir_ingest without connectors says how to get some, and brings nothing in for others than the owner', async () => {
   const { call } = setUp();
   const none = await call('ingest');
   assert.deepEqual([none.isError, none['code']], [true, 'no_connectors']);
   assert.match(none.text, /--connectors-config/);
-  const broken = createConnectors([], async () => nothing, SILENT, ['c.yaml: connectors.github.repos is not right']);
+  const broken = createConnectors([], async () => nothing, SILENT, {
+    problems: ['c.yaml: connectors.github.repos is not right'],
+  });
   const told = await createTable({ ...({} as unknown as TableDeps), connectors: broken }).call(
     'mimir_ingest',
     {},

@@ -153,3 +153,11 @@ test('docs/sources.md names the versions of other programs that are installed to
   const rows = [...read('docs/sources.md').matchAll(/^\| `([^`]+)` \| ([\d.]+) \|/gm)];
   assert.deepEqual(rows.map(([, name, version]) => `${name}==${version}`).toSorted(), pinned.toSorted());
 });
+
+test('CONTRIBUTING.md shows the code that there is', () => {
+  const [, section = ''] = /\n## Add a source\n([\s\S]*?)\n## /.exec(read('CONTRIBUTING.md')) ?? [];
+  const shown = [...section.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
+  const files = ['src/sources/reference.ts', 'src/sources/imports.ts'].map(read);
+  assert.equal(shown.length, files.length);
+  for (const [at, code] of shown.entries()) assert.ok(files[at]?.includes(code), code);
+});

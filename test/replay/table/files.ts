@@ -216,6 +216,15 @@ export const FILES: readonly Difference[] = [
     explains: ({ kind, at, foretold }) => kind === 'changed' && at === '/ingested' && foretold,
   },
   {
+    name: 'a-path-that-is-not-there-is-said',
+    tools: ['mimir_ingest'],
+    original: 'A folder of the settings that is not there is passed over without a word.',
+    ours: 'It is named in `errors`, and what came from it stays.',
+    reason: 'A path that was mistyped should not look like an empty folder.',
+    explains: ({ kind, at, ours }) =>
+      kind === 'extra' && at === '/errors/[]' && /^file_watcher: .*: is not there$/.test(asText(ours)),
+  },
+  {
     name: 'a-second-migration-changes-nothing',
     tools: ['mimir_migrate'],
     original: 'A second run writes all of it over what is there, and counts it as created.',
