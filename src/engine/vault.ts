@@ -85,6 +85,26 @@ export interface VaultFile {
   readonly usage?: Usage;
 }
 
+/** A file for which an export found no memory under its name. */
+export interface VaultStandingInput {
+  readonly file: VaultFile;
+}
+
+/**
+ * What the store knows of the memory that a file means. `had`: all that the file says was said here, and has been archived since.
+ * `unknown`: the store never had it, or not in these words. What was purged left no name behind, so it is unknown as well.
+ */
+export type VaultStanding = 'live' | 'had' | 'unknown';
+
+/** Looks for the memory of a file by its id, then by its place. */
+export const vaultStanding = reads<VaultStandingInput, VaultStanding>('point', async (tx, scope, { file }) => {
+  const { id, workspace = homeOf(scope), category, key } = file;
+  const byId = id === undefined ? undefined : await tx.entityById(scope, id);
+  const present = byId ?? (await tx.entityAt(scope, workspace, category, key));
+  if (present?.archived === false) return 'live';
+  return present !== undefined && (await hasSaid(tx, scope, present, file)) ? 'had' : 'unknown';
+});
+
 /** Some files, in one transaction. */
 export interface VaultTakeInput {
   readonly files: readonly VaultFile[];
@@ -189,7 +209,7 @@ export function exportedMemory(file: VaultFile): Portable | null {
   return overlaid({ ...DEFAULTS, id, workspace, category, key, bodyJson, links: [], createdAtMs: 0, usage }, file);
 }
 
-/** Whether a memory once said all that a file says: then the store has moved on, and the file is older. */
+/** Whether a memory said all that a file says, now or once: then the file is no newer than the store. */
 async function hasSaid(tx: Reader, scope: Scope, present: Entity, file: VaultFile): Promise<boolean> {
   const versions = await tx.versionsOf(scope, present.row, LIMITS.vaultVersionsMax);
   return versions.some((version) => {

@@ -35,7 +35,7 @@ export interface ExportReport {
   readonly edited: readonly string[];
   /** Edited by hand while their memory changed too: put aside under these names. */
   readonly aside: readonly string[];
-  /** Files of memories that are forgotten or gone, and still there. */
+  /** Files of memories that are not live in this store: forgotten, gone, or never had. */
   readonly stale: readonly string[];
   readonly pruned: number;
   /** Files that could not be written or read, a sentence each. */
@@ -44,7 +44,7 @@ export interface ExportReport {
 
 /** Beside the folder. */
 export interface ExportChoice {
-  /** Remove stale files that nobody has edited. */
+  /** Remove stale files that say nothing but what this store once had, and that nobody has edited. */
   readonly prune: boolean;
   /** Only memories of these ids; then nothing is called stale. */
   readonly only?: ReadonlySet<string>;
@@ -86,7 +86,9 @@ export async function exportVault(vault: Vault, { prune, only }: ExportChoice): 
       await noting(named.errors, folder, name, async () => {
         const stale = await staleFile(vault, name);
         if (stale === null) return;
-        if (prune && stale.untouched) {
+        const standing = await execute('vault_standing', scope, { file: stale.file }, options);
+        if (standing === 'live') return;
+        if (prune && stale.untouched && standing === 'had') {
           await removeText(folder, name);
           counts.pruned += 1;
         } else named.stale.push(name);
@@ -143,13 +145,16 @@ function asideName(name: string, text: string): string {
   return name.replace(/\.md$/, `.conflict-${digest}.md`);
 }
 
-/** Whether a file without a live memory came out of this scope; null: it is none of our business. */
-async function staleFile({ folder, read, scope }: Vault, name: string): Promise<{ untouched: boolean } | null> {
+/** A file without a live memory that came out of a store, and whether it is as it was then; null: it is none of our business. */
+async function staleFile(
+  { folder, read, scope }: Vault,
+  name: string,
+): Promise<{ readonly file: VaultFile; readonly untouched: boolean } | null> {
   const text = await readText(folder, name, LIMITS.vaultFileMaxBytes);
   const file = text === null ? null : understood(read, text);
   const memory = file === null ? null : exportedMemory(file);
-  if (file === null || memory === null || name !== fileNameOf(memory.id) || !mayRead(scope, memory)) return null;
-  return { untouched: markOf(memory) === file.mark };
+  if (file === null || memory === null || !mayRead(scope, memory)) return null;
+  return { file, untouched: markOf(memory) === file.mark };
 }
 
 /** What an import did. */

@@ -238,6 +238,48 @@ test('what was forgotten stays forgotten, its file is stale, and only an edit br
   assert.deepEqual([get('edited')?.archived, get('edited')?.bodyJson], [false, '{"content":"new body of edited"}']);
 });
 
+test('prune removes nothing that this store never had, in these words or at all', async (t) => {
+  const here = both(t);
+  const { vault, files } = here;
+  for (const key of ['a', 'b', 'moved']) await here.put(key);
+  await here.take();
+  const names = ['a', 'b', 'moved'].map(here.nameOf);
+  const prune = (store: typeof here) => store.call('vault_export', { vault_dir: vault, prune: true }, HERE);
+
+  // A new store, or the wrong one.
+  const fresh = await prune(both(t));
+  assert.deepEqual([fresh['pruned'], fresh['stale'], files()], [0, names, names]);
+
+  // A second store that has forgotten what the first one goes on with.
+  const there = both(t);
+  await there.call('vault_import', { vault_dir: vault }, HERE);
+  await there.call('forget', { category: 'c', key: 'a' });
+  await there.call('forget', { category: 'c', key: 'b' });
+  await here.put('b', { content: 'newer than what the other had' });
+  await here.take();
+  const shared = await prune(there);
+  assert.deepEqual([shared['pruned'], shared['stale'], files()], [1, [here.nameOf('b')], names.slice(1)]);
+
+  // What was purged left no name behind.
+  await there.call('forget', { category: 'c', key: 'moved' });
+  await there.call('purge', {});
+  const purged = await prune(there);
+  assert.deepEqual([purged['pruned'], purged['stale'], files()], [0, names.slice(1), names.slice(1)]);
+});
+
+test('a file of a forgotten memory is stale under any name, and one of a live memory under none', async (t) => {
+  const { put, call, take, nameOf, read, write, files } = both(t);
+  for (const key of ['gone', 'kept']) await put(key);
+  await take();
+  write('Renamed.md', read(nameOf('gone')));
+  write('A copy.md', read(nameOf('kept')));
+  await call('forget', { category: 'c', key: 'gone' });
+  assert.deepEqual((await take())['stale'], ['Renamed.md', nameOf('gone')]);
+  const pruned = await take({ prune: true });
+  assert.deepEqual([pruned['pruned'], pruned['stale']], [2, undefined]);
+  assert.deepEqual(files(), ['A copy.md', nameOf('kept')]);
+});
+
 test('one workspace is exported alone, and then files of the others are not stale', async (t) => {
   const { put, take, files, nameOf, get } = both(t);
   await put('a');
