@@ -12,6 +12,8 @@ import type { Link } from '../memory/types.ts';
 export interface ParsedFile {
   readonly members: Readonly<Record<string, unknown>>;
   readonly bodyJson: string;
+  /** The body is no JSON, and is not to become any: so it stands in the store that wrote the file. */
+  readonly bodyIsText: boolean;
   /** Undefined where the file says nothing of links. */
   readonly links: readonly Link[] | undefined;
 }
@@ -41,7 +43,7 @@ export function fileNameOf(id: string): string {
  * as wikilinks. What else stands in the front matter of `existing` is kept.
  */
 export function renderFile({ memory, past, labels }: Omit<VaultEntry, 'row'>, existing?: string): string {
-  const section = bodySection(memory.bodyJson);
+  const { section, form } = writtenBody(memory.bodyJson);
   const front = frontOf(existing);
   const values: Record<string, unknown> = {
     id: memory.id,
@@ -68,8 +70,11 @@ export function renderFile({ memory, past, labels }: Omit<VaultEntry, 'row'>, ex
     mimir: [markOf(memory), ...past],
   };
   for (const [name, value] of Object.entries(values)) front.set(name, nodeOf(front, value));
-  if (section === null) front.set('body_json', nodeOf(front, memory.bodyJson));
-  else front.delete('body_json');
+  const ofBody = { body_json: section === null ? memory.bodyJson : undefined, [FORM]: form };
+  for (const [name, value] of Object.entries(ofBody)) {
+    if (value === undefined) front.delete(name);
+    else front.set(name, nodeOf(front, value));
+  }
   const list = memory.links.map((link, i) => linkLine(link, labels[i] ?? '')).join('');
   const below = list === '' ? '' : `\n${LINKS_BELOW}\n\n${list}`;
   return `${DASHES}\n${front.toString({ lineWidth: 0, doubleQuotedAsJSON: true })}${DASHES}\n\n${section === null ? '' : `${section}\n`}${below}`;
@@ -104,13 +109,19 @@ function momentText(ms: number): string | number {
   return Number.isNaN(date.getTime()) || date.getTime() !== ms ? ms : date.toISOString();
 }
 
-/** How a body stands in a file; null when none of the ways would bring it back byte for byte. */
-function bodySection(bodyJson: string): string | null {
+/** Where the text of a file is no JSON and no `content` either, this member says what it is. */
+const FORM = 'body_form';
+/** The text is the body. */
+const AS_TEXT = 'text';
+
+/** How a body stands in a file. The section is null when none would bring it back byte for byte: then it is in the front matter. */
+function writtenBody(bodyJson: string): { readonly section: string | null; readonly form?: string } {
+  const form = parsedJson(bodyJson) === undefined ? { form: AS_TEXT } : {};
   for (const section of [proseOf(bodyJson), bodyJson]) {
     if (section === null || section.includes('\r') || section.split('\n').includes(LINKS_BELOW)) continue;
-    if (bodyOf(section) === bodyJson) return section;
+    if (bodyOf(section, form.form) === bodyJson) return { section, ...form };
   }
-  return null;
+  return { section: null, ...form };
 }
 
 /** The text of a body that is nothing but one. */
@@ -121,10 +132,10 @@ function proseOf(bodyJson: string): string | null {
   return typeof body.content === 'string' ? body.content : null;
 }
 
-/** The body that a section means: JSON as it stands, any other text as a `content`. */
-function bodyOf(section: string): string {
+/** The body that a section means: JSON as it stands, any other text as a `content` unless the form says otherwise. */
+function bodyOf(section: string, form: unknown): string {
   const text = section.trim();
-  return parsedJson(text) === undefined ? JSON.stringify({ content: text }) : text;
+  return form === AS_TEXT || parsedJson(text) !== undefined ? text : JSON.stringify({ content: text });
 }
 
 function parsedJson(text: string): unknown {
@@ -174,13 +185,15 @@ export function parseFile(text: string): ParsedFile {
     throw unreadable(`the front matter has more than ${LIMITS.vaultFrontMaxChars} characters`);
   const members = readFront(front);
   const at = rest.lastIndexOf(LINKS_BELOW);
-  const inSection = bodyOf((at === -1 ? rest : rest.slice(0, at)).join('\n'));
   const { body_json: exact } = members;
   const marked = members['mimir'] !== undefined;
+  const form = marked ? members[FORM] : undefined;
+  const inSection = bodyOf((at === -1 ? rest : rest.slice(0, at)).join('\n'), form);
   const below = at === -1 ? [] : rest.slice(at + 1).filter((line) => line.trim() !== '');
   return {
     members,
     bodyJson: typeof exact === 'string' ? exact : inSection,
+    bodyIsText: form === AS_TEXT,
     links: at === -1 && !marked ? undefined : below.map(readLink),
   };
 }

@@ -5,7 +5,7 @@ import type { Execute } from '../engine/operations.ts';
 import { exportedMemory, overlaid, type VaultEntry, type VaultFile } from '../engine/vault.ts';
 import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
-import { markOf } from '../memory/portable.ts';
+import { markOf, type Portable } from '../memory/portable.ts';
 import { mayRead } from '../memory/scope.ts';
 import type { Scope, Usage } from '../memory/types.ts';
 import { makeFolder, markdownFiles, readText, removeText, renameText, writeText } from './folder.ts';
@@ -109,6 +109,7 @@ async function exportOne({ folder, read, overlay }: Vault, name: string, stored:
   const present = await readText(folder, name, LIMITS.vaultFileMaxBytes);
   const wanted = renderFile(entry);
   if (present === null) {
+    requireReadable(read, wanted, entry.memory);
     await writeText(folder, name, wanted);
     return { done: 'created' };
   }
@@ -117,14 +118,37 @@ async function exportOne({ folder, read, overlay }: Vault, name: string, stored:
   const now = markOf(entry.memory);
   const there = file === null ? null : markOf(overlaid(entry.memory, file));
   if (file?.mark === now) return { done: there === now ? 'unchanged' : 'edited' };
-  if (there !== null && (there === now || there === file?.mark)) {
-    await writeText(folder, name, renderFile(entry, present));
-    return { done: 'updated' };
-  }
+  const isUntouched = there !== null && (there === now || there === file?.mark);
+  const text = isUntouched ? renderFile(entry, present) : wanted;
+  requireReadable(read, text, entry.memory);
   const aside = asideName(name, present);
-  await renameText(folder, name, aside);
-  await writeText(folder, name, wanted);
-  return { done: 'updated', aside };
+  if (!isUntouched) await renameText(folder, name, aside);
+  await writeText(folder, name, text);
+  return { done: 'updated', ...(!isUntouched && { aside }) };
+}
+
+/** Refuses to write what an import would not take, or take as something else: a store may hold more than a call may carry. */
+function requireReadable(read: ReadFile, text: string, memory: Portable): void {
+  const whyNot = whyNotRead(read, text, memory);
+  if (whyNot === null) return;
+  throw new MimirError(
+    'invalid_argument',
+    `not written, because no import would take it: ${whyNot} mimir export does.`,
+  );
+}
+
+function whyNotRead(read: ReadFile, text: string, memory: Portable): string | null {
+  if (Buffer.byteLength(text) > LIMITS.vaultFileMaxBytes) return `it has more than ${LIMITS.vaultFileMaxBytes} bytes.`;
+  try {
+    const file = read(text);
+    const back = exportedMemory(file);
+    const isWhole =
+      back?.id === memory.id && markOf(back) === markOf(memory) && file.createdAtMs === memory.createdAtMs;
+    return isWhole ? null : 'it would not come back as it is.';
+  } catch (thrown) {
+    if (thrown instanceof MimirError && thrown.kind === 'invalid') return thrown.message;
+    throw thrown;
+  }
 }
 
 /** What a file says; null when it cannot be understood. */

@@ -5,7 +5,7 @@ import { marksOf, parseFile, type ParsedFile } from '../files/markdown.ts';
 import { LAYERS } from '../memory/retention.ts';
 import type { PortableFields } from '../memory/portable.ts';
 import { LIMITS } from '../limits.ts';
-import { clamped, flag, name, number, RULES } from './fields.ts';
+import { clamped, flag, name, number, RULES, text } from './fields.ts';
 import { fieldsOf, publishedSchema, readArguments } from './input.ts';
 import { MEMORY } from './memories.ts';
 
@@ -14,6 +14,8 @@ const FILE = z.object({
   ...MEMORY,
   category: name('').optional(),
   key: name('').optional(),
+  body_json: MEMORY.body_json.optional(),
+  body_text: text('', { maxBytes: LIMITS.bodyJsonMaxBytes }).optional(),
   id: name('').optional(),
   workspace_hash: name('').optional(),
   layer: z.enum(LAYERS).register(RULES, { emptyIsAbsent: true }).optional(),
@@ -30,13 +32,14 @@ const FIELDS = fieldsOf(FILE, publishedSchema(FILE));
  * The memory that a file of a vault means: one of ours, of the original, or of a person. Throws `invalid_argument` with what is
  * wrong with it.
  */
-export function readVaultFile(text: string, nowMs: number): VaultFile {
-  const parsed = parseFile(text);
+export function readVaultFile(written: string, nowMs: number): VaultFile {
+  const parsed = parseFile(written);
   const { mark, past } = marksOf(parsed.members);
   const members = mark === undefined ? byHand(parsed) : { ...parsed.members };
   const args = readArguments('vault_import', FIELDS, {
     ...members,
-    body_json: parsed.bodyJson,
+    body_json: parsed.bodyIsText ? undefined : parsed.bodyJson,
+    body_text: parsed.bodyIsText ? parsed.bodyJson : undefined,
     recall_when: undefined,
   });
   const file = FILE.parse(args);
@@ -65,7 +68,7 @@ export function readVaultFile(text: string, nowMs: number): VaultFile {
   return {
     category,
     key,
-    bodyJson: file.body_json,
+    bodyJson: parsed.bodyJson,
     ...(id !== undefined && { id }),
     ...(workspace !== undefined && { workspace }),
     stated,

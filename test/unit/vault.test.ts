@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 
 import { LIMITS } from '../../src/limits.ts';
+import type { Entity } from '../../src/memory/types.ts';
 import type { Caller } from '../../src/tools/types.ts';
 import { temporaryFolder } from '../support/processes.ts';
 import { BOUND, OWNER, setUp, type Answer } from '../support/tool-table.ts';
@@ -278,6 +279,65 @@ test('a file of a forgotten memory is stale under any name, and one of a live me
   const pruned = await take({ prune: true });
   assert.deepEqual([pruned['pruned'], pruned['stale']], [2, undefined]);
   assert.deepEqual(files(), ['A copy.md', nameOf('kept')]);
+});
+
+test('a body that is no JSON goes out and comes in as it is, and can be edited', async (t) => {
+  const here = both(t);
+  const bodies = [
+    'free text',
+    '{"broken": ',
+    '',
+    ' blanks around \n',
+    'a\r\nb',
+    '%% mimir links %%\n- no: [[link]]',
+    '---',
+  ];
+  for (const [i, bodyJson] of bodies.entries()) {
+    await here.put(`k${i}`);
+    // Only an imported database of the original holds such ones.
+    here.store.entities = here.store.entities.map((one) => (one.key === `k${i}` ? { ...one, bodyJson } : one));
+  }
+  assert.deepEqual(counts(await here.take()), [bodies.length, 0, []]);
+  assert.match(here.read(here.nameOf('k0')), /^body_form: text\n[\s\S]*---\n\nfree text\n$/m);
+  const there = both(t);
+  const bring = () => there.call('vault_import', { vault_dir: here.vault }, HERE);
+  assert.deepEqual(counts(await bring()), [bodies.length, 0, []]);
+  for (const [i, body] of bodies.entries()) assert.equal(there.get(`k${i}`)?.bodyJson, body);
+  assert.deepEqual(counts(await here.take()), [0, 0, []]);
+  here.edit(here.nameOf('k0'), 'free text', 'freer text');
+  assert.deepEqual(counts(await bring()), [0, 1, []]);
+  assert.equal(there.get('k0')?.bodyJson, 'freer text');
+});
+
+test('what no import would take is named by the export and not written', async (t) => {
+  const { put, take, get, files, nameOf, read, write, store } = both(t);
+  const odd: Record<string, Partial<Entity>> = {
+    'many tags': { tags: Array.from({ length: LIMITS.tagsMax + 1 }, String) },
+    'long tag': { tags: ['x'.repeat(LIMITS.nameMaxBytes + 1)] },
+    'NUL in a tag': { tags: ['a\0b'] },
+    'long body': { bodyJson: JSON.stringify({ content: 'x'.repeat(LIMITS.bodyJsonMaxBytes) }) },
+    'long file': { bodyJson: JSON.stringify({ content: 'x'.repeat(LIMITS.vaultFileMaxBytes) }) },
+    'long text': { bodyJson: 'x'.repeat(LIMITS.bodyJsonMaxBytes + 1) },
+    'endless number': { bodyJson: '1e999' },
+  };
+  for (const key of ['good', ...Object.keys(odd)]) await put(key);
+  store.entities = store.entities.map((one) => ({ ...one, ...odd[one.key] }));
+  const before = '---\nmine: yes\n---\n';
+  write(nameOf('many tags'), before);
+  const answer = await take();
+  assert.deepEqual(
+    [answer['files_created'], files().toSorted()],
+    [1, [nameOf('good'), nameOf('many tags')].toSorted()],
+  );
+  assert.equal(read(nameOf('many tags')), before);
+  const errors = answer['errors'] as string[];
+  for (const key of Object.keys(odd))
+    assert.match(
+      errors.find((one) => one.includes(get(key)?.id ?? '?')) ?? '',
+      /\.md: not written, because .*mimir export does/,
+      key,
+    );
+  assert.equal(errors.length, Object.keys(odd).length);
 });
 
 test('one workspace is exported alone, and then files of the others are not stale', async (t) => {
