@@ -188,11 +188,13 @@ export function parseFile(text: string): ParsedFile {
   const { body_json: exact } = members;
   const marked = members['mimir'] !== undefined;
   const form = marked ? members[FORM] : undefined;
-  const inSection = bodyOf((at === -1 ? rest : rest.slice(0, at)).join('\n'), form);
+  const section = (at === -1 ? rest : rest.slice(0, at)).join('\n');
+  if (typeof exact === 'string' && section.trim() !== '')
+    throw unreadable('it has two bodies: body_json in the front matter, and the text below; take one of them out');
   const below = at === -1 ? [] : rest.slice(at + 1).filter((line) => line.trim() !== '');
   return {
     members,
-    bodyJson: typeof exact === 'string' ? exact : inSection,
+    bodyJson: typeof exact === 'string' ? exact : bodyOf(section, form),
     bodyIsText: form === AS_TEXT,
     links: at === -1 && !marked ? undefined : below.map(readLink),
   };

@@ -114,11 +114,12 @@ async function exportOne({ folder, read, overlay }: Vault, name: string, stored:
     return { done: 'created' };
   }
   if (present === wanted) return { done: 'unchanged' };
-  const file = understood(read, present);
+  // What cannot be read may be what a person has just written: it stays as it is, and is told.
+  const file = read(present);
   const now = markOf(entry.memory);
-  const there = file === null ? null : markOf(overlaid(entry.memory, file));
-  if (file?.mark === now) return { done: there === now ? 'unchanged' : 'edited' };
-  const isUntouched = there !== null && (there === now || there === file?.mark);
+  const there = markOf(overlaid(entry.memory, file));
+  if (file.mark === now) return { done: there === now ? 'unchanged' : 'edited' };
+  const isUntouched = there === now || there === file.mark;
   const text = isUntouched ? renderFile(entry, present) : wanted;
   requireReadable(read, text, entry.memory);
   const aside = asideName(name, present);

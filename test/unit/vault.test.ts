@@ -309,6 +309,28 @@ test('a body that is no JSON goes out and comes in as it is, and can be edited',
   assert.equal(there.get('k0')?.bodyJson, 'freer text');
 });
 
+test('text below a body that stands in the front matter is told by both ways, and stays until one of the two is taken out', async (t) => {
+  const { put, call, take, bring, edit, read, nameOf, get, files } = both(t);
+  await call('remember', { category: 'c', key: 'host', body_json: '{"content":"heron"}\n' });
+  await take();
+  const name = nameOf('host');
+  assert.match(read(name), /^body_json: /m);
+  edit(name, /$/, 'It moved to the second rack\n');
+  const edited = read(name);
+  for (const ask of [take, bring]) {
+    const answer = await ask();
+    assert.match(String(answer['errors']), new RegExp(`${name}: .*two bodies`));
+    assert.deepEqual(counts(answer).slice(0, 2), [0, 0]);
+  }
+  await put('host', { content: 'stork' });
+  const [error = ''] = (await take())['errors'] as string[];
+  assert.match(error, /two bodies/);
+  assert.deepEqual([read(name), files()], [edited, [name]], 'nothing is written over it');
+  edit(name, /^body_json: .*\n/m, '');
+  assert.deepEqual((await bring())['conflicts']?.toString().startsWith(name), true, 'now it is an edit');
+  assert.equal(get('host')?.bodyJson, '{"content":"stork"}');
+});
+
 test('what no import would take is named by the export and not written', async (t) => {
   const { put, take, get, files, nameOf, read, write, store } = both(t);
   const odd: Record<string, Partial<Entity>> = {
