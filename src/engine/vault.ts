@@ -63,6 +63,14 @@ export const vaultPage = reads<VaultPageInput, VaultPageOutput>('scan', async (t
   return { entries, nextRow: next };
 });
 
+/** A link as a file has it. */
+export interface VaultLink extends Link {
+  /** What stands in the brackets: the name of a file, or an alias of one. */
+  readonly name?: string;
+  /** The whole line. */
+  readonly line?: string;
+}
+
 /** A memory as a file has it. */
 export interface VaultFile {
   readonly category: string;
@@ -76,7 +84,11 @@ export interface VaultFile {
   readonly stated: Partial<PortableFields>;
   /** What counts for a new memory only. */
   readonly atFirst: Partial<PortableFields>;
-  readonly links?: readonly Link[];
+  readonly links?: readonly VaultLink[];
+  /** Links in brackets that no file and no memory of the store is called by. */
+  readonly unsure?: readonly VaultLink[];
+  /** Other names that the note has in Obsidian. */
+  readonly aliases?: readonly string[];
   /** `markOf` of what was exported; a file that is not so any more was edited. */
   readonly mark?: string;
   /** See {@link VaultEntry}. */
@@ -98,12 +110,34 @@ export type VaultStanding = 'live' | 'had' | 'unknown';
 
 /** Looks for the memory of a file by its id, then by its place. */
 export const vaultStanding = reads<VaultStandingInput, VaultStanding>('point', async (tx, scope, { file }) => {
-  const { id, workspace = homeOf(scope), category, key } = file;
-  const byId = id === undefined ? undefined : await tx.entityById(scope, id);
-  const present = byId ?? (await tx.entityAt(scope, workspace, category, key));
+  const present = await meantBy(tx, scope, file);
   if (present?.archived === false) return 'live';
   return present !== undefined && (await hasSaid(tx, scope, present, file)) ? 'had' : 'unknown';
 });
+
+/** What a file says of which memory it is. */
+export type Named = Partial<Pick<VaultFile, 'id' | 'workspace' | 'category' | 'key'>>;
+
+/** Memories that links lead to. */
+export interface VaultMeantInput {
+  readonly targets: readonly Named[];
+}
+
+/** The ids of memories that a caller may see, by what files say of them; null for one that is not there. */
+export const vaultMeant = reads<VaultMeantInput, readonly (string | null)[]>(
+  'point',
+  async (tx, scope, { targets }) => {
+    const ids: (string | null)[] = [];
+    for (const target of targets) ids.push((await meantBy(tx, widened(scope), target))?.id ?? null);
+    return ids;
+  },
+);
+
+async function meantBy(tx: Reader, scope: Scope, { id, workspace, category, key }: Named): Promise<Entity | undefined> {
+  const byId = id === undefined ? undefined : await tx.entityById(scope, id);
+  if (byId !== undefined || category === undefined || key === undefined) return byId;
+  return tx.entityAt(scope, workspace ?? homeOf(scope), category, key);
+}
 
 /** Some files, in one transaction. */
 export interface VaultTakeInput {
@@ -114,10 +148,14 @@ export interface VaultTakeInput {
  * What became of a file. `forgotten`: the memory was forgotten since, and the file says nothing new. `kept_both`: memory and
  * file say different things, so the file's is a memory of its own under `key`.
  */
-export type Taken =
+export type Taken = (
   | { readonly action: 'created' | 'updated' | 'unchanged' | 'forgotten' }
   | { readonly action: 'kept_both'; readonly key: string }
-  | { readonly action: 'refused'; readonly message: string };
+  | { readonly action: 'refused'; readonly message: string }
+) & {
+  /** Names in links that mean no memory: these links are left out, and none is taken away for them. */
+  readonly unknown?: readonly string[];
+};
 
 /** Takes files into the store. One that is refused keeps none of the others out. */
 export const vaultTake = writes<VaultTakeInput, readonly Taken[]>(async (tx, scope, { files }) => {
@@ -163,12 +201,27 @@ async function take(tx: Writer, scope: Scope, file: VaultFile): Promise<Taken> {
   const present = await occupant(tx, scope, workspace, file);
   if (present === undefined) {
     await create(tx, scope, workspace, file);
-    return { action: 'created' };
+    return { action: 'created', ...unknownIn(file, []) };
   }
   const links = await tx.linksOf(scope, present.row);
+  return { ...(await merge(tx, scope, present, links, file)), ...unknownIn(file, links) };
+}
+
+function unknownIn(file: VaultFile, present: readonly Link[]): { readonly unknown?: readonly string[] } {
+  const unknown = unknownLinks(file, present).map(({ name, targetId }) => name ?? targetId);
+  return unknown.length === 0 ? {} : { unknown };
+}
+
+async function merge(
+  tx: Writer,
+  scope: Scope,
+  present: Entity,
+  links: readonly Link[],
+  file: VaultFile,
+): Promise<Taken> {
   const here = portableOf(present, links);
   const there = overlaid(here, file);
-  const untouched = file.mark !== undefined && file.mark === markOf(there);
+  const untouched = isUntouched(here, file);
   const same = recordOf(there) === recordOf(here);
   if (!present.archived && same && (untouched || linksText(there.links) === linksText(links)))
     return { action: 'unchanged' };
@@ -195,10 +248,34 @@ async function take(tx: Writer, scope: Scope, file: VaultFile): Promise<Taken> {
   return { action: 'updated' };
 }
 
-/** What a memory would be if its file held. */
+/** What a memory would be if its file held. Where a link means no memory, nobody knows which one stood there: all of them stay. */
 export function overlaid(memory: Portable, file: VaultFile): Portable {
-  const { category, key, bodyJson, workspace = memory.workspace, links = memory.links, stated } = file;
-  return { ...memory, ...stated, workspace, category, key, bodyJson, links };
+  const said = saidBy(memory, file);
+  if (unknownLinks(file, memory.links).length === 0) return said;
+  const texts = new Set(said.links.map((link) => linksText([link])));
+  return { ...said, links: [...said.links, ...memory.links.filter((link) => !texts.has(linksText([link])))] };
+}
+
+/** Whether a file is as it was exported, whatever its memory says by now. */
+export function isUntouched(memory: Portable, file: VaultFile): boolean {
+  const { mark } = file;
+  return mark !== undefined && (mark === markOf(saidBy(memory, file)) || mark === markOf(overlaid(memory, file)));
+}
+
+function saidBy(memory: Portable, file: VaultFile): Portable {
+  const { category, key, bodyJson, workspace = memory.workspace, links, unsure = [], stated } = file;
+  const unknown = unknownLinks(file, memory.links);
+  const known = links === undefined ? memory.links : [...links, ...unsure.filter((link) => !unknown.includes(link))];
+  // How a link was written is no part of it.
+  const plain = known.map(({ targetId, relationship, weight }) => ({ targetId, relationship, weight }));
+  return { ...memory, ...stated, workspace, category, key, bodyJson, links: plain };
+}
+
+/** The links of a file that mean no memory and are none of those that it has. */
+export function unknownLinks({ unsure = [] }: VaultFile, present: readonly Link[]): readonly VaultLink[] {
+  if (unsure.length === 0) return unsure;
+  const texts = new Set(present.map((link) => linksText([link])));
+  return unsure.filter((link) => !texts.has(linksText([link])));
 }
 
 /** What a file says by itself; null when it did not come out of a store. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { Document, isMap, parse, parseDocument, Scalar, visit, type Node } from 'yaml';
 
-import type { VaultEntry } from '../engine/vault.ts';
+import type { VaultEntry, VaultLink } from '../engine/vault.ts';
 import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { markOf } from '../memory/portable.ts';
@@ -15,7 +15,7 @@ export interface ParsedFile {
   /** The body is no JSON, and is not to become any: so it stands in the store that wrote the file. */
   readonly bodyIsText: boolean;
   /** Undefined where the file says nothing of links. */
-  readonly links: readonly Link[] | undefined;
+  readonly links: readonly VaultLink[] | undefined;
 }
 
 const DASHES = '---';
@@ -38,11 +38,22 @@ export function fileNameOf(id: string): string {
   return `${stemOf(id)}.md`;
 }
 
+/** What stands in a folder already. */
+export interface Around {
+  /** The file as it is: what else is in its front matter is kept. */
+  readonly existing?: string;
+  /** Lines of links that are kept though they mean nothing. */
+  readonly lines?: readonly string[];
+  /** Name of the file of a memory, without its ending. */
+  readonly nameOf?: (id: string) => string;
+}
+
 /**
  * A memory as Markdown: front matter that has every field, the body (as prose where it is nothing but a text), and its links
- * as wikilinks. What else stands in the front matter of `existing` is kept.
+ * as wikilinks.
  */
-export function renderFile({ memory, past, labels }: Omit<VaultEntry, 'row'>, existing?: string): string {
+export function renderFile({ memory, past, labels }: Omit<VaultEntry, 'row'>, around: Around = {}): string {
+  const { existing, lines = [], nameOf = stemOf } = around;
   const { section, form } = writtenBody(memory.bodyJson);
   const front = frontOf(existing);
   const values: Record<string, unknown> = {
@@ -75,7 +86,8 @@ export function renderFile({ memory, past, labels }: Omit<VaultEntry, 'row'>, ex
     if (value === undefined) front.delete(name);
     else front.set(name, nodeOf(front, value));
   }
-  const list = memory.links.map((link, i) => linkLine(link, labels[i] ?? '')).join('');
+  const written = memory.links.map((link, i) => linkLine(link, nameOf(link.targetId), labels[i] ?? ''));
+  const list = [...written, ...lines.map((line) => `${line}\n`)].join('');
   const below = list === '' ? '' : `\n${LINKS_BELOW}\n\n${list}`;
   return `${DASHES}\n${front.toString({ lineWidth: 0, doubleQuotedAsJSON: true })}${DASHES}\n\n${section === null ? '' : `${section}\n`}${below}`;
 }
@@ -151,8 +163,11 @@ const PLAIN_RELATIONSHIP = /^[\p{L}\p{N}_](?:[\p{L}\p{N}_ -]*[\p{L}\p{N}_])?$/u;
 const LINK =
   /^- (?:(?<quoted>"(?:[^"\\]|\\.)*")|(?<plain>[^:"]+)): \[\[(?<stem>[^\]|#^]+)(?:\|[^\]]*)?\]\](?: (?<weight>[-+.\deE]+))?(?: (?<id>"(?:[^"\\]|\\.)*"))?$/u;
 
-function linkLine({ targetId, relationship, weight }: Link, label: string): string {
-  const stem = stemOf(targetId);
+/** What Obsidian takes in no name of a note that is linked. */
+const UNLINKABLE = /[[\]|#^\p{Cc}\p{Zl}\p{Zp}]/u;
+
+function linkLine({ targetId, relationship, weight }: Link, named: string, label: string): string {
+  const stem = UNLINKABLE.test(named) ? stemOf(targetId) : named;
   const name = PLAIN_RELATIONSHIP.test(relationship) ? relationship : JSON.stringify(relationship);
   // Only for the eye, so whatever could end it or the line is left out.
   const shown = label.replace(/[\p{Cc}\p{Zl}\p{Zp}[\]|]+/gu, ' ').trim();
@@ -160,15 +175,23 @@ function linkLine({ targetId, relationship, weight }: Link, label: string): stri
   return `- ${name}: [[${stem}${shown === '' ? '' : `|${shown}`}]]${more}\n`;
 }
 
-function readLink(line: string): Link {
+function readLink(line: string): VaultLink {
   const { quoted, plain, stem, weight, id } = LINK.exec(line.trimEnd())?.groups ?? {};
+  // With some settings, Obsidian writes the folder and the ending along.
+  const name = stem?.replace(/^.*\//, '').replace(/\.md$/, '').trim();
   const link = {
-    targetId: id === undefined ? stem : parsedJson(id),
+    targetId: id === undefined ? name : parsedJson(id),
     relationship: quoted === undefined ? plain?.trim() : parsedJson(quoted),
     weight: weight === undefined ? WEIGHT : Number(weight),
   };
   if (typeof link.targetId === 'string' && typeof link.relationship === 'string' && Number.isFinite(link.weight))
-    return { targetId: link.targetId, relationship: link.relationship, weight: link.weight };
+    return {
+      targetId: link.targetId,
+      relationship: link.relationship,
+      weight: link.weight,
+      ...(name && { name }),
+      line,
+    };
   throw unreadable(`a line below "${LINKS_BELOW}" is no link; write it as "- related: [[id of a memory]]"`);
 }
 

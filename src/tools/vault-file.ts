@@ -74,6 +74,7 @@ export function readVaultFile(written: string, nowMs: number): VaultFile {
     stated,
     atFirst: isOriginals ? first : {},
     ...(parsed.links !== undefined && { links: parsed.links }),
+    aliases: textsOf(parsed.members['aliases']),
     ...(mark !== undefined && { mark }),
     past: past.slice(0, LIMITS.vaultPastMax),
     ...(createdAtMs !== undefined && { createdAtMs }),
@@ -94,6 +95,11 @@ function byHand({ members }: ParsedFile): Record<string, unknown> {
   if (workspace === '') read['workspace_hash'] = '';
   if (agent === '') read['agent_id'] = '';
   return read;
+}
+
+/** The texts of a list, or the one that stands there. */
+function textsOf(value: unknown): string[] {
+  return (Array.isArray(value) ? value : [value]).filter((one) => typeof one === 'string' && one !== '');
 }
 
 function wordsOf(tags: string): string[] {

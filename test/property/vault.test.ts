@@ -8,7 +8,8 @@ import fc from 'fast-check';
 
 import type { Execute } from '../../src/engine/operations.ts';
 import { overlaid } from '../../src/engine/vault.ts';
-import { exportVault, importVault, type Vault } from '../../src/files/vault.ts';
+import type { Vault } from '../../src/files/reading.ts';
+import { exportVault, importVault } from '../../src/files/vault.ts';
 import { fileNameOf, renderFile } from '../../src/files/markdown.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { markOf, portableOf, type Portable } from '../../src/memory/portable.ts';
@@ -161,7 +162,7 @@ test('writing a file again keeps what people added to its front matter, and no f
         '---\n',
         '---\nrating: 5 # mine\ncssclasses: [wide]\n',
       );
-      const text = renderFile({ memory: { ...other, id: one.id }, past: [], labels: [] }, before);
+      const text = renderFile({ memory: { ...other, id: one.id }, past: [], labels: [] }, { existing: before });
       assert.match(text, /^rating: 5 # mine$/m);
       assert.match(text, /^cssclasses: +\[ ?wide ?\]$/m);
       const file = readVaultFile(text, 0);

@@ -1,55 +1,13 @@
 // What meets when a vault and a store have both changed, and what files of others mean.
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 
 import { LIMITS } from '../../src/limits.ts';
-import type { Entity } from '../../src/memory/types.ts';
 import type { Caller } from '../../src/tools/types.ts';
-import { temporaryFolder } from '../support/processes.ts';
-import { BOUND, OWNER, setUp, type Answer } from '../support/tool-table.ts';
-
-const HERE: Caller = { ...OWNER, anyFolder: true };
-
-/** A store, a folder, and short ways to do things to both. */
-function both(t: TestContext) {
-  const made = setUp();
-  const vault = join(temporaryFolder(t), 'vault');
-  const { store, call } = made;
-  const get = (key: string, workspace = '') =>
-    store.entities.find((one) => one.key === key && one.workspace === workspace);
-  const nameOf = (key: string): string => `${get(key)?.id ?? 'none'}.md`;
-  const read = (name: string): string => readFileSync(join(vault, name), 'utf8');
-  const write = (name: string, text: string): void => {
-    mkdirSync(vault, { recursive: true });
-    writeFileSync(join(vault, name), text);
-  };
-  return {
-    ...made,
-    vault,
-    get,
-    nameOf,
-    read,
-    write,
-    edit: (name: string, from: string | RegExp, to: string): void => {
-      const before = read(name);
-      const after = before.replace(from, to);
-      assert.notEqual(after, before, 'the edit changes something');
-      write(name, after);
-    },
-    files: () => readdirSync(vault).toSorted(),
-    bring: (more: object = {}, caller = HERE) => call('vault_import', { vault_dir: vault, ...more }, caller),
-    take: (more: object = {}, caller = HERE) => call('vault_export', { vault_dir: vault, ...more }, caller),
-  };
-}
-
-/** Created and updated files, errors. */
-const counts = ({ files_created: created, files_updated: updated, errors }: Answer): unknown[] => [
-  created,
-  updated,
-  errors,
-];
+import { BOUND, setUp } from '../support/tool-table.ts';
+import { both, counts, HERE } from '../support/vault-folder.ts';
 
 test('prose is prose, links are wikilinks that lead to files, and a body with members is its JSON', async (t) => {
   const { put, call, take, read, nameOf, get, vault } = both(t);
@@ -279,87 +237,6 @@ test('a file of a forgotten memory is stale under any name, and one of a live me
   const pruned = await take({ prune: true });
   assert.deepEqual([pruned['pruned'], pruned['stale']], [2, undefined]);
   assert.deepEqual(files(), ['A copy.md', nameOf('kept')]);
-});
-
-test('a body that is no JSON goes out and comes in as it is, and can be edited', async (t) => {
-  const here = both(t);
-  const bodies = [
-    'free text',
-    '{"broken": ',
-    '',
-    ' blanks around \n',
-    'a\r\nb',
-    '%% mimir links %%\n- no: [[link]]',
-    '---',
-  ];
-  for (const [i, bodyJson] of bodies.entries()) {
-    await here.put(`k${i}`);
-    // Only an imported database of the original holds such ones.
-    here.store.entities = here.store.entities.map((one) => (one.key === `k${i}` ? { ...one, bodyJson } : one));
-  }
-  assert.deepEqual(counts(await here.take()), [bodies.length, 0, []]);
-  assert.match(here.read(here.nameOf('k0')), /^body_form: text\n[\s\S]*---\n\nfree text\n$/m);
-  const there = both(t);
-  const bring = () => there.call('vault_import', { vault_dir: here.vault }, HERE);
-  assert.deepEqual(counts(await bring()), [bodies.length, 0, []]);
-  for (const [i, body] of bodies.entries()) assert.equal(there.get(`k${i}`)?.bodyJson, body);
-  assert.deepEqual(counts(await here.take()), [0, 0, []]);
-  here.edit(here.nameOf('k0'), 'free text', 'freer text');
-  assert.deepEqual(counts(await bring()), [0, 1, []]);
-  assert.equal(there.get('k0')?.bodyJson, 'freer text');
-});
-
-test('text below a body that stands in the front matter is told by both ways, and stays until one of the two is taken out', async (t) => {
-  const { put, call, take, bring, edit, read, nameOf, get, files } = both(t);
-  await call('remember', { category: 'c', key: 'host', body_json: '{"content":"heron"}\n' });
-  await take();
-  const name = nameOf('host');
-  assert.match(read(name), /^body_json: /m);
-  edit(name, /$/, 'It moved to the second rack\n');
-  const edited = read(name);
-  for (const ask of [take, bring]) {
-    const answer = await ask();
-    assert.match(String(answer['errors']), new RegExp(`${name}: .*two bodies`));
-    assert.deepEqual(counts(answer).slice(0, 2), [0, 0]);
-  }
-  await put('host', { content: 'stork' });
-  const [error = ''] = (await take())['errors'] as string[];
-  assert.match(error, /two bodies/);
-  assert.deepEqual([read(name), files()], [edited, [name]], 'nothing is written over it');
-  edit(name, /^body_json: .*\n/m, '');
-  assert.deepEqual((await bring())['conflicts']?.toString().startsWith(name), true, 'now it is an edit');
-  assert.equal(get('host')?.bodyJson, '{"content":"stork"}');
-});
-
-test('what no import would take is named by the export and not written', async (t) => {
-  const { put, take, get, files, nameOf, read, write, store } = both(t);
-  const odd: Record<string, Partial<Entity>> = {
-    'many tags': { tags: Array.from({ length: LIMITS.tagsMax + 1 }, String) },
-    'long tag': { tags: ['x'.repeat(LIMITS.nameMaxBytes + 1)] },
-    'NUL in a tag': { tags: ['a\0b'] },
-    'long body': { bodyJson: JSON.stringify({ content: 'x'.repeat(LIMITS.bodyJsonMaxBytes) }) },
-    'long file': { bodyJson: JSON.stringify({ content: 'x'.repeat(LIMITS.vaultFileMaxBytes) }) },
-    'long text': { bodyJson: 'x'.repeat(LIMITS.bodyJsonMaxBytes + 1) },
-    'endless number': { bodyJson: '1e999' },
-  };
-  for (const key of ['good', ...Object.keys(odd)]) await put(key);
-  store.entities = store.entities.map((one) => ({ ...one, ...odd[one.key] }));
-  const before = '---\nmine: yes\n---\n';
-  write(nameOf('many tags'), before);
-  const answer = await take();
-  assert.deepEqual(
-    [answer['files_created'], files().toSorted()],
-    [1, [nameOf('good'), nameOf('many tags')].toSorted()],
-  );
-  assert.equal(read(nameOf('many tags')), before);
-  const errors = answer['errors'] as string[];
-  for (const key of Object.keys(odd))
-    assert.match(
-      errors.find((one) => one.includes(get(key)?.id ?? '?')) ?? '',
-      /\.md: not written, because .*mimir export does/,
-      key,
-    );
-  assert.equal(errors.length, Object.keys(odd).length);
 });
 
 test('one workspace is exported alone, and then files of the others are not stale', async (t) => {
