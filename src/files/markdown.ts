@@ -14,6 +14,8 @@ export interface ParsedFile {
   readonly bodyJson: string;
   /** The body is no JSON, and is not to become any: so it stands in the store that wrote the file. */
   readonly bodyIsText: boolean;
+  /** The original wrote it: names without quotes or escapes. */
+  readonly isOriginals: boolean;
   /** Undefined where the file says nothing of links. */
   readonly links: readonly VaultLink[] | undefined;
 }
@@ -206,21 +208,33 @@ export function parseFile(text: string): ParsedFile {
   const chars = front.reduce((sum, line) => sum + (line.startsWith('body_json:') ? 0 : line.length + 1), 0);
   if (chars > LIMITS.vaultFrontMaxChars)
     throw unreadable(`the front matter has more than ${LIMITS.vaultFrontMaxChars} characters`);
-  const members = readFront(front);
-  const at = rest.lastIndexOf(LINKS_BELOW);
+  const ofOriginal = readOriginal(front);
+  const members = ofOriginal ?? readFront(front);
   const { body_json: exact } = members;
   const marked = members['mimir'] !== undefined;
   const form = marked ? members[FORM] : undefined;
-  const section = (at === -1 ? rest : rest.slice(0, at)).join('\n');
+  const isOriginals = ofOriginal !== undefined;
+  const { above, links } = splitLinks(rest, isOriginals);
+  const section = above.join('\n');
   if (typeof exact === 'string' && section.trim() !== '')
     throw unreadable('it has two bodies: body_json in the front matter, and the text below; take one of them out');
-  const below = at === -1 ? [] : rest.slice(at + 1).filter((line) => line.trim() !== '');
   return {
     members,
     bodyJson: typeof exact === 'string' ? exact : bodyOf(section, form),
     bodyIsText: form === AS_TEXT,
-    links: at === -1 && !marked ? undefined : below.map(readLink),
+    isOriginals,
+    links: links ?? (marked ? [] : undefined),
   };
+}
+
+/** The lines of the body, and the links below it where there are some. */
+function splitLinks(rest: readonly string[], isOriginals: boolean): { above: readonly string[]; links?: VaultLink[] } {
+  const at = rest.lastIndexOf(LINKS_BELOW);
+  if (at === -1) return { above: rest };
+  const below = rest.slice(at + 1).filter((line) => line.trim() !== '');
+  // The original knows no links: there the line is one of the body, unless a person has put links below it.
+  if (isOriginals && (below.length === 0 || !below.every((line) => LINK.test(line.trimEnd())))) return { above: rest };
+  return { above: rest.slice(0, at), links: below.map(readLink) };
 }
 
 /** The lines between the dashes and those after them; both are missing where there are no dashes, `rest` where they do not close. */
@@ -236,17 +250,36 @@ function splitFront(text: string): { readonly front: string[]; readonly rest: st
   return { front: lines.slice(start + 1, end), rest: lines.slice(end + 1) };
 }
 
-/** The lines that the original writes, in its order: names without quotes or escapes, each to the end of its line. */
+/** The lines that the original writes, in its order: names without quotes or escapes. */
 const OF_ORIGINAL =
   'id category key type workspace_hash agent_id tags decay_score retrieval_count layer created last_accessed';
+
+/**
+ * The front matter of a file of the original, read as it does: the first line of each name, to its end. Of a value of several
+ * lines it keeps the first one. Undefined: the file is of somebody else.
+ */
+function readOriginal(lines: readonly string[]): Record<string, unknown> | undefined {
+  const known = OF_ORIGINAL.split(' ');
+  const first = new Map<string, string>();
+  for (const line of lines) {
+    const [, name = '', value = ''] = /^([a-z_]+):(.*)$/.exec(line) ?? [];
+    if (name === 'mimir') return undefined;
+    if (known.includes(name) && !first.has(name)) first.set(name, value.trim());
+  }
+  const tags = first.get('tags') ?? '';
+  // It always writes a list; one of several lines is a person's.
+  if ([...first.keys()].join(' ') !== OF_ORIGINAL || tags === '') return undefined;
+  const list = parsedJson(tags);
+  const texts = Array.isArray(list)
+    ? list.map((tag: unknown) => (typeof tag === 'string' ? tag : JSON.stringify(tag)))
+    : tags;
+  return { ...Object.fromEntries(first), tags: texts };
+}
 
 function readFront(lines: readonly string[]): Record<string, unknown> {
   const named = lines.map((line) => /^([a-z_]+):(.*)$/.exec(line)).filter((match) => match !== null);
   const flat = named.length === lines.length;
   const raw = named.map(([, name = '', value = '']): [string, string] => [name, value.trim()]);
-  if (flat && raw.map(([name]) => name).join(' ') === OF_ORIGINAL) {
-    return { ...Object.fromEntries(raw), tags: parsedJson(raw.find(([name]) => name === 'tags')?.[1] ?? '') };
-  }
   try {
     return membersOf(lines.join('\n'));
   } catch (thrown) {

@@ -83,14 +83,16 @@ export function readVaultFile(written: string, nowMs: number): VaultFile {
 }
 
 /** What people and the original leave empty is left out, and what they write as a text may be a list. */
-function byHand({ members }: ParsedFile): Record<string, unknown> {
+function byHand({ members, isOriginals }: ParsedFile): Record<string, unknown> {
   const said = Object.entries(members).filter(([, value]) => value !== '' && value !== null);
   const read: Record<string, unknown> = Object.fromEntries(said);
-  const { tags, id, decay_score: strength, workspace_hash: workspace, agent_id: agent } = members;
+  const { tags, id, decay_score: strength, workspace_hash: workspace, agent_id: agent, layer } = members;
   if (typeof tags === 'string') read['tags'] = wordsOf(tags);
   // An id is no path: the original does not take such a one either.
   if (typeof id === 'string' && (/[/\\]/.test(id) || id === '..')) delete read['id'];
   if (strength !== undefined && !Number.isFinite(Number(strength))) delete read['decay_score'];
+  // As its database is imported: other words mean nothing.
+  if (isOriginals && !LAYERS.some((known) => known === layer)) read['layer'] = 'buffer';
   // Empty, these two say something.
   if (workspace === '') read['workspace_hash'] = '';
   if (agent === '') read['agent_id'] = '';

@@ -330,6 +330,67 @@ test('files by hand and of the original mean what they meant there', async (t) =
   );
 });
 
+test('what the original wrote comes in as it read it itself', async (t) => {
+  const { bring, write, get, take, read, store } = both(t);
+  const front = (more: Record<string, string>): string => {
+    const lines = {
+      id: 'mem-0123456789ab',
+      category: 'c',
+      key: 'k',
+      type: 'fact',
+      workspace_hash: '',
+      agent_id: '',
+      tags: '[]',
+      decay_score: '0.5000',
+      retrieval_count: '1',
+      layer: 'core',
+      created: '2020-01-02T03:04:05Z',
+      last_accessed: '2020-01-02T03:04:05Z',
+      ...more,
+    };
+    return `---\n${Object.entries(lines)
+      .map((line) => `${line.join(': ')}\n`)
+      .join('')}---\n\n`;
+  };
+  const bodies = { marker: 'a\n\n%% mimir links %%\nno link', last: 'a\n\n%% mimir links %%' };
+  write('layer.md', `${front({ id: 'mem-1', key: 'layer', layer: 'odd layer' })}{"content":"x"}\n`);
+  write('lines.md', `${front({ id: 'mem-2', key: 'first\n: second\nid: third\n\tfourth' })}{"content":"x"}\n`);
+  write('comma.md', `${front({ id: 'mem-3', key: 'comma', tags: 'a,b' })}{"content":"x"}\n`);
+  write('mixed.md', `${front({ id: 'mem-4', key: 'mixed', tags: '["a, b",1,{"c":2}]' })}{"content":"x"}\n`);
+  write('marker.md', `${front({ id: 'mem-5', key: 'marker' })}${bodies.marker}\n`);
+  write('last.md', `${front({ id: 'mem-6', key: 'last' })}${bodies.last}\n`);
+  write(
+    'edited.md',
+    `${front({ id: 'mem-7', key: 'a # b', tags: '["x"]\nrating: 5' })}x\n\n%% mimir links %%\n- by: [[layer]]\n`,
+  );
+  write('listed.md', `${front({ id: 'mem-8', key: 'listed', tags: '\n  - y' })}x\n`);
+  assert.deepEqual(counts(await bring()), [8, 0, []]);
+  assert.deepEqual([get('layer')?.layer, get('first')?.id, get('first')?.layer], ['buffer', 'mem-2', 'core']);
+  assert.deepEqual(
+    [get('comma')?.tags, get('mixed')?.tags],
+    [
+      ['a', 'b'],
+      ['a, b', '1', '{"c":2}'],
+    ],
+  );
+  for (const key of ['marker', 'last'] as const)
+    assert.equal(get(key)?.bodyJson, JSON.stringify({ content: bodies[key] }));
+  assert.deepEqual([get('a # b')?.tags, store.links.get(get('a # b')?.row ?? 0)?.[0]?.targetId], [['x'], 'mem-1']);
+  assert.deepEqual(get('listed')?.tags, ['y']);
+
+  assert.deepEqual(counts(await bring()), [0, 0, []]);
+  const exported = await take();
+  assert.deepEqual([exported['conflicts'], exported['errors']], [undefined, []]);
+  assert.match(read('edited.md'), /^rating: 5$/m);
+  assert.deepEqual(
+    [counts(await bring()), counts(await take())],
+    [
+      [0, 0, []],
+      [0, 0, []],
+    ],
+  );
+});
+
 test('a file that cannot be taken is named with what is wrong, and stops no other', async (t) => {
   const { bring, write, vault, store, take } = both(t);
   const front = (lines: string, body = 'x'): string => `---\n${lines}\n---\n${body}\n`;
