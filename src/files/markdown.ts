@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import { Document, isMap, parse, parseDocument, Scalar, visit, type Node } from 'yaml';
+import { Document, isMap, isScalar, isSeq, parse, parseDocument, Scalar, visit, type Node } from 'yaml';
 
 import type { VaultEntry, VaultLink } from '../engine/vault.ts';
 import { MimirError } from '../errors.ts';
@@ -75,14 +75,14 @@ export function renderFile({ memory, past, labels }: Omit<VaultEntry, 'row'>, ar
     certainty: memory.certainty,
     visibility: memory.visibility,
     source: memory.source,
-    // Files are named by ids, which do not change; this is by what Obsidian finds them.
-    aliases: [memory.key],
     retrieval_count: memory.usage.count,
-    created: momentText(memory.createdAtMs),
+    // Nothing in a store changes it, so another moment in a file that was exported is a person's.
+    ...(!(front.has('mimir') && front.has('created')) && { created: momentText(memory.createdAtMs) }),
     last_accessed: momentText(memory.usage.lastAtMs),
     mimir: [markOf(memory), ...past],
   };
   for (const [name, value] of Object.entries(values)) front.set(name, nodeOf(front, value));
+  addAlias(front, memory.key);
   const ofBody = { body_json: section === null ? memory.bodyJson : undefined, [FORM]: form };
   for (const [name, value] of Object.entries(ofBody)) {
     if (value === undefined) front.delete(name);
@@ -105,6 +105,15 @@ function nodeOf(front: Document, value: unknown): Node {
     },
   });
   return node;
+}
+
+/** Files are named by ids, which do not change; by an alias Obsidian finds them. Those of a person stay. */
+function addAlias(front: Document, alias: string): void {
+  const there = front.get('aliases', true);
+  const items = isSeq(there) ? there.items : isScalar(there) && there.value !== null ? [there] : [];
+  if (items.some((one) => isScalar(one) && String(one.value) === alias)) return;
+  if (isSeq(there)) there.add(nodeOf(front, alias));
+  else front.set('aliases', nodeOf(front, [...items, alias]));
 }
 
 /** The front matter to set fields in: that of the file that is there, if it can be read. */

@@ -58,6 +58,39 @@ test('text below a body that stands in the front matter is told by both ways, an
   assert.equal(get('host')?.bodyJson, '{"content":"stork"}');
 });
 
+test('aliases of a person and another moment of creation stay when a file is written again', async (t) => {
+  const { put, take, bring, edit, read, nameOf, files } = both(t);
+  const aliases: Record<string, [string, RegExp]> = {
+    list: ['aliases:\n  - Mine # why\n  - list\n', /^aliases:\n {2}- Mine # why\n {2}- list\n(?! )/m],
+    without: ['aliases: [Mine, 42]\n', /^aliases: \[ ?Mine, 42, without ?\]$/m],
+    single: ['aliases: Mine\n', /^aliases:\n {2}- Mine\n {2}- single\n(?! )/m],
+    single_own: ['aliases: single_own\n', /^aliases: single_own$/m],
+    none: ['aliases:\n', /^aliases:\n {2}- none\n(?! )/m],
+    'gone: "x"': ['', /^aliases:\n {2}- "?'?gone: \\?"x\\?"'?"?\n(?! )/m],
+  };
+  for (const key of Object.keys(aliases)) await put(key);
+  await take();
+  for (const [key, [text]] of Object.entries(aliases)) {
+    edit(nameOf(key), /^aliases:\n {2}- .*\n/m, text);
+    edit(nameOf(key), /^created: .*$/m, 'created: 2019-05-06');
+  }
+  assert.deepEqual(
+    [counts(await take()), counts(await bring())],
+    [
+      [0, 0, []],
+      [0, 0, []],
+    ],
+  );
+  for (const key of Object.keys(aliases)) await put(key, { content: 'changed' });
+  assert.deepEqual(counts(await take()), [0, files().length, []]);
+  for (const [key, [, due]] of Object.entries(aliases)) {
+    assert.match(read(nameOf(key)), due);
+    assert.match(read(nameOf(key)), /^created: 2019-05-06$/m);
+    assert.match(read(nameOf(key)), /\nchanged\n/);
+  }
+  assert.deepEqual(counts(await take()), [0, 0, []]);
+});
+
 test('a note that is renamed stays the file of its memory, and the links to it mean what they meant', async (t) => {
   const { put, call, take, bring, edit, read, write, nameOf, get, files, vault, store } = both(t);
   for (const key of ['a', 'b']) await put(key);
