@@ -103,16 +103,21 @@ export interface VaultStandingInput {
 }
 
 /**
- * What the store knows of the memory that a file means. `had`: all that the file says was said here, and has been archived since.
- * `unknown`: the store never had it, or not in these words. What was purged left no name behind, so it is unknown as well.
+ * What the store knows of the memory that a file means. `kept`: it is live, and what the file says otherwise became a memory of its
+ * own. `had`: all that the file says was said here, and has been archived since. `unknown`: the store never had it, or not in
+ * these words. What was purged left no name behind, so it is unknown as well.
  */
-export type VaultStanding = 'live' | 'had' | 'unknown';
+export type VaultStanding = 'live' | 'kept' | 'had' | 'unknown';
 
 /** Looks for the memory of a file by its id, then by its place. */
 export const vaultStanding = reads<VaultStandingInput, VaultStanding>('point', async (tx, scope, { file }) => {
   const present = await meantBy(tx, scope, file);
-  if (present?.archived === false) return 'live';
-  return present !== undefined && (await hasSaid(tx, scope, present, file)) ? 'had' : 'unknown';
+  if (present === undefined) return 'unknown';
+  if (present.archived) return (await hasSaid(tx, scope, present, file)) ? 'had' : 'unknown';
+  const there = overlaid(portableOf(present, await tx.linksOf(scope, present.row)), file);
+  const key = keyBeside(there);
+  const other = await tx.entityAt(scope, there.workspace, there.category, key);
+  return other !== undefined && (await hasSaid(tx, scope, other, { ...file, key })) ? 'kept' : 'live';
 });
 
 /** What a file says of which memory it is. */
@@ -317,9 +322,13 @@ async function create(tx: Writer, scope: Scope, workspace: string, file: VaultFi
   await relink(tx, scope, made.row, [], links, true);
 }
 
+/** The key of what a file says otherwise. The same words come to the same key, so that reading a folder again adds nothing. */
+function keyBeside(there: Portable): string {
+  return `${there.key} (vault ${recordDigest(there).slice(0, 8)})`;
+}
+
 async function keepBoth(tx: Writer, scope: Scope, presentId: string, there: Portable, file: VaultFile): Promise<Taken> {
-  // The same words come to the same key, so that reading a folder again adds nothing.
-  const key = `${there.key} (vault ${recordDigest(there).slice(0, 8)})`;
+  const key = keyBeside(there);
   const other = await occupant(tx, scope, there.workspace, { category: there.category, key });
   if (other !== undefined) return { action: other.archived ? 'forgotten' : 'unchanged' };
   const conflict: Link = { targetId: presentId, relationship: CONFLICTS_WITH, weight: LINK_WEIGHT };

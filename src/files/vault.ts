@@ -28,7 +28,7 @@ export interface ExportReport {
   readonly edited: readonly string[];
   /** Edited by hand while their memory changed too: put aside under these names. */
   readonly aside: readonly string[];
-  /** Files of memories that are not live in this store: forgotten, gone, or never had. */
+  /** Files of memories that are not live in this store (forgotten, gone, or never had), and files put aside whose words are stored. */
   readonly stale: readonly string[];
   readonly pruned: number;
   /** Files that could not be written or read, a sentence each. */
@@ -82,11 +82,9 @@ export async function exportVault(vault: Vault, { prune, only }: ExportChoice): 
   if (only === undefined) {
     for (const name of others) {
       await noting(named.errors, folder, name, async () => {
-        const stale = await staleFile(vault, name);
-        if (stale === null) return;
-        const standing = await execute('vault_standing', scope, { file: stale.file }, options);
-        if (standing === 'live') return;
-        if (prune && stale.untouched && standing === 'had') {
+        const stale = await staleFile(vault, names, name);
+        if (stale === 'other') return;
+        if (prune && stale === 'removable') {
           await removeText(folder, name);
           counts.pruned += 1;
         } else named.stale.push(name);
@@ -125,14 +123,17 @@ async function exportOne(vault: Vault, names: Names, name: string, stored: Vault
   );
   if (file.mark === now && (!isSame || isLost !== true)) return { done: isSame ? 'unchanged' : 'edited' };
   requireReadable(read, wanted, memory);
-  if (isSame || isUntouched(memory, file)) {
-    const lines = unknownLinks(file, memory.links).flatMap(({ line }) => line ?? []);
-    await writeText(folder, name, renderFile(entry, { existing: present, lines, nameOf }));
+  const isOurs = isSame || isUntouched(memory, file);
+  // Lines that mean nothing go along with a file that is put aside.
+  const lines = isOurs ? unknownLinks(file, memory.links).flatMap(({ line }) => line ?? []) : [];
+  const text = renderFile(entry, { existing: present, lines, nameOf });
+  if (isOurs) {
+    await writeText(folder, name, text);
     return { done: 'updated' };
   }
   const aside = asideName(name, present);
   await renameText(folder, name, aside);
-  await writeText(folder, name, wanted);
+  await writeText(folder, name, text);
   return { done: 'updated', aside };
 }
 
@@ -168,16 +169,22 @@ function asideName(name: string, text: string): string {
   return name.replace(/\.md$/, `.conflict-${digest}.md`);
 }
 
-/** A file without a live memory that came out of a store, and whether it is as it was then; null: it is none of our business. */
-async function staleFile(
-  { folder, read, scope }: Vault,
-  name: string,
-): Promise<{ readonly file: VaultFile; readonly untouched: boolean } | null> {
+/**
+ * Whether a file that is no memory's own came out of a store and has no use any more; `removable`: this store had or has all that it
+ * says, and nobody has edited it since.
+ */
+async function staleFile(vault: Vault, names: Names, name: string): Promise<'removable' | 'stale' | 'other'> {
+  const { folder, read, scope, execute, options } = vault;
   const text = await readText(folder, name, LIMITS.vaultFileMaxBytes);
   const file = text === null ? null : understood(read, text);
   const memory = file === null ? null : exportedMemory(file);
-  if (file === null || memory === null || !mayRead(scope, memory)) return null;
-  return { file, untouched: markOf(memory) === file.mark };
+  if (text === null || file === null || memory === null || !mayRead(scope, memory)) return 'other';
+  const standing = await execute('vault_standing', scope, { file }, options);
+  // What was put aside is named by its text, and a line that means nothing is stored nowhere.
+  const isAside = name === asideName(name.replace(ASIDE, '.md'), text);
+  if (standing === 'kept' && isAside && !(await names.resolved(file)).unsure?.length) return 'removable';
+  if (standing === 'live' || standing === 'kept') return 'other';
+  return standing === 'had' && markOf(memory) === file.mark ? 'removable' : 'stale';
 }
 
 /** What an import did. */

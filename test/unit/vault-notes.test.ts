@@ -91,6 +91,46 @@ test('aliases of a person and another moment of creation stay when a file is wri
   assert.deepEqual(counts(await take()), [0, 0, []]);
 });
 
+test('a file that was put aside is stale once its words are stored, and pruned unless somebody wrote into it', async (t) => {
+  const { put, take, bring, edit, read, write, nameOf, files, store } = both(t);
+  const keys = ['stored', 'written', 'linked'];
+  for (const key of keys) await put(key);
+  await take();
+  for (const key of keys) {
+    edit(nameOf(key), `body of ${key}`, `${key} by hand`);
+    edit(nameOf(key), 'status: active\n', 'status: active\nrating: 5\n');
+    if (key === 'linked') edit(nameOf(key), /$/, '\n%% mimir links %%\n- by: [[Nothing]]\n');
+    await put(key, { content: 'by an agent' });
+  }
+  const [stored = '', written = '', linked = ''] = keys.map(nameOf);
+  assert.deepEqual(
+    (await take({ prune: true }))['conflicts'],
+    files().filter((name) => name.includes('conflict')),
+  );
+  const asideOf = (name: string): string =>
+    files().find((one) => one.startsWith(name.replace('.md', '.conflict-'))) ?? 'none';
+  const [aside, asideWritten, asideLinked] = [stored, written, linked].map(asideOf) as [string, string, string];
+  assert.match(read(stored), /by an agent\n$/);
+  assert.match(read(stored), /^rating: 5$/m, 'what is nobody else has goes into the new file too');
+  const early = await take({ prune: true });
+  assert.deepEqual([early['pruned'], early['stale']], [0, undefined], 'not before it is imported');
+
+  await bring();
+  edit(asideWritten, 'rating: 5', 'rating: 4');
+  assert.deepEqual((await take())['stale'], [aside]);
+  const pruned = await take({ prune: true });
+  assert.deepEqual([pruned['pruned'], pruned['stale']], [1, undefined]);
+  assert.deepEqual(
+    [aside, asideWritten, asideLinked].map((name) => files().includes(name)),
+    [false, true, true],
+  );
+  assert.ok(store.entities.some(({ bodyJson }) => bodyJson.includes('stored by hand')));
+
+  // A person's own file of such a name is no file that was put aside.
+  write(`${stored.replace('.md', '')}.conflict-00000000.md`, '---\nkey: mine\n---\nx\n');
+  assert.equal((await take({ prune: true }))['pruned'], 0);
+});
+
 test('a note that is renamed stays the file of its memory, and the links to it mean what they meant', async (t) => {
   const { put, call, take, bring, edit, read, write, nameOf, get, files, vault, store } = both(t);
   for (const key of ['a', 'b']) await put(key);
