@@ -132,24 +132,47 @@ function momentText(ms: number): string | number {
   return Number.isNaN(date.getTime()) || date.getTime() !== ms ? ms : date.toISOString();
 }
 
-/** Where the text of a file is no JSON and no `content` either, this member says what it is. */
+/** The member that says how a text in a file is the body, where it is not plainly its `content`. */
 const FORM = 'body_form';
-/** The text is the body. */
+
+/** How a text can be a body that is no JSON as it stands, by name. Other programs write JSON with blanks, and all but ASCII escaped. */
+const FORMS: Readonly<Record<string, (text: string) => string>> = {
+  spaced: (text) => `{"content": ${JSON.stringify(text)}}`,
+  spaced_ascii: (text) => `{"content": ${asciiJson(text)}}`,
+};
+/** The text itself is the body, and no JSON. */
 const AS_TEXT = 'text';
 
-/** How a body stands in a file. The section is null when none would bring it back byte for byte: then it is in the front matter. */
-function writtenBody(bodyJson: string): { readonly section: string | null; readonly form?: string } {
-  const form = parsedJson(bodyJson) === undefined ? { form: AS_TEXT } : {};
-  for (const section of [proseOf(bodyJson), bodyJson]) {
-    if (section === null || section.includes('\r') || section.split('\n').includes(LINKS_BELOW)) continue;
-    if (bodyOf(section, form.form) === bodyJson) return { section, ...form };
-  }
-  return { section: null, ...form };
+function asciiJson(text: string): string {
+  // By code units, as JSON escapes them.
+  return JSON.stringify(text).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+interface Written {
+  /** Null when no text would bring the body back byte for byte: then it is in the front matter. */
+  readonly section: string | null;
+  readonly form?: string;
+}
+
+/** How a body stands in a file. */
+function writtenBody(bodyJson: string): Written {
+  const asText = parsedJson(bodyJson) === undefined ? { form: AS_TEXT } : {};
+  const prose = proseOf(bodyJson);
+  const ways: Written[] = [
+    { section: prose },
+    ...Object.keys(FORMS).map((form) => ({ section: prose, form })),
+    { section: bodyJson, ...asText },
+  ];
+  const way = ways.find(({ section, form }) => {
+    if (section === null || section.includes('\r') || section.split('\n').includes(LINKS_BELOW)) return false;
+    return bodyOf(section, form) === bodyJson;
+  });
+  return way ?? { section: null, ...asText };
 }
 
 /** The text of a body that is nothing but one. */
 function proseOf(bodyJson: string): string | null {
-  if (!bodyJson.startsWith('{"content":"')) return null;
+  if (!/^\{"content": ?"/.test(bodyJson)) return null;
   const body = parsedJson(bodyJson);
   if (typeof body !== 'object' || body === null || !('content' in body)) return null;
   return typeof body.content === 'string' ? body.content : null;
@@ -158,7 +181,9 @@ function proseOf(bodyJson: string): string | null {
 /** The body that a section means: JSON as it stands, any other text as a `content` unless the form says otherwise. */
 function bodyOf(section: string, form: unknown): string {
   const text = section.trim();
-  return form === AS_TEXT || parsedJson(text) !== undefined ? text : JSON.stringify({ content: text });
+  if (form === AS_TEXT || parsedJson(text) !== undefined) return text;
+  const written = typeof form === 'string' && Object.hasOwn(FORMS, form) ? FORMS[form] : undefined;
+  return written === undefined ? JSON.stringify({ content: text }) : written(text);
 }
 
 function parsedJson(text: string): unknown {

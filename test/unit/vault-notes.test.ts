@@ -36,6 +36,25 @@ test('a body that is no JSON goes out and comes in as it is, and can be edited',
   assert.equal(there.get('k0')?.bodyJson, 'freer text');
 });
 
+test('a text that another program wrote as JSON with blanks is prose, and stays written so when it is edited', async (t) => {
+  const { call, take, bring, edit, read, nameOf, get } = both(t);
+  const bodies = {
+    ascii: ['{"content": "plain \\"words\\"\\nhere"}', 'plain "words"\nhere', 'spaced'],
+    letters: ['{"content": "café 🗼"}', 'café 🗼', 'spaced'],
+    escaped: ['{"content": "caf\\u00e9 \\ud83d\\uddfc\\u007f"}', 'café 🗼\u007f', 'spaced_ascii'],
+  } as const;
+  for (const [key, [body]] of Object.entries(bodies)) await call('remember', { category: 'c', key, body_json: body });
+  await take();
+  for (const [key, [, prose, form]] of Object.entries(bodies)) {
+    assert.ok(read(nameOf(key)).endsWith(`\n---\n\n${prose}\n`), key);
+    assert.match(read(nameOf(key)), new RegExp(`^body_form: ${form}$`, 'm'));
+    edit(nameOf(key), prose, `new é ${prose}`);
+  }
+  assert.deepEqual(counts(await bring()), [0, 3, []]);
+  assert.equal(get('letters')?.bodyJson, '{"content": "new é café 🗼"}');
+  assert.equal(get('escaped')?.bodyJson, '{"content": "new \\u00e9 caf\\u00e9 \\ud83d\\uddfc\\u007f"}');
+});
+
 test('text below a body that stands in the front matter is told by both ways, and stays until one of the two is taken out', async (t) => {
   const { put, call, take, bring, edit, read, nameOf, get, files } = both(t);
   await call('remember', { category: 'c', key: 'host', body_json: '{"content":"heron"}\n' });
