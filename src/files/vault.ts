@@ -13,7 +13,7 @@ import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { markOf, type Portable } from '../memory/portable.ts';
 import { mayRead } from '../memory/scope.ts';
-import { makeFolder, markdownFiles, readText, removeText, renameText, writeText } from './folder.ts';
+import { makeFolder, markdownFiles, readText, removeText, writeText } from './folder.ts';
 import { renderFile } from './markdown.ts';
 import { namesIn, type Names } from './names.ts';
 import { understood, type ReadFile, type Vault } from './reading.ts';
@@ -58,38 +58,42 @@ export async function exportVault(vault: Vault, { prune, only }: ExportChoice): 
   const others = new Set(files);
   const counts = { exported: 0, created: 0, updated: 0, pruned: 0 };
   const named = { edited: [] as string[], aside: [] as string[], stale: [] as string[], errors: [] as string[] };
-  for (let afterRow: number | null = 0; afterRow !== null;) {
-    const page: { entries: readonly VaultEntry[]; nextRow: number | null } = await execute(
-      'vault_page',
-      scope,
-      { afterRow },
-      options,
-    );
-    afterRow = page.nextRow;
-    for (const entry of page.entries) {
-      if (only?.has(entry.memory.id) === false) continue;
-      const name = names.fileOf(entry.memory.id);
-      others.delete(name);
-      counts.exported += 1;
-      await noting(named.errors, folder, name, async () => {
-        const { done, aside } = await exportOne(vault, names, name, entry);
-        if (done === 'created' || done === 'updated') counts[done] += 1;
-        if (done === 'edited') named.edited.push(name);
-        if (aside !== undefined) named.aside.push(aside);
-      });
+  const lookAtOther = async (name: string): Promise<void> => {
+    const stale = await staleFile(vault, names, name);
+    if (stale === 'other') return;
+    if (!prune || stale === 'stale') {
+      named.stale.push(name);
+      return;
     }
-  }
-  if (only === undefined) {
-    for (const name of others) {
-      await noting(named.errors, folder, name, async () => {
-        const stale = await staleFile(vault, names, name);
-        if (stale === 'other') return;
-        if (prune && stale === 'removable') {
-          await removeText(folder, name);
-          counts.pruned += 1;
-        } else named.stale.push(name);
-      });
+    await removeText(folder, name);
+    counts.pruned += 1;
+  };
+  try {
+    for (let afterRow: number | null = 0; afterRow !== null;) {
+      const page: { entries: readonly VaultEntry[]; nextRow: number | null } = await execute(
+        'vault_page',
+        scope,
+        { afterRow },
+        options,
+      );
+      afterRow = page.nextRow;
+      for (const entry of page.entries) {
+        if (only?.has(entry.memory.id) === false) continue;
+        const name = names.fileOf(entry.memory.id);
+        others.delete(name);
+        await noting(named.errors, folder, name, async () => {
+          const { done, aside } = await exportOne(vault, names, name, entry);
+          if (done === 'created' || done === 'updated') counts[done] += 1;
+          if (done === 'edited') named.edited.push(name);
+          if (aside !== undefined) named.aside.push(aside);
+        });
+        counts.exported += 1;
+      }
     }
+    if (only === undefined)
+      for (const name of others) await noting(named.errors, folder, name, () => lookAtOther(name));
+  } catch (thrown) {
+    named.errors.push(`Stopped after ${counts.exported} memories: ${endOf(thrown, counts.exported)}`);
   }
   return { ...counts, ...named };
 }
@@ -132,8 +136,7 @@ async function exportOne(vault: Vault, names: Names, name: string, stored: Vault
     return { done: 'updated' };
   }
   const aside = asideName(name, present);
-  await renameText(folder, name, aside);
-  await writeText(folder, name, text);
+  await writeText(folder, name, text, aside);
   return { done: 'updated', aside };
 }
 
@@ -242,10 +245,7 @@ export async function importVault(vault: Vault): Promise<ImportReport> {
     }
     for (const { name, links } of unknown) errors.push(`${folder}/${name}: ${noMemory(links)}`);
   } catch (thrown) {
-    // What was taken in stays, and has to be told.
-    if (done === 0 || !(thrown instanceof MimirError) || (thrown.kind !== 'unavailable' && thrown.code !== 'cancelled'))
-      throw thrown;
-    errors.push(`Stopped after ${done} of ${ordered.length} files: ${thrown.message} Run it again for the rest.`);
+    errors.push(`Stopped after ${done} of ${ordered.length} files: ${endOf(thrown, done)}`);
   }
   return { ...counts, forgotten, keptBoth, errors };
 }
@@ -286,6 +286,15 @@ function noMemory(names: readonly string[]): string {
   const some = names.slice(0, UNKNOWN_NAMED).map((name) => `[[${name.slice(0, UNKNOWN_MAX_CHARS)}]]`);
   const more = names.length > some.length ? ` and ${names.length - some.length} more` : '';
   return `no note and no memory is called ${some.join(', ')}${more}; what was linked before stays linked.`;
+}
+
+/** Why it ends before its end. What was done by then stays, and has to be told; otherwise, and for what nobody foresaw, it throws. */
+function endOf(thrown: unknown, done: number): string {
+  const isForeseen =
+    thrown instanceof MimirError &&
+    (thrown.kind === 'unavailable' || thrown.code === 'cancelled' || thrown.code === 'disk_full');
+  if (done === 0 || !isForeseen) throw thrown;
+  return `${thrown.message} Run it again for the rest.`;
 }
 
 /** Runs what concerns one file; what is wrong with that file stops no other. */
