@@ -191,6 +191,7 @@ const DEFAULTS: PortableFields = {
   certainty: 0.5,
   agentId: '',
   visibility: 'workspace',
+  archiveReason: '',
 };
 
 /** How a memory that a file contradicts is linked from the one that keeps the file's words. */
@@ -247,7 +248,6 @@ async function merge(
     agentId,
     bodyJson: there.bodyJson,
     archived: false,
-    archiveReason: '',
   });
   await relink(tx, scope, present.row, links, there.links, byHand || isCurrent);
   return { action: 'updated' };
@@ -314,7 +314,6 @@ async function create(tx: Writer, scope: Scope, workspace: string, file: VaultFi
     key,
     bodyJson,
     archived: false,
-    archiveReason: '',
     ...(createdAtMs !== undefined && { createdAtMs }),
   });
   if (usage !== undefined && (usage.count > 0 || usage.lastAtMs !== made.createdAtMs))

@@ -83,8 +83,12 @@ export function renderFile({ memory, past, labels }: Omit<VaultEntry, 'row'>, ar
   };
   for (const [name, value] of Object.entries(values)) front.set(name, nodeOf(front, value));
   addAlias(front, memory.key);
-  const ofBody = { body_json: section === null ? memory.bodyJson : undefined, [FORM]: form };
-  for (const [name, value] of Object.entries(ofBody)) {
+  const atTimes = {
+    archive_reason: memory.archiveReason === '' ? undefined : memory.archiveReason,
+    body_json: section === null ? memory.bodyJson : undefined,
+    [FORM]: form,
+  };
+  for (const [name, value] of Object.entries(atTimes)) {
     if (value === undefined) front.delete(name);
     else front.set(name, nodeOf(front, value));
   }

@@ -20,6 +20,7 @@ const FILE = z.object({
   workspace_hash: name('').optional(),
   layer: z.enum(LAYERS).register(RULES, { emptyIsAbsent: true }).optional(),
   source: name('').optional(),
+  archive_reason: name('').optional(),
   verified: flag('').optional(),
   decay_score: number('').optional(),
   retrieval_count: clamped('', 0, Number.MAX_SAFE_INTEGER).optional(),
@@ -61,6 +62,8 @@ export function readVaultFile(written: string, nowMs: number): VaultFile {
     ...(file.certainty !== undefined && { certainty: file.certainty }),
     ...(file.agent_id !== undefined && { agentId: file.agent_id }),
     ...(file.visibility !== undefined && { visibility: file.visibility }),
+    // Where an export left it out, there is none.
+    ...((file.archive_reason ?? mark) !== undefined && { archiveReason: file.archive_reason ?? '' }),
   };
   const createdAtMs = momentOf(file.created);
   // Of the original's files the last use is left out: what nobody used for a month would be archived by the next upkeep.

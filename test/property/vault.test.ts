@@ -136,6 +136,7 @@ const memory: fc.Arbitrary<Portable> = fc.record(
     certainty: number,
     agentId: wild,
     visibility: wild,
+    archiveReason: fc.oneof(fc.constant(''), wild),
     links: fc.array(link, { maxLength: 3 }),
     createdAtMs: moment,
     usage: fc.record({ count: fc.nat(), lastAtMs: moment }, PLAIN),
@@ -215,7 +216,7 @@ async function filled(memories: readonly Portable[]): Promise<ModelStore> {
     const place = JSON.stringify([rest.workspace, rest.category, rest.key]);
     if (places.has(place) || places.has(rest.id)) continue;
     places.add(place).add(rest.id);
-    const { row } = store.create(scope, { ...rest, archived: false, archiveReason: '' });
+    const { row } = store.create(scope, { ...rest, archived: false });
     for (const { targetId, relationship, weight } of links) store.openLink(scope, row, targetId, relationship, weight);
     if (usage.count > 0) store.noteUse(row, usage.count, usage.lastAtMs);
   }

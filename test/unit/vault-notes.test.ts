@@ -55,6 +55,26 @@ test('a text that another program wrote as JSON with blanks is prose, and stays 
   assert.equal(get('escaped')?.bodyJson, '{"content": "new \\u00e9 caf\\u00e9 \\ud83d\\uddfc\\u007f"}');
 });
 
+test('why a memory was superseded goes out and comes in, and why one was forgotten is no part of its file', async (t) => {
+  const here = both(t);
+  const names = { from_category: 'c', from_key: 'old', to_category: 'c', to_key: 'new' };
+  for (const key of ['old', 'new']) await here.put(key);
+  await here.call('supersede', { ...names, reason: 'more than: one machine' });
+  await here.take();
+  assert.match(here.read(here.nameOf('old')), /^archive_reason: "?'?more than: one machine'?"?$/m);
+  const there = both(t);
+  await there.call('vault_import', { vault_dir: here.vault }, HERE);
+  assert.deepEqual([there.get('old')?.archiveReason, there.get('new')?.archiveReason], ['more than: one machine', '']);
+
+  await here.call('forget', { category: 'c', key: 'old', reason: 'nobody needs it' });
+  const brought = await here.bring();
+  assert.deepEqual([brought['forgotten'], here.get('old')?.archiveReason], [[here.nameOf('old')], 'nobody needs it']);
+  assert.equal((await here.take({ prune: true }))['pruned'], 1);
+  await here.put('old', { content: 'again' });
+  await here.take();
+  assert.doesNotMatch(here.read(here.nameOf('old')), /archive_reason/);
+});
+
 test('text below a body that stands in the front matter is told by both ways, and stays until one of the two is taken out', async (t) => {
   const { put, call, take, bring, edit, read, nameOf, get, files } = both(t);
   await call('remember', { category: 'c', key: 'host', body_json: '{"content":"heron"}\n' });
