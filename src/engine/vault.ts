@@ -109,7 +109,7 @@ export interface VaultStandingInput {
  */
 export type VaultStanding = 'live' | 'kept' | 'had' | 'unknown';
 
-/** Looks for the memory of a file by its id, then by its place. */
+/** Looks for the memory of a file. */
 export const vaultStanding = reads<VaultStandingInput, VaultStanding>('point', async (tx, scope, { file }) => {
   const present = await meantBy(tx, scope, file);
   if (present === undefined) return 'unknown';
@@ -138,10 +138,13 @@ export const vaultMeant = reads<VaultMeantInput, readonly (string | null)[]>(
   },
 );
 
+/** By its place, as an import takes it; else by its id. */
 async function meantBy(tx: Reader, scope: Scope, { id, workspace, category, key }: Named): Promise<Entity | undefined> {
-  const byId = id === undefined ? undefined : await tx.entityById(scope, id);
-  if (byId !== undefined || category === undefined || key === undefined) return byId;
-  return tx.entityAt(scope, workspace ?? homeOf(scope), category, key);
+  const there =
+    category === undefined || key === undefined
+      ? undefined
+      : await tx.entityAt(scope, workspace ?? homeOf(scope), category, key);
+  return there ?? (id === undefined ? undefined : tx.entityById(scope, id));
 }
 
 /** Some files, in one transaction. */

@@ -58,8 +58,12 @@ export async function namesIn(vault: Vault, files: readonly string[]): Promise<N
       aliases = new Map();
       for (const file of files) {
         const note = await noteAt(file);
-        for (const one of new Set(note?.aliases.map((text) => text.toLowerCase())))
-          aliases.set(one, [...(aliases.get(one) ?? []), ...(note === null ? [] : [note.named])]);
+        if (note === null) continue;
+        for (const one of new Set(note.aliases.map((text) => text.toLowerCase()))) {
+          const same = aliases.get(one) ?? [];
+          same.push(note.named);
+          aliases.set(one, same);
+        }
       }
     }
     const [id = null, ...more] = new Set(await meant(aliases.get(alias.toLowerCase()) ?? []));

@@ -150,7 +150,7 @@ test('a file that was put aside is stale once its words are stored, and pruned u
     files().find((one) => one.startsWith(name.replace('.md', '.conflict-'))) ?? 'none';
   const [aside, asideWritten, asideLinked] = [stored, written, linked].map(asideOf) as [string, string, string];
   assert.match(read(stored), /by an agent\n$/);
-  assert.match(read(stored), /^rating: 5$/m, 'what is nobody else has goes into the new file too');
+  assert.match(read(stored), /^rating: 5$/m, 'what else stood there goes into the new file too');
   const early = await take({ prune: true });
   assert.deepEqual([early['pruned'], early['stale']], [0, undefined], 'not before it is imported');
 
@@ -207,6 +207,12 @@ test('a note that is renamed stays the file of its memory, and the links to it m
   write('Copy.md', read('Host.md').replace(/^key: .*$/m, 'key: copy'));
   await bring();
   assert.notEqual(get('copy')?.id, get('b')?.id);
+  edit(a, /$/, '- about: [[Copy]]\n');
+  await bring();
+  assert.deepEqual(linked()?.[1]?.targetId, get('copy')?.id);
+  await take();
+  edit(a, /- about: .*\n/, '');
+  await bring();
   await take();
   assert.match(read('Host.md'), /called stork/);
   assert.deepEqual(linked(), before);
