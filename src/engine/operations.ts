@@ -17,7 +17,7 @@ import { federate, share, workspaceList } from './spaces.ts';
 import { stateDelete, stateGet, stateList, stateSet } from './state.ts';
 import { examine, health, probeWrite, stats } from './status.ts';
 import { archive, erase, orphans, purge, reindex, survey, vacuum } from './upkeep.ts';
-import { vaultPage, vaultTake } from './vault.ts';
+import { vaultMeant, vaultPage, vaultStanding, vaultTake } from './vault.ts';
 
 /** Everything the server can do. How and where each runs stands in its own row. */
 export const OPERATIONS = Object.freeze({
@@ -66,6 +66,8 @@ export const OPERATIONS = Object.freeze({
   reindex,
   vacuum,
   vault_page: vaultPage,
+  vault_standing: vaultStanding,
+  vault_meant: vaultMeant,
   vault_take: vaultTake,
   federate,
   ingest_known: ingestKnown,

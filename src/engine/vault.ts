@@ -63,6 +63,14 @@ export const vaultPage = reads<VaultPageInput, VaultPageOutput>('scan', async (t
   return { entries, nextRow: next };
 });
 
+/** A link as a file has it. */
+export interface VaultLink extends Link {
+  /** What stands in the brackets: the name of a file, or an alias of one. */
+  readonly name?: string;
+  /** The whole line. */
+  readonly line?: string;
+}
+
 /** A memory as a file has it. */
 export interface VaultFile {
   readonly category: string;
@@ -76,13 +84,67 @@ export interface VaultFile {
   readonly stated: Partial<PortableFields>;
   /** What counts for a new memory only. */
   readonly atFirst: Partial<PortableFields>;
-  readonly links?: readonly Link[];
+  readonly links?: readonly VaultLink[];
+  /** Links in brackets that no file and no memory of the store is called by. */
+  readonly unsure?: readonly VaultLink[];
+  /** Other names that the note has in Obsidian. */
+  readonly aliases?: readonly string[];
   /** `markOf` of what was exported; a file that is not so any more was edited. */
   readonly mark?: string;
   /** See {@link VaultEntry}. */
   readonly past: readonly string[];
   readonly createdAtMs?: number;
   readonly usage?: Usage;
+}
+
+/** A file for which an export found no memory under its name. */
+export interface VaultStandingInput {
+  readonly file: VaultFile;
+}
+
+/**
+ * What the store knows of the memory that a file means. `kept`: it is live, and what the file says otherwise became a memory of its
+ * own. `had`: all that the file says was said here, and has been archived since. `unknown`: the store never had it, or not in
+ * these words. What was purged left no name behind, so it is unknown as well.
+ */
+export type VaultStanding = 'live' | 'kept' | 'had' | 'unknown';
+
+/** Looks for the memory of a file. */
+export const vaultStanding = reads<VaultStandingInput, VaultStanding>('point', async (tx, scope, { file }) => {
+  const present = await meantBy(tx, scope, file);
+  if (present === undefined) return 'unknown';
+  if (present.archived) return (await hasSaid(tx, scope, present, file)) ? 'had' : 'unknown';
+  const there = overlaid(portableOf(present, await tx.linksOf(scope, present.row)), file);
+  const key = keyBeside(there);
+  const other = await tx.entityAt(scope, there.workspace, there.category, key);
+  return other !== undefined && (await hasSaid(tx, scope, other, { ...file, key })) ? 'kept' : 'live';
+});
+
+/** What a file says of which memory it is. */
+export type Named = Partial<Pick<VaultFile, 'id' | 'workspace' | 'category' | 'key'>>;
+
+/** Memories that links lead to. */
+export interface VaultMeantInput {
+  readonly targets: readonly Named[];
+}
+
+/** The ids of memories that a caller may see, by what files say of them; null for one that is not there. */
+export const vaultMeant = reads<VaultMeantInput, readonly (string | null)[]>(
+  'point',
+  async (tx, scope, { targets }) => {
+    const ids: (string | null)[] = [];
+    for (const target of targets) ids.push((await meantBy(tx, widened(scope), target))?.id ?? null);
+    return ids;
+  },
+);
+
+/** By its place, as an import takes it; else by its id. */
+async function meantBy(tx: Reader, scope: Scope, { id, workspace, category, key }: Named): Promise<Entity | undefined> {
+  const there =
+    category === undefined || key === undefined
+      ? undefined
+      : await tx.entityAt(scope, workspace ?? homeOf(scope), category, key);
+  return there ?? (id === undefined ? undefined : tx.entityById(scope, id));
 }
 
 /** Some files, in one transaction. */
@@ -94,10 +156,14 @@ export interface VaultTakeInput {
  * What became of a file. `forgotten`: the memory was forgotten since, and the file says nothing new. `kept_both`: memory and
  * file say different things, so the file's is a memory of its own under `key`.
  */
-export type Taken =
+export type Taken = (
   | { readonly action: 'created' | 'updated' | 'unchanged' | 'forgotten' }
   | { readonly action: 'kept_both'; readonly key: string }
-  | { readonly action: 'refused'; readonly message: string };
+  | { readonly action: 'refused'; readonly message: string }
+) & {
+  /** Names in links that mean no memory: these links are left out, and none is taken away for them. */
+  readonly unknown?: readonly string[];
+};
 
 /** Takes files into the store. One that is refused keeps none of the others out. */
 export const vaultTake = writes<VaultTakeInput, readonly Taken[]>(async (tx, scope, { files }) => {
@@ -128,6 +194,7 @@ const DEFAULTS: PortableFields = {
   certainty: 0.5,
   agentId: '',
   visibility: 'workspace',
+  archiveReason: '',
 };
 
 /** How a memory that a file contradicts is linked from the one that keeps the file's words. */
@@ -143,12 +210,27 @@ async function take(tx: Writer, scope: Scope, file: VaultFile): Promise<Taken> {
   const present = await occupant(tx, scope, workspace, file);
   if (present === undefined) {
     await create(tx, scope, workspace, file);
-    return { action: 'created' };
+    return { action: 'created', ...unknownIn(file, []) };
   }
   const links = await tx.linksOf(scope, present.row);
+  return { ...(await merge(tx, scope, present, links, file)), ...unknownIn(file, links) };
+}
+
+function unknownIn(file: VaultFile, present: readonly Link[]): { readonly unknown?: readonly string[] } {
+  const unknown = unknownLinks(file, present).map(({ name, targetId }) => name ?? targetId);
+  return unknown.length === 0 ? {} : { unknown };
+}
+
+async function merge(
+  tx: Writer,
+  scope: Scope,
+  present: Entity,
+  links: readonly Link[],
+  file: VaultFile,
+): Promise<Taken> {
   const here = portableOf(present, links);
   const there = overlaid(here, file);
-  const untouched = file.mark !== undefined && file.mark === markOf(there);
+  const untouched = isUntouched(here, file);
   const same = recordOf(there) === recordOf(here);
   if (!present.archived && same && (untouched || linksText(there.links) === linksText(links)))
     return { action: 'unchanged' };
@@ -169,16 +251,39 @@ async function take(tx: Writer, scope: Scope, file: VaultFile): Promise<Taken> {
     agentId,
     bodyJson: there.bodyJson,
     archived: false,
-    archiveReason: '',
   });
   await relink(tx, scope, present.row, links, there.links, byHand || isCurrent);
   return { action: 'updated' };
 }
 
-/** What a memory would be if its file held. */
+/** What a memory would be if its file held. Where a link means no memory, nobody knows which one stood there: all of them stay. */
 export function overlaid(memory: Portable, file: VaultFile): Portable {
-  const { category, key, bodyJson, workspace = memory.workspace, links = memory.links, stated } = file;
-  return { ...memory, ...stated, workspace, category, key, bodyJson, links };
+  const said = saidBy(memory, file);
+  if (unknownLinks(file, memory.links).length === 0) return said;
+  const texts = new Set(said.links.map((link) => linksText([link])));
+  return { ...said, links: [...said.links, ...memory.links.filter((link) => !texts.has(linksText([link])))] };
+}
+
+/** Whether a file is as it was exported, whatever its memory says by now. */
+export function isUntouched(memory: Portable, file: VaultFile): boolean {
+  const { mark } = file;
+  return mark !== undefined && (mark === markOf(saidBy(memory, file)) || mark === markOf(overlaid(memory, file)));
+}
+
+function saidBy(memory: Portable, file: VaultFile): Portable {
+  const { category, key, bodyJson, workspace = memory.workspace, links, unsure = [], stated } = file;
+  const unknown = unknownLinks(file, memory.links);
+  const known = links === undefined ? memory.links : [...links, ...unsure.filter((link) => !unknown.includes(link))];
+  // How a link was written is no part of it.
+  const plain = known.map(({ targetId, relationship, weight }) => ({ targetId, relationship, weight }));
+  return { ...memory, ...stated, workspace, category, key, bodyJson, links: plain };
+}
+
+/** The links of a file that mean no memory and are none of those that it has. */
+export function unknownLinks({ unsure = [] }: VaultFile, present: readonly Link[]): readonly VaultLink[] {
+  if (unsure.length === 0) return unsure;
+  const texts = new Set(present.map((link) => linksText([link])));
+  return unsure.filter((link) => !texts.has(linksText([link])));
 }
 
 /** What a file says by itself; null when it did not come out of a store. */
@@ -189,7 +294,7 @@ export function exportedMemory(file: VaultFile): Portable | null {
   return overlaid({ ...DEFAULTS, id, workspace, category, key, bodyJson, links: [], createdAtMs: 0, usage }, file);
 }
 
-/** Whether a memory once said all that a file says: then the store has moved on, and the file is older. */
+/** Whether a memory said all that a file says, now or once: then the file is no newer than the store. */
 async function hasSaid(tx: Reader, scope: Scope, present: Entity, file: VaultFile): Promise<boolean> {
   const versions = await tx.versionsOf(scope, present.row, LIMITS.vaultVersionsMax);
   return versions.some((version) => {
@@ -212,7 +317,6 @@ async function create(tx: Writer, scope: Scope, workspace: string, file: VaultFi
     key,
     bodyJson,
     archived: false,
-    archiveReason: '',
     ...(createdAtMs !== undefined && { createdAtMs }),
   });
   if (usage !== undefined && (usage.count > 0 || usage.lastAtMs !== made.createdAtMs))
@@ -220,9 +324,13 @@ async function create(tx: Writer, scope: Scope, workspace: string, file: VaultFi
   await relink(tx, scope, made.row, [], links, true);
 }
 
+/** The key of what a file says otherwise. The same words come to the same key, so that reading a folder again adds nothing. */
+function keyBeside(there: Portable): string {
+  return `${there.key} (vault ${recordDigest(there).slice(0, 8)})`;
+}
+
 async function keepBoth(tx: Writer, scope: Scope, presentId: string, there: Portable, file: VaultFile): Promise<Taken> {
-  // The same words come to the same key, so that reading a folder again adds nothing.
-  const key = `${there.key} (vault ${recordDigest(there).slice(0, 8)})`;
+  const key = keyBeside(there);
   const other = await occupant(tx, scope, there.workspace, { category: there.category, key });
   if (other !== undefined) return { action: other.archived ? 'forgotten' : 'unchanged' };
   const conflict: Link = { targetId: presentId, relationship: CONFLICTS_WITH, weight: LINK_WEIGHT };

@@ -72,8 +72,11 @@ export async function readText(folder: string, name: string, maxBytes: number): 
   }
 }
 
-/** Writes a file, mode 0600: whoever looks sees the old text or the new one. It is not synced: the store has it all. */
-export async function writeText(folder: string, name: string, text: string): Promise<void> {
+/**
+ * Writes a file, mode 0600: whoever looks sees the old text or the new one. It is not synced: the store has it all. With `aside`
+ * the old one gets that name, once the new one is on the disk.
+ */
+export async function writeText(folder: string, name: string, text: string, aside?: string): Promise<void> {
   const temporary = join(folder, `.mimir-${randomBytes(6).toString('hex')}.tmp`);
   try {
     const file = await open(temporary, 'wx', 0o600);
@@ -82,6 +85,7 @@ export async function writeText(folder: string, name: string, text: string): Pro
     } finally {
       await file.close();
     }
+    if (aside !== undefined) await rename(join(folder, name), join(folder, aside));
     await rename(temporary, join(folder, name));
   } catch (thrown) {
     await rm(temporary, { force: true });
@@ -90,21 +94,12 @@ export async function writeText(folder: string, name: string, text: string): Pro
   }
 }
 
-/** Gives a file another name in the same folder; one of that name is replaced. */
-export async function renameText(folder: string, name: string, to: string): Promise<void> {
-  await orSay(rename(join(folder, name), join(folder, to)), 'renamed');
-}
-
 /** Removes a file. */
 export async function removeText(folder: string, name: string): Promise<void> {
-  await orSay(rm(join(folder, name), { force: true }), 'removed');
-}
-
-async function orSay(work: Promise<void>, verb: string): Promise<void> {
   try {
-    await work;
+    await rm(join(folder, name), { force: true });
   } catch (thrown) {
-    throw new MimirError('cannot_open', `it cannot be ${verb}: ${reasonOf(thrown)}.`);
+    throw new MimirError('cannot_open', `it cannot be removed: ${reasonOf(thrown)}.`);
   }
 }
 

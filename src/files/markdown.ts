@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 
-import { Document, isMap, parse, parseDocument, Scalar, visit, type Node } from 'yaml';
+import { Document, isMap, isScalar, isSeq, parse, parseDocument, Scalar, visit, type Node } from 'yaml';
 
-import type { VaultEntry } from '../engine/vault.ts';
+import type { VaultEntry, VaultLink } from '../engine/vault.ts';
 import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { markOf } from '../memory/portable.ts';
@@ -12,8 +12,12 @@ import type { Link } from '../memory/types.ts';
 export interface ParsedFile {
   readonly members: Readonly<Record<string, unknown>>;
   readonly bodyJson: string;
+  /** The body is no JSON, and is not to become any: so it stands in the store that wrote the file. */
+  readonly bodyIsText: boolean;
+  /** The original wrote it: names without quotes or escapes. */
+  readonly isOriginals: boolean;
   /** Undefined where the file says nothing of links. */
-  readonly links: readonly Link[] | undefined;
+  readonly links: readonly VaultLink[] | undefined;
 }
 
 const DASHES = '---';
@@ -36,12 +40,23 @@ export function fileNameOf(id: string): string {
   return `${stemOf(id)}.md`;
 }
 
+/** What stands in a folder already. */
+export interface Around {
+  /** The file as it is: what else is in its front matter is kept. */
+  readonly existing?: string;
+  /** Lines of links that are kept though they mean nothing. */
+  readonly lines?: readonly string[];
+  /** Name of the file of a memory, without its ending. */
+  readonly nameOf?: (id: string) => string;
+}
+
 /**
  * A memory as Markdown: front matter that has every field, the body (as prose where it is nothing but a text), and its links
- * as wikilinks. What else stands in the front matter of `existing` is kept.
+ * as wikilinks.
  */
-export function renderFile({ memory, past, labels }: Omit<VaultEntry, 'row'>, existing?: string): string {
-  const section = bodySection(memory.bodyJson);
+export function renderFile({ memory, past, labels }: Omit<VaultEntry, 'row'>, around: Around = {}): string {
+  const { existing, lines = [], nameOf = stemOf } = around;
+  const { section, form } = writtenBody(memory.bodyJson);
   const front = frontOf(existing);
   const values: Record<string, unknown> = {
     id: memory.id,
@@ -60,17 +75,25 @@ export function renderFile({ memory, past, labels }: Omit<VaultEntry, 'row'>, ex
     certainty: memory.certainty,
     visibility: memory.visibility,
     source: memory.source,
-    // Files are named by ids, which do not change; this is by what Obsidian finds them.
-    aliases: [memory.key],
     retrieval_count: memory.usage.count,
-    created: momentText(memory.createdAtMs),
+    // Nothing in a store changes it, so another moment in a file that was exported is a person's.
+    ...(!(front.has('mimir') && front.has('created')) && { created: momentText(memory.createdAtMs) }),
     last_accessed: momentText(memory.usage.lastAtMs),
     mimir: [markOf(memory), ...past],
   };
   for (const [name, value] of Object.entries(values)) front.set(name, nodeOf(front, value));
-  if (section === null) front.set('body_json', nodeOf(front, memory.bodyJson));
-  else front.delete('body_json');
-  const list = memory.links.map((link, i) => linkLine(link, labels[i] ?? '')).join('');
+  addAlias(front, memory.key);
+  const atTimes = {
+    archive_reason: memory.archiveReason === '' ? undefined : memory.archiveReason,
+    body_json: section === null ? memory.bodyJson : undefined,
+    [FORM]: form,
+  };
+  for (const [name, value] of Object.entries(atTimes)) {
+    if (value === undefined) front.delete(name);
+    else front.set(name, nodeOf(front, value));
+  }
+  const written = memory.links.map((link, i) => linkLine(link, nameOf(link.targetId), labels[i] ?? ''));
+  const list = [...written, ...lines.map((line) => `${line}\n`)].join('');
   const below = list === '' ? '' : `\n${LINKS_BELOW}\n\n${list}`;
   return `${DASHES}\n${front.toString({ lineWidth: 0, doubleQuotedAsJSON: true })}${DASHES}\n\n${section === null ? '' : `${section}\n`}${below}`;
 }
@@ -86,6 +109,15 @@ function nodeOf(front: Document, value: unknown): Node {
     },
   });
   return node;
+}
+
+/** Files are named by ids, which do not change; by an alias Obsidian finds them. Those of a person stay. */
+function addAlias(front: Document, alias: string): void {
+  const there = front.get('aliases', true);
+  const items = isSeq(there) ? there.items : isScalar(there) && there.value !== null ? [there] : [];
+  if (items.some((one) => isScalar(one) && String(one.value) === alias)) return;
+  if (isSeq(there)) there.add(nodeOf(front, alias));
+  else front.set('aliases', nodeOf(front, [...items, alias]));
 }
 
 /** The front matter to set fields in: that of the file that is there, if it can be read. */
@@ -104,27 +136,58 @@ function momentText(ms: number): string | number {
   return Number.isNaN(date.getTime()) || date.getTime() !== ms ? ms : date.toISOString();
 }
 
-/** How a body stands in a file; null when none of the ways would bring it back byte for byte. */
-function bodySection(bodyJson: string): string | null {
-  for (const section of [proseOf(bodyJson), bodyJson]) {
-    if (section === null || section.includes('\r') || section.split('\n').includes(LINKS_BELOW)) continue;
-    if (bodyOf(section) === bodyJson) return section;
-  }
-  return null;
+/** The member that says how a text in a file is the body, where it is not plainly its `content`. */
+const FORM = 'body_form';
+
+/** How a text can be a body that is no JSON as it stands, by name. Other programs write JSON with blanks, and all but ASCII escaped. */
+const FORMS: Readonly<Record<string, (text: string) => string>> = {
+  spaced: (text) => `{"content": ${JSON.stringify(text)}}`,
+  spaced_ascii: (text) => `{"content": ${asciiJson(text)}}`,
+};
+/** The text itself is the body, and no JSON. */
+const AS_TEXT = 'text';
+
+function asciiJson(text: string): string {
+  // By code units, as JSON escapes them.
+  return JSON.stringify(text).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+interface Written {
+  /** Null when no text would bring the body back byte for byte: then it is in the front matter. */
+  readonly section: string | null;
+  readonly form?: string;
+}
+
+/** How a body stands in a file. */
+function writtenBody(bodyJson: string): Written {
+  const asText = parsedJson(bodyJson) === undefined ? { form: AS_TEXT } : {};
+  const prose = proseOf(bodyJson);
+  const ways: Written[] = [
+    { section: prose },
+    ...Object.keys(FORMS).map((form) => ({ section: prose, form })),
+    { section: bodyJson, ...asText },
+  ];
+  const way = ways.find(({ section, form }) => {
+    if (section === null || section.includes('\r') || section.split('\n').includes(LINKS_BELOW)) return false;
+    return bodyOf(section, form) === bodyJson;
+  });
+  return way ?? { section: null, ...asText };
 }
 
 /** The text of a body that is nothing but one. */
 function proseOf(bodyJson: string): string | null {
-  if (!bodyJson.startsWith('{"content":"')) return null;
+  if (!/^\{"content": ?"/.test(bodyJson)) return null;
   const body = parsedJson(bodyJson);
   if (typeof body !== 'object' || body === null || !('content' in body)) return null;
   return typeof body.content === 'string' ? body.content : null;
 }
 
-/** The body that a section means: JSON as it stands, any other text as a `content`. */
-function bodyOf(section: string): string {
+/** The body that a section means: JSON as it stands, any other text as a `content` unless the form says otherwise. */
+function bodyOf(section: string, form: unknown): string {
   const text = section.trim();
-  return parsedJson(text) === undefined ? JSON.stringify({ content: text }) : text;
+  if (form === AS_TEXT || parsedJson(text) !== undefined) return text;
+  const written = typeof form === 'string' && Object.hasOwn(FORMS, form) ? FORMS[form] : undefined;
+  return written === undefined ? JSON.stringify({ content: text }) : written(text);
 }
 
 function parsedJson(text: string): unknown {
@@ -140,8 +203,11 @@ const PLAIN_RELATIONSHIP = /^[\p{L}\p{N}_](?:[\p{L}\p{N}_ -]*[\p{L}\p{N}_])?$/u;
 const LINK =
   /^- (?:(?<quoted>"(?:[^"\\]|\\.)*")|(?<plain>[^:"]+)): \[\[(?<stem>[^\]|#^]+)(?:\|[^\]]*)?\]\](?: (?<weight>[-+.\deE]+))?(?: (?<id>"(?:[^"\\]|\\.)*"))?$/u;
 
-function linkLine({ targetId, relationship, weight }: Link, label: string): string {
-  const stem = stemOf(targetId);
+/** What Obsidian takes in no name of a note that is linked. */
+const UNLINKABLE = /[[\]|#^\p{Cc}\p{Zl}\p{Zp}]/u;
+
+function linkLine({ targetId, relationship, weight }: Link, named: string, label: string): string {
+  const stem = UNLINKABLE.test(named) ? stemOf(targetId) : named;
   const name = PLAIN_RELATIONSHIP.test(relationship) ? relationship : JSON.stringify(relationship);
   // Only for the eye, so whatever could end it or the line is left out.
   const shown = label.replace(/[\p{Cc}\p{Zl}\p{Zp}[\]|]+/gu, ' ').trim();
@@ -149,15 +215,23 @@ function linkLine({ targetId, relationship, weight }: Link, label: string): stri
   return `- ${name}: [[${stem}${shown === '' ? '' : `|${shown}`}]]${more}\n`;
 }
 
-function readLink(line: string): Link {
+function readLink(line: string): VaultLink {
   const { quoted, plain, stem, weight, id } = LINK.exec(line.trimEnd())?.groups ?? {};
+  // With some settings, Obsidian writes the folder and the ending along.
+  const name = stem?.replace(/^.*\//, '').replace(/\.md$/, '').trim();
   const link = {
-    targetId: id === undefined ? stem : parsedJson(id),
+    targetId: id === undefined ? name : parsedJson(id),
     relationship: quoted === undefined ? plain?.trim() : parsedJson(quoted),
     weight: weight === undefined ? WEIGHT : Number(weight),
   };
   if (typeof link.targetId === 'string' && typeof link.relationship === 'string' && Number.isFinite(link.weight))
-    return { targetId: link.targetId, relationship: link.relationship, weight: link.weight };
+    return {
+      targetId: link.targetId,
+      relationship: link.relationship,
+      weight: link.weight,
+      ...(name && { name }),
+      line,
+    };
   throw unreadable(`a line below "${LINKS_BELOW}" is no link; write it as "- related: [[id of a memory]]"`);
 }
 
@@ -172,17 +246,33 @@ export function parseFile(text: string): ParsedFile {
   const chars = front.reduce((sum, line) => sum + (line.startsWith('body_json:') ? 0 : line.length + 1), 0);
   if (chars > LIMITS.vaultFrontMaxChars)
     throw unreadable(`the front matter has more than ${LIMITS.vaultFrontMaxChars} characters`);
-  const members = readFront(front);
-  const at = rest.lastIndexOf(LINKS_BELOW);
-  const inSection = bodyOf((at === -1 ? rest : rest.slice(0, at)).join('\n'));
+  const ofOriginal = readOriginal(front);
+  const members = ofOriginal ?? readFront(front);
   const { body_json: exact } = members;
   const marked = members['mimir'] !== undefined;
-  const below = at === -1 ? [] : rest.slice(at + 1).filter((line) => line.trim() !== '');
+  const form = marked ? members[FORM] : undefined;
+  const isOriginals = ofOriginal !== undefined;
+  const { above, links } = splitLinks(rest, isOriginals);
+  const section = above.join('\n');
+  if (typeof exact === 'string' && section.trim() !== '')
+    throw unreadable('it has two bodies: body_json in the front matter, and the text below; take one of them out');
   return {
     members,
-    bodyJson: typeof exact === 'string' ? exact : inSection,
-    links: at === -1 && !marked ? undefined : below.map(readLink),
+    bodyJson: typeof exact === 'string' ? exact : bodyOf(section, form),
+    bodyIsText: form === AS_TEXT,
+    isOriginals,
+    links: links ?? (marked ? [] : undefined),
   };
+}
+
+/** The lines of the body, and the links below it where there are some. */
+function splitLinks(rest: readonly string[], isOriginals: boolean): { above: readonly string[]; links?: VaultLink[] } {
+  const at = rest.lastIndexOf(LINKS_BELOW);
+  if (at === -1) return { above: rest };
+  const below = rest.slice(at + 1).filter((line) => line.trim() !== '');
+  // The original knows no links: there the line is one of the body, unless a person has put links below it.
+  if (isOriginals && (below.length === 0 || !below.every((line) => LINK.test(line.trimEnd())))) return { above: rest };
+  return { above: rest.slice(0, at), links: below.map(readLink) };
 }
 
 /** The lines between the dashes and those after them; both are missing where there are no dashes, `rest` where they do not close. */
@@ -198,17 +288,36 @@ function splitFront(text: string): { readonly front: string[]; readonly rest: st
   return { front: lines.slice(start + 1, end), rest: lines.slice(end + 1) };
 }
 
-/** The lines that the original writes, in its order: names without quotes or escapes, each to the end of its line. */
+/** The lines that the original writes, in its order: names without quotes or escapes. */
 const OF_ORIGINAL =
   'id category key type workspace_hash agent_id tags decay_score retrieval_count layer created last_accessed';
+
+/**
+ * The front matter of a file of the original, read as it does: the first line of each name, to its end. Of a value of several
+ * lines it keeps the first one. Undefined: the file is of somebody else.
+ */
+function readOriginal(lines: readonly string[]): Record<string, unknown> | undefined {
+  const known = OF_ORIGINAL.split(' ');
+  const first = new Map<string, string>();
+  for (const line of lines) {
+    const [, name = '', value = ''] = /^([a-z_]+):(.*)$/.exec(line) ?? [];
+    if (name === 'mimir') return undefined;
+    if (known.includes(name) && !first.has(name)) first.set(name, value.trim());
+  }
+  const tags = first.get('tags') ?? '';
+  // It always writes a list; one of several lines is a person's.
+  if ([...first.keys()].join(' ') !== OF_ORIGINAL || tags === '') return undefined;
+  const list = parsedJson(tags);
+  const texts = Array.isArray(list)
+    ? list.map((tag: unknown) => (typeof tag === 'string' ? tag : JSON.stringify(tag)))
+    : tags;
+  return { ...Object.fromEntries(first), tags: texts };
+}
 
 function readFront(lines: readonly string[]): Record<string, unknown> {
   const named = lines.map((line) => /^([a-z_]+):(.*)$/.exec(line)).filter((match) => match !== null);
   const flat = named.length === lines.length;
   const raw = named.map(([, name = '', value = '']): [string, string] => [name, value.trim()]);
-  if (flat && raw.map(([name]) => name).join(' ') === OF_ORIGINAL) {
-    return { ...Object.fromEntries(raw), tags: parsedJson(raw.find(([name]) => name === 'tags')?.[1] ?? '') };
-  }
   try {
     return membersOf(lines.join('\n'));
   } catch (thrown) {

@@ -2,8 +2,11 @@ import { createHash } from 'node:crypto';
 
 import type { Entity, EntityFields, Link, Usage } from './types.ts';
 
-/** What an entity says, wherever it is stored: no numbers of rows. Archived ones do not travel. */
-export interface Portable extends Omit<EntityFields, 'archived' | 'archiveReason'> {
+/**
+ * What an entity says, wherever it is stored: no numbers of rows. Archived ones do not travel, so a reason is that of a live one:
+ * why it was superseded.
+ */
+export interface Portable extends Omit<EntityFields, 'archived'> {
   readonly id: string;
   readonly workspace: string;
   readonly category: string;
@@ -22,7 +25,7 @@ export type PortableFields = Omit<
 >;
 
 /** Those fields of an entity or of a version of it. */
-export function fieldsOf(from: PortableFields): PortableFields {
+export function fieldsOf(from: PortableFields & { readonly archived?: boolean }): PortableFields {
   const { status, type, tags, importance, layer, topicPath, verified, source, alwaysOn, certainty } = from;
   const { agentId, visibility } = from;
   return {
@@ -38,6 +41,7 @@ export function fieldsOf(from: PortableFields): PortableFields {
     certainty,
     agentId,
     visibility,
+    archiveReason: from.archived === true ? '' : from.archiveReason,
   };
 }
 
@@ -48,13 +52,16 @@ export function portableOf(entity: Entity, links: readonly Link[]): Portable {
 }
 
 /** What {@link recordOf} looks at. */
-export type Recorded = PortableFields & Pick<Portable, 'workspace' | 'category' | 'key' | 'bodyJson'>;
+export type Recorded = PortableFields &
+  Pick<Portable, 'workspace' | 'category' | 'key' | 'bodyJson'> & { readonly archived?: boolean };
 
 /** One text for what a version says: equal texts are equal versions. Links, use and times are no part of it. */
 export function recordOf(from: Recorded): string {
   const { workspace, category, key, bodyJson } = from;
   // The body counts byte for byte, not by its meaning: an import must not change it.
-  return JSON.stringify([workspace, category, key, bodyJson, fieldsOf(from)]);
+  const { archiveReason, ...fields } = fieldsOf(from);
+  const reason = archiveReason === '' ? {} : { archiveReason };
+  return JSON.stringify([workspace, category, key, bodyJson, { ...fields, ...reason }]);
 }
 
 /** One text for links, in whatever order they were made. */

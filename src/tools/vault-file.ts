@@ -5,7 +5,7 @@ import { marksOf, parseFile, type ParsedFile } from '../files/markdown.ts';
 import { LAYERS } from '../memory/retention.ts';
 import type { PortableFields } from '../memory/portable.ts';
 import { LIMITS } from '../limits.ts';
-import { clamped, flag, name, number, RULES } from './fields.ts';
+import { clamped, flag, name, number, RULES, text } from './fields.ts';
 import { fieldsOf, publishedSchema, readArguments } from './input.ts';
 import { MEMORY } from './memories.ts';
 
@@ -14,10 +14,13 @@ const FILE = z.object({
   ...MEMORY,
   category: name('').optional(),
   key: name('').optional(),
+  body_json: MEMORY.body_json.optional(),
+  body_text: text('', { maxBytes: LIMITS.bodyJsonMaxBytes }).optional(),
   id: name('').optional(),
   workspace_hash: name('').optional(),
   layer: z.enum(LAYERS).register(RULES, { emptyIsAbsent: true }).optional(),
   source: name('').optional(),
+  archive_reason: name('').optional(),
   verified: flag('').optional(),
   decay_score: number('').optional(),
   retrieval_count: clamped('', 0, Number.MAX_SAFE_INTEGER).optional(),
@@ -30,13 +33,14 @@ const FIELDS = fieldsOf(FILE, publishedSchema(FILE));
  * The memory that a file of a vault means: one of ours, of the original, or of a person. Throws `invalid_argument` with what is
  * wrong with it.
  */
-export function readVaultFile(text: string, nowMs: number): VaultFile {
-  const parsed = parseFile(text);
+export function readVaultFile(written: string, nowMs: number): VaultFile {
+  const parsed = parseFile(written);
   const { mark, past } = marksOf(parsed.members);
   const members = mark === undefined ? byHand(parsed) : { ...parsed.members };
   const args = readArguments('vault_import', FIELDS, {
     ...members,
-    body_json: parsed.bodyJson,
+    body_json: parsed.bodyIsText ? undefined : parsed.bodyJson,
+    body_text: parsed.bodyIsText ? parsed.bodyJson : undefined,
     recall_when: undefined,
   });
   const file = FILE.parse(args);
@@ -58,6 +62,8 @@ export function readVaultFile(text: string, nowMs: number): VaultFile {
     ...(file.certainty !== undefined && { certainty: file.certainty }),
     ...(file.agent_id !== undefined && { agentId: file.agent_id }),
     ...(file.visibility !== undefined && { visibility: file.visibility }),
+    // Where an export left it out, there is none.
+    ...((file.archive_reason ?? mark) !== undefined && { archiveReason: file.archive_reason ?? '' }),
   };
   const createdAtMs = momentOf(file.created);
   // Of the original's files the last use is left out: what nobody used for a month would be archived by the next upkeep.
@@ -65,12 +71,13 @@ export function readVaultFile(text: string, nowMs: number): VaultFile {
   return {
     category,
     key,
-    bodyJson: file.body_json,
+    bodyJson: parsed.bodyJson,
     ...(id !== undefined && { id }),
     ...(workspace !== undefined && { workspace }),
     stated,
     atFirst: isOriginals ? first : {},
     ...(parsed.links !== undefined && { links: parsed.links }),
+    aliases: textsOf(parsed.members['aliases']),
     ...(mark !== undefined && { mark }),
     past: past.slice(0, LIMITS.vaultPastMax),
     ...(createdAtMs !== undefined && { createdAtMs }),
@@ -79,18 +86,25 @@ export function readVaultFile(text: string, nowMs: number): VaultFile {
 }
 
 /** What people and the original leave empty is left out, and what they write as a text may be a list. */
-function byHand({ members }: ParsedFile): Record<string, unknown> {
+function byHand({ members, isOriginals }: ParsedFile): Record<string, unknown> {
   const said = Object.entries(members).filter(([, value]) => value !== '' && value !== null);
   const read: Record<string, unknown> = Object.fromEntries(said);
-  const { tags, id, decay_score: strength, workspace_hash: workspace, agent_id: agent } = members;
+  const { tags, id, decay_score: strength, workspace_hash: workspace, agent_id: agent, layer } = members;
   if (typeof tags === 'string') read['tags'] = wordsOf(tags);
   // An id is no path: the original does not take such a one either.
   if (typeof id === 'string' && (/[/\\]/.test(id) || id === '..')) delete read['id'];
   if (strength !== undefined && !Number.isFinite(Number(strength))) delete read['decay_score'];
+  // As its database is imported: other words mean nothing.
+  if (isOriginals && !LAYERS.some((known) => known === layer)) read['layer'] = 'buffer';
   // Empty, these two say something.
   if (workspace === '') read['workspace_hash'] = '';
   if (agent === '') read['agent_id'] = '';
   return read;
+}
+
+/** The texts of a list, or the one that stands there. */
+function textsOf(value: unknown): string[] {
+  return (Array.isArray(value) ? value : [value]).filter((one) => typeof one === 'string' && one !== '');
 }
 
 function wordsOf(tags: string): string[] {

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { FederateOutput } from '../engine/spaces.ts';
 import type { Scope } from '../memory/types.ts';
 import { confined } from '../files/confined.ts';
-import type { Vault } from '../files/vault.ts';
+import type { Vault } from '../files/reading.ts';
 import { LIMITS } from '../limits.ts';
 import { ADDS, defineTool, optionsOf, scopeOf, SETS, type ToolDeps } from './define.ts';
 import { filter, flag, name } from './fields.ts';

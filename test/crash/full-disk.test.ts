@@ -8,11 +8,15 @@ import test, { type TestContext } from 'node:test';
 import { systemClock } from '../../src/clock.ts';
 import { OPERATIONS } from '../../src/engine/operations.ts';
 import { MimirError } from '../../src/errors.ts';
+import type { Vault } from '../../src/files/reading.ts';
+import { exportVault } from '../../src/files/vault.ts';
 import { OWNER } from '../../src/memory/scope.ts';
 import type { Scope } from '../../src/memory/types.ts';
 import { openPool } from '../../src/pool/pool.ts';
 import { openWriter, prepareStore } from '../../src/storage/open.ts';
 import { prepareOrImport } from '../../src/storage/original/import.ts';
+import { readVaultFile } from '../../src/tools/vault-file.ts';
+import { ModelStore } from '../support/model-store.ts';
 import { addEntity, makeOriginal, rowsOf } from '../support/original.ts';
 
 const SCOPE: Scope = { principal: OWNER, workspace: null, actor: 'test', client: 'test' };
@@ -162,4 +166,40 @@ test('an import that meets a full disk leaves the original as it was, and goes t
   await prepareOrImport(options, watch);
   assert.deepEqual(rowsOf(path, SQL), wanted);
   assert.deepEqual(readdirSync(folder).toSorted(), ['m.db', 'm.db.mimir-2.1']);
+});
+
+test('a vault on a disk that fills up says how far it came, and goes on once there is room', async (t) => {
+  const folder = smallDisk(t);
+  if (folder === null) return;
+  const store = new ModelStore();
+  const count = 800;
+  for (let i = 0; i < count; i++) {
+    const memory = { category: 'c', key: `k${i}`, bodyJson: JSON.stringify({ content: 'x'.repeat(3_000) }) };
+    await store.execute('remember', SCOPE, { ...memory, recallWhen: [] });
+  }
+  const filler = join(folder, 'filler');
+  writeFileSync(filler, Buffer.alloc(4_000_000));
+  const vault: Vault = {
+    folder: join(folder, 'vault'),
+    execute: store.execute,
+    scope: SCOPE,
+    options: {},
+    overlay: (_row, stored) => stored,
+    read: (text) => readVaultFile(text, store.nowMs),
+  };
+  const first = await exportVault(vault, { prune: true });
+  const written = readdirSync(vault.folder).length;
+  assert.ok(written > 10 && written < count, `${written}`);
+  assert.deepEqual([first.created, first.exported, first.pruned], [written, written, 0]);
+  assert.deepEqual(first.errors, [
+    `Stopped after ${written} memories: There is no room for it. Run it again for the rest.`,
+  ]);
+  unlinkSync(filler);
+  const second = await exportVault(vault, { prune: true });
+  assert.deepEqual([second.created, second.updated, second.errors], [count - written, 0, []]);
+
+  // With no room for the first one there is nothing to tell but that.
+  assert.throws(() => writeFileSync(filler, Buffer.alloc(6_000_000)), { code: 'ENOSPC' });
+  const none = exportVault({ ...vault, folder: join(folder, 'other') }, { prune: false });
+  await assert.rejects(none, (error) => error instanceof MimirError && error.code === 'disk_full');
 });

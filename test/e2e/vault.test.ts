@@ -1,6 +1,16 @@
 // Vaults of real stores: by the command line, over HTTP, after many operations, and those of the original.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 
@@ -8,8 +18,10 @@ import Database from 'better-sqlite3-multiple-ciphers';
 
 import type { OpenStore } from '../../src/cli/command.ts';
 import { readStoreConfig } from '../../src/config.ts';
+import { LIMITS } from '../../src/limits.ts';
 import { openStore } from '../../src/main.ts';
 import { GOLDEN } from '../replay/recording.ts';
+import { addEntity, makeOriginal, recorded, withoutFiles } from '../support/original.ts';
 import { callText, http, startHttp, startMimir, temporaryFolder } from '../support/processes.ts';
 
 async function mimir(...args: string[]): Promise<{ exit: number | null; stdout: string; stderr: string }> {
@@ -184,6 +196,17 @@ test('a store of 2,000 random operations comes back from its vault as it was', a
         relationship: pick(['about', 'says: "no"', 'a\nb']),
       });
     },
+    () => {
+      const [from, to] = [place(), place()];
+      return call('supersede', {
+        from_category: from.category,
+        from_key: from.key,
+        to_category: to.category,
+        to_key: to.key,
+        workspace_hash: from.workspace_hash,
+        reason: text(),
+      });
+    },
     () => call('score', { ...place(), score: below(10) / 9 }),
     () => call('share', { ...place(), to_workspace: pick(['w', 'v']) }),
     () => call('recall', { query: pick(words) }),
@@ -216,6 +239,62 @@ test('a store of 2,000 random operations comes back from its vault as it was', a
     [second['files_created'], second['files_updated'], second['pruned'], second['stale']],
     [0, 0, 0, undefined],
   );
+});
+
+test('what came from a database of the original goes through a vault as it is, or is told by name', async (t) => {
+  const folder = temporaryFolder(t);
+  const own = join(folder, 'own.db');
+  const db = makeOriginal(own);
+  const whole = {
+    text: { body_json: 'free text' },
+    broken: { body_json: '{"content": "x"' },
+    empty: { body_json: '' },
+    blanks: { body_json: ' \n{"content":"x"}\r\n' },
+    python: { body_json: '{"content": "caf\\u00e9"}' },
+    'key of\ntwo lines': { body_json: '42', layer: 'odd layer' },
+    tagged: { body_json: '{"content":"x"}', tags: '["a, b", "\\"c\\"", 1]' },
+    linked: {
+      body_json: '{"content":"x"}',
+      links: '[{"target_id":"mem-0"},{"target_id":"mem-1","relationship":"a: b"}]',
+    },
+  };
+  const beyond = {
+    long: { body_json: JSON.stringify({ content: 'x'.repeat(LIMITS.bodyJsonMaxBytes) }) },
+    longer: { body_json: JSON.stringify({ content: 'x'.repeat(LIMITS.vaultFileMaxBytes) }) },
+    tags: { body_json: '{}', tags: JSON.stringify(Array.from({ length: LIMITS.tagsMax + 1 }, String)) },
+    'nul\0': { body_json: '{}' },
+    ['k'.repeat(LIMITS.nameMaxBytes + 1)]: { body_json: '{}' },
+  };
+  for (const [i, [key, row]] of Object.entries({ ...whole, ...beyond }).entries())
+    addEntity(db, { id: `mem-${i}`, category: 'c', key, ...row });
+  db.close();
+  const stores = [own];
+  if (withoutFiles === false) {
+    for (const name of ['plain.db', 'v02.db']) {
+      copyFileSync(recorded(name), join(folder, name));
+      chmodSync(join(folder, name), 0o600);
+      stores.push(join(folder, name));
+    }
+  }
+  for (const store of stores) {
+    const [vault, other] = [`${store}-vault`, `${store}-other.db`];
+    const call = await storeAt(t, store);
+    const out = await call('vault_export', { vault_dir: vault });
+    const told = store === own ? Object.keys(beyond).length : 0;
+    const errors = out['errors'] as string[];
+    assert.deepEqual(
+      [errors.length, errors.filter((one) => /mem-\d+\.md: not written, /.test(one)).length],
+      [told, told],
+    );
+    const back = await (await storeAt(t, other))('vault_import', { vault_dir: vault });
+    const was = liveRows(store) as Record<string, unknown>[];
+    const due = was.filter(({ key }) => store !== own || Object.hasOwn(whole, String(key)));
+    assert.ok(due.length > 3);
+    assert.deepEqual([back['files_created'], back['errors']], [due.length, []]);
+    const withoutVector = (rows: readonly Record<string, unknown>[]) =>
+      rows.map((row) => ({ ...row, embedding: null }));
+    assert.deepEqual(withoutVector(liveRows(other) as Record<string, unknown>[]), withoutVector(due));
+  }
 });
 
 const FLOW = join(GOLDEN, 'flows', 'vault.json');

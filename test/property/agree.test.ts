@@ -287,6 +287,8 @@ const inputs: Record<
     afterRow: fc.constantFrom(0, 2),
   }),
   vault_page: fc.record({ afterRow: fc.constantFrom(0, 2) }),
+  vault_standing: fc.record({ file: vaultFile }),
+  vault_meant: fc.record({ targets: fc.array(vaultFile, { maxLength: 2 }) }),
   vault_take: fc.record({ files: fc.array(vaultFile, { maxLength: 3 }) }),
   workspace_list: fc.constant({}),
   recall_when: fc.record({

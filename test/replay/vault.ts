@@ -38,7 +38,7 @@ function named(front: string, rest: string): JsonObject | undefined {
   const document = parseDocument(front);
   if (document.errors.length > 0) return undefined;
   const read = document.toJS() as Json;
-  const { body_json: exact, tags, decay_score: strength, id, ...said } = isObject(read) ? read : {};
+  const { body_json: exact, body_form: form, tags, decay_score: strength, id, ...said } = isObject(read) ? read : {};
   const [words = '', links = ''] = `\n${rest}`.split(LINKS_BELOW);
   const body = words.trim();
   const linked = [...links.matchAll(LINK)].map(([, relationship = '', target = '']) => ({
@@ -55,8 +55,21 @@ function named(front: string, rest: string): JsonObject | undefined {
     ...(typeof strength === 'number' && Number.isFinite(strength) && { decay_score: strength }),
     ...(tags !== undefined && { tags: typeof tags === 'string' ? tags.split(',').map((tag) => tag.trim()) : tags }),
     ...(said['mimir'] !== undefined && { links: linked }),
-    body_json: exact ?? (readJson(body) === undefined ? JSON.stringify({ content: body }) : body),
+    body_json: exact ?? (form === 'text' || readJson(body) !== undefined ? body : contentOf(body, form)),
   };
+}
+
+/** The body that prose stands for. */
+function contentOf(prose: string, form: Json | undefined): string {
+  const quoted = JSON.stringify(prose);
+  if (form === 'spaced') return `{"content": ${quoted}}`;
+  if (form !== 'spaced_ascii') return `{"content":${quoted}}`;
+  const units = quoted.split('').map((unit) => (/[ -~]/.test(unit) ? unit : `\\u${hex4(unit)}`));
+  return `{"content": ${units.join('')}}`;
+}
+
+function hex4(unit: string): string {
+  return (unit.charCodeAt(0) + 0x10000).toString(16).slice(1);
 }
 
 function withTimes({ created, last_accessed: used, ...said }: JsonObject): JsonObject {

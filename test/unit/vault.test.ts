@@ -1,54 +1,13 @@
 // What meets when a vault and a store have both changed, and what files of others mean.
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 
 import { LIMITS } from '../../src/limits.ts';
 import type { Caller } from '../../src/tools/types.ts';
-import { temporaryFolder } from '../support/processes.ts';
-import { BOUND, OWNER, setUp, type Answer } from '../support/tool-table.ts';
-
-const HERE: Caller = { ...OWNER, anyFolder: true };
-
-/** A store, a folder, and short ways to do things to both. */
-function both(t: TestContext) {
-  const made = setUp();
-  const vault = join(temporaryFolder(t), 'vault');
-  const { store, call } = made;
-  const get = (key: string, workspace = '') =>
-    store.entities.find((one) => one.key === key && one.workspace === workspace);
-  const nameOf = (key: string): string => `${get(key)?.id ?? 'none'}.md`;
-  const read = (name: string): string => readFileSync(join(vault, name), 'utf8');
-  const write = (name: string, text: string): void => {
-    mkdirSync(vault, { recursive: true });
-    writeFileSync(join(vault, name), text);
-  };
-  return {
-    ...made,
-    vault,
-    get,
-    nameOf,
-    read,
-    write,
-    edit: (name: string, from: string | RegExp, to: string): void => {
-      const before = read(name);
-      const after = before.replace(from, to);
-      assert.notEqual(after, before, 'the edit changes something');
-      write(name, after);
-    },
-    files: () => readdirSync(vault).toSorted(),
-    bring: (more: object = {}, caller = HERE) => call('vault_import', { vault_dir: vault, ...more }, caller),
-    take: (more: object = {}, caller = HERE) => call('vault_export', { vault_dir: vault, ...more }, caller),
-  };
-}
-
-/** Created and updated files, errors. */
-const counts = ({ files_created: created, files_updated: updated, errors }: Answer): unknown[] => [
-  created,
-  updated,
-  errors,
-];
+import { BOUND, setUp } from '../support/tool-table.ts';
+import { both, counts, HERE } from '../support/vault-folder.ts';
 
 test('prose is prose, links are wikilinks that lead to files, and a body with members is its JSON', async (t) => {
   const { put, call, take, read, nameOf, get, vault } = both(t);
@@ -238,6 +197,48 @@ test('what was forgotten stays forgotten, its file is stale, and only an edit br
   assert.deepEqual([get('edited')?.archived, get('edited')?.bodyJson], [false, '{"content":"new body of edited"}']);
 });
 
+test('prune removes nothing that this store never had, in these words or at all', async (t) => {
+  const here = both(t);
+  const { vault, files } = here;
+  for (const key of ['a', 'b', 'moved']) await here.put(key);
+  await here.take();
+  const names = ['a', 'b', 'moved'].map(here.nameOf);
+  const prune = (store: typeof here) => store.call('vault_export', { vault_dir: vault, prune: true }, HERE);
+
+  // A new store, or the wrong one.
+  const fresh = await prune(both(t));
+  assert.deepEqual([fresh['pruned'], fresh['stale'], files()], [0, names, names]);
+
+  // A second store that has forgotten what the first one goes on with.
+  const there = both(t);
+  await there.call('vault_import', { vault_dir: vault }, HERE);
+  await there.call('forget', { category: 'c', key: 'a' });
+  await there.call('forget', { category: 'c', key: 'b' });
+  await here.put('b', { content: 'newer than what the other had' });
+  await here.take();
+  const shared = await prune(there);
+  assert.deepEqual([shared['pruned'], shared['stale'], files()], [1, [here.nameOf('b')], names.slice(1)]);
+
+  // What was purged left no name behind.
+  await there.call('forget', { category: 'c', key: 'moved' });
+  await there.call('purge', {});
+  const purged = await prune(there);
+  assert.deepEqual([purged['pruned'], purged['stale'], files()], [0, names.slice(1), names.slice(1)]);
+});
+
+test('a file of a forgotten memory is stale under any name, and one of a live memory under none', async (t) => {
+  const { put, call, take, nameOf, read, write, files } = both(t);
+  for (const key of ['gone', 'kept']) await put(key);
+  await take();
+  write('Renamed.md', read(nameOf('gone')));
+  write('A copy.md', read(nameOf('kept')));
+  await call('forget', { category: 'c', key: 'gone' });
+  assert.deepEqual((await take())['stale'], ['Renamed.md', nameOf('gone')]);
+  const pruned = await take({ prune: true });
+  assert.deepEqual([pruned['pruned'], pruned['stale']], [2, undefined]);
+  assert.deepEqual(files(), ['A copy.md', nameOf('kept')]);
+});
+
 test('one workspace is exported alone, and then files of the others are not stale', async (t) => {
   const { put, take, files, nameOf, get } = both(t);
   await put('a');
@@ -326,6 +327,67 @@ test('files by hand and of the original mean what they meant there', async (t) =
       .filter(({ id, bodyJson: body }) => id === good?.id || body.includes('older'))
       .map((one) => one.bodyJson),
     ['{"content":"A body"}', '{"content":"An older body"}'],
+  );
+});
+
+test('what the original wrote comes in as it read it itself', async (t) => {
+  const { bring, write, get, take, read, store } = both(t);
+  const front = (more: Record<string, string>): string => {
+    const lines = {
+      id: 'mem-0123456789ab',
+      category: 'c',
+      key: 'k',
+      type: 'fact',
+      workspace_hash: '',
+      agent_id: '',
+      tags: '[]',
+      decay_score: '0.5000',
+      retrieval_count: '1',
+      layer: 'core',
+      created: '2020-01-02T03:04:05Z',
+      last_accessed: '2020-01-02T03:04:05Z',
+      ...more,
+    };
+    return `---\n${Object.entries(lines)
+      .map((line) => `${line.join(': ')}\n`)
+      .join('')}---\n\n`;
+  };
+  const bodies = { marker: 'a\n\n%% mimir links %%\nno link', last: 'a\n\n%% mimir links %%' };
+  write('layer.md', `${front({ id: 'mem-1', key: 'layer', layer: 'odd layer' })}{"content":"x"}\n`);
+  write('lines.md', `${front({ id: 'mem-2', key: 'first\n: second\nid: third\n\tfourth' })}{"content":"x"}\n`);
+  write('comma.md', `${front({ id: 'mem-3', key: 'comma', tags: 'a,b' })}{"content":"x"}\n`);
+  write('mixed.md', `${front({ id: 'mem-4', key: 'mixed', tags: '["a, b",1,{"c":2}]' })}{"content":"x"}\n`);
+  write('marker.md', `${front({ id: 'mem-5', key: 'marker' })}${bodies.marker}\n`);
+  write('last.md', `${front({ id: 'mem-6', key: 'last' })}${bodies.last}\n`);
+  write(
+    'edited.md',
+    `${front({ id: 'mem-7', key: 'a # b', tags: '["x"]\nrating: 5' })}x\n\n%% mimir links %%\n- by: [[layer]]\n`,
+  );
+  write('listed.md', `${front({ id: 'mem-8', key: 'listed', tags: '\n  - y' })}x\n`);
+  assert.deepEqual(counts(await bring()), [8, 0, []]);
+  assert.deepEqual([get('layer')?.layer, get('first')?.id, get('first')?.layer], ['buffer', 'mem-2', 'core']);
+  assert.deepEqual(
+    [get('comma')?.tags, get('mixed')?.tags],
+    [
+      ['a', 'b'],
+      ['a, b', '1', '{"c":2}'],
+    ],
+  );
+  for (const key of ['marker', 'last'] as const)
+    assert.equal(get(key)?.bodyJson, JSON.stringify({ content: bodies[key] }));
+  assert.deepEqual([get('a # b')?.tags, store.links.get(get('a # b')?.row ?? 0)?.[0]?.targetId], [['x'], 'mem-1']);
+  assert.deepEqual(get('listed')?.tags, ['y']);
+
+  assert.deepEqual(counts(await bring()), [0, 0, []]);
+  const exported = await take();
+  assert.deepEqual([exported['conflicts'], exported['errors']], [undefined, []]);
+  assert.match(read('edited.md'), /^rating: 5$/m);
+  assert.deepEqual(
+    [counts(await bring()), counts(await take())],
+    [
+      [0, 0, []],
+      [0, 0, []],
+    ],
   );
 });
 
