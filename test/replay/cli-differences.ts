@@ -269,6 +269,20 @@ export const CLI_DIFFERENCES: readonly CliDifference[] = [
     ],
   },
   {
+    name: 'a-dry-run-imports-nothing',
+    original: "A dry run on a database of the original's: it looks at the file.",
+    ours: 'It looks at what the file would become, in a temporary folder, and says so on stderr; the file stays as it is.',
+    reason: 'A dry run changes nothing, so it does not import either.',
+    matches: [
+      {
+        part: 'stderr',
+        argv: / --dry-run$/,
+        original: /^absent$/,
+        ours: /^mimir: dry run: \S+ is a database of the original, and stays as it is$/,
+      },
+    ],
+  },
+  {
     name: 'originals-are-imported-before-a-failure',
     original: "A command on a database of the original's that fails: it prints one line.",
     ours: 'It prints what it imported before.',
