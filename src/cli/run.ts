@@ -62,7 +62,7 @@ export function toolCommand(row: ToolCommand): Command {
       const progress = doing === undefined ? null : showProgress(doing, process.stderr, monotonicMs);
       let answer: ToolAnswer;
       try {
-        answer = await store.call(tool, argumentsOf(row, call));
+        answer = await store.call(tool, argumentsOf(row, call), progress?.update);
       } finally {
         progress?.end();
         await store.close();
@@ -85,6 +85,9 @@ export function toolCommand(row: ToolCommand): Command {
   };
 }
 
+/** Most tools have ended by then, and what flickers past tells nobody anything. */
+const SHORT_MS = 500;
+
 /** `mimir call`: any tool, with arguments as JSON. */
 export async function callAnyTool(call: Call, host: Host): Promise<number> {
   const [word = ''] = call.words;
@@ -99,10 +102,12 @@ export async function callAnyTool(call: Call, host: Host): Promise<number> {
   if (name === undefined) {
     throw usage(`There is no tool of that name.`, `There are ${store.toolNames.join(', ')}.`);
   }
+  const progress = showProgress(name, process.stderr, monotonicMs, SHORT_MS);
   let answer: ToolAnswer;
   try {
-    answer = await store.call(name, args);
+    answer = await store.call(name, args, progress.update);
   } finally {
+    progress.end();
     await store.close();
   }
   print(process.stdout.isTTY ? prettyJson(answer.json) : answer.json);

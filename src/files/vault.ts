@@ -60,6 +60,7 @@ export async function exportVault(vault: Vault, { prune, only }: ExportChoice): 
   const others = new Set(await markdownFiles(folder));
   const counts = { exported: 0, created: 0, updated: 0, pruned: 0 };
   const named = { edited: [] as string[], aside: [] as string[], stale: [] as string[], errors: [] as string[] };
+  const total = options.progress && (await execute('stats', scope, {}, options)).entities;
   for (let afterRow: number | null = 0; afterRow !== null;) {
     const page: { entries: readonly VaultEntry[]; nextRow: number | null } = await execute(
       'vault_page',
@@ -79,6 +80,7 @@ export async function exportVault(vault: Vault, { prune, only }: ExportChoice): 
         if (done === 'edited') named.edited.push(name);
         if (aside !== undefined) named.aside.push(aside);
       });
+      options.progress?.(counts.exported, total);
     }
   }
   if (only === undefined) {
@@ -180,6 +182,7 @@ export async function importVault({ folder, execute, scope, read, options }: Vau
     const files = step.map(({ file }) => file);
     const taken = files.length === 0 ? [] : await execute('vault_take', scope, { files }, options);
     done += taken.length;
+    options.progress?.(done, ordered.length);
     for (const [i, one] of taken.entries()) {
       const name = step[i]?.name ?? '';
       if (one.action === 'refused') errors.push(`${folder}/${name}: ${one.message}`);

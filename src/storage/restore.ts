@@ -1,14 +1,21 @@
 import { MimirError } from '../errors.ts';
+import type { TellProgress } from '../memory/types.ts';
 import { buildBeside, newFileOnly, readLines, refuseOwnNames, replaceFile } from './files.ts';
 import { openWriter, prepareStore, type OpenOptions } from './open.ts';
 import { connect, translate } from './sqlite/driver.ts';
 import { restoreLines } from './sqlite/dump.ts';
 
+/** Hears how far a restore has come: of bytes of the export that were read, then of what is checked. */
+export interface RestoreWatch {
+  readonly read: TellProgress;
+  readonly checked: TellProgress;
+}
+
 /**
  * Makes a new store of an export, with all of its history, and checks it before it gets its name; answers how many rows. Throws
  * `exists` when there is a file already: an export is a whole store, and is not mixed into another one.
  */
-export async function restoreStore(options: OpenOptions, from: string): Promise<number> {
+export async function restoreStore(options: OpenOptions, from: string, progress?: RestoreWatch): Promise<number> {
   const { path, key } = options;
   newFileOnly(path, options.folder);
   refuseOwnNames(from, path);
@@ -17,7 +24,7 @@ export async function restoreStore(options: OpenOptions, from: string): Promise<
       const db = connect({ path: fresh, key });
       let rows: number;
       try {
-        rows = restoreLines(db, readLines(from));
+        rows = restoreLines(db, readLines(from, progress?.read));
       } finally {
         db.close();
       }
@@ -25,7 +32,7 @@ export async function restoreStore(options: OpenOptions, from: string): Promise<
       const store = openWriter({ ...options, path: fresh });
       let problems: readonly string[];
       try {
-        problems = store.verify();
+        problems = store.verify(progress?.checked);
       } finally {
         store.close();
       }
