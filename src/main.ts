@@ -253,6 +253,8 @@ export async function openStore(config: OpenSettings): Promise<OpenStore> {
     exportOriginal: (path, progress) => pool.execute('export_original', WHOLE_STORE, { path }, watched(progress)),
     exportLines: (path, progress) => pool.execute('export_lines', WHOLE_STORE, { path }, watched(progress)),
     probeWrite: async () => void (await pool.execute('probe_write', WHOLE_STORE, {})),
+    probeEmbedding: async (deadlineMs) => await demanded(deps.meaning).probe(deadlineMs),
+    probeLanguage: async (deadlineMs) => await demanded(deps.language).probe(deadlineMs),
     bringIn: async (asked, dryRun, looked) => {
       const [{ importSource }, { bringIn }] = await Promise.all([
         import('./sources/imports.ts'),
@@ -264,6 +266,11 @@ export async function openStore(config: OpenSettings): Promise<OpenStore> {
     },
     close,
   };
+}
+
+function demanded<T>(model: T | undefined): T {
+  if (model === undefined) throw new MimirError('no_model', 'No such model is set.');
+  return model;
 }
 
 function watched(progress: TellProgress | undefined): CallOptions {

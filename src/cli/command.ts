@@ -131,6 +131,10 @@ export interface OpenStore {
   exportLines(path: string, progress?: TellProgress): Promise<number>;
   /** Takes the write lock and gives it back; throws a `MimirError` that says why nothing can be written. */
   probeWrite(): Promise<void>;
+  /** Has the embedding model of the settings embed one text; answers the dimensions. Throws a `MimirError` that says what is wrong. */
+  probeEmbedding(deadlineMs: number): Promise<number>;
+  /** Looks whether the language model of the settings is there. Likewise. */
+  probeLanguage(deadlineMs: number): Promise<void>;
   /** Brings in what another program left; `looked` is told how many documents were looked at. */
   bringIn(asked: ImportAsked, dryRun: boolean, looked: TellProgress): Promise<Imported>;
   close(): Promise<void>;

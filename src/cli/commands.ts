@@ -549,9 +549,10 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     word: 'doctor',
-    summary: 'Say what is wrong with settings, key, folder, disk and store, and how to mend it.',
+    summary: 'Say what is wrong with settings, key, folder, disk, store and models, and how to mend it.',
     notes: [
       'Give it the flags of the server that does not work. It opens the store as a server would, and stores nothing. It exits 5 when something is wrong.',
+      'Of the models that are named, one has a text of its own embedded, and the other is looked up in the list of its server; nothing of the store is sent.',
     ],
     flags: [JSON_OUT, ...SERVER],
     example: 'mimir doctor --db ~/notes.db',

@@ -6,6 +6,7 @@ import { Agreement } from '../memory/fusion.ts';
 import type { EmbeddedBody, NearTo, Space, Unembedded } from '../memory/types.ts';
 import { dot } from '../memory/vector.ts';
 import { Breaker } from './breaker.ts';
+import { withinMs } from './deadline.ts';
 import type { Embedder } from './embedder.ts';
 import { Questions } from './questions.ts';
 import { UNRELATED } from './unrelated.ts';
@@ -209,6 +210,18 @@ export class Meaning {
       this.#open?.space ?? (await shelf.open(model, vector?.length ?? 0, embedder.storedPrefix, background));
     this.#open ??= { space, unrelated: [] };
     return { space, vector: fitting(vector, space) };
+  }
+
+  /** Has one text embedded that is nobody's, and keeps nothing; answers the dimensions. Rejects with what is wrong with the model. */
+  async probe(deadlineMs: number): Promise<number> {
+    const { embedder } = this.#parts;
+    const late = new AbortController();
+    const [vector] = await withinMs(
+      embedder.embed(UNRELATED.slice(0, 1), 'stored', AbortSignal.any([this.#ended.signal, late.signal])),
+      deadlineMs,
+      () => new MimirError('provider_down', `It did not answer within ${deadlineMs / 1_000} seconds.`),
+    ).finally(() => late.abort());
+    return vector?.length ?? 0;
   }
 
   /** Keeps the vector of a memory; how many were kept, 0 when the memory was changed meanwhile. */

@@ -28,6 +28,7 @@ function fakeModel(
       read.push(session);
       return readLessons(text);
     },
+    probe: async () => undefined,
     close: () => undefined,
   };
   return { model, said, read };
