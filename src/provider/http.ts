@@ -47,6 +47,7 @@ export interface HttpAnswer {
 export async function exchange(request: HttpRequest): Promise<HttpAnswer> {
   const { url, method, headers, body, deadlineMs, signal, who, hint } = request;
   const bounded = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
+  let isAnswering = false;
   try {
     const response = await fetch(url, {
       method,
@@ -55,6 +56,7 @@ export async function exchange(request: HttpRequest): Promise<HttpAnswer> {
       redirect: 'manual',
       signal: bounded,
     });
+    isAnswering = true;
     const { status, headers: answered } = response;
     if (response.ok) return { status, headers: answered, text: await readBounded(response, who) };
     // Words about a failure may quote what was sent, and may have no end.
@@ -63,7 +65,8 @@ export async function exchange(request: HttpRequest): Promise<HttpAnswer> {
   } catch (thrown) {
     if (thrown instanceof MimirError) throw thrown;
     if (signal.aborted) throw new MimirError('cancelled', 'The request was cancelled.');
-    const what = bounded.aborted ? `did not answer within ${deadlineMs} ms` : 'cannot be reached';
+    const cut = isAnswering ? 'broke off in the middle of its answer' : 'cannot be reached';
+    const what = bounded.aborted ? `did not answer within ${deadlineMs} ms` : cut;
     throw new MimirError('provider_down', `${who} at ${new URL(url).host} ${what}.`, {
       retryAfterMs: LIMITS.providerPauseMs,
       ...(hint !== undefined && { hint }),

@@ -6,13 +6,11 @@ import { member, modelUrl, type Form, type RemoteModel } from './address.ts';
 import { Breaker } from './breaker.ts';
 import { exchange, postJson } from './http.ts';
 import { askPrompt, citedIn, lessonsPrompt, readLessons } from './prompts.ts';
-import type { Passage, Prompt, ReadLessons } from './prompts.ts';
+import type { Cited, Passage, Prompt, ReadLessons } from './prompts.ts';
 
 /** An answer from memories. */
-export interface ModelAnswer {
+export interface ModelAnswer extends Cited {
   readonly text: string;
-  /** Which of the memories it names, counted from 0. */
-  readonly cited: readonly number[];
   /** True when it was longer. */
   readonly cut: boolean;
 }
@@ -73,7 +71,7 @@ export function remoteLanguageModel(
     ask: async (question, passages, signal) => {
       const whole = await say(askPrompt(question, passages), signal);
       const text = headOfChars(whole, LIMITS.modelAnswerMaxChars);
-      return { text, cited: citedIn(text, passages), cut: text.length < whole.length };
+      return { text, ...citedIn(text, passages), cut: text.length < whole.length };
     },
     lessons: async (session, signal) => readLessons(await say(lessonsPrompt(session), signal)),
     probe: async (probeMs) => {

@@ -150,7 +150,7 @@ async function firstRecalls(args: readonly string[]): Promise<{ answers: Answer[
   return { answers, tookMs };
 }
 
-test('the first recall after a start waits for the model, as long as any question, and not twice', async (t) => {
+test('the first recall after a start waits for the model, within the deadline of a question, and not twice', async (t) => {
   const model = await startModelServer(t);
   const args = ['--db', folder(t), '--embedding-endpoint', model.url, '--embedding-model', 'm'];
   const server = await start(args);
