@@ -9,6 +9,8 @@ import type { Call, Command, Flag } from './command.ts';
 import { warnOfEarlyStore } from './early.ts';
 import { generalHelp, helpOf } from './help.ts';
 import { importFrom } from './import-from.ts';
+import { didYouMean } from './nearest.ts';
+import { namesOf } from './parse.ts';
 import { callAnyTool, lookOf, toolCommand } from './run.ts';
 import { harmless, members, prettyJson, showContext, showIngest, showRecall, textOf } from './show.ts';
 
@@ -568,7 +570,11 @@ export const COMMANDS: readonly Command[] = [
       if (word === undefined) print(generalHelp(COMMANDS));
       else {
         const command = COMMANDS.find((one) => one.word === word);
-        if (command === undefined) throw usage('There is no such command.', 'mimir help lists them.');
+        if (command === undefined)
+          throw usage(
+            'There is no such command.',
+            `${didYouMean(word, namesOf(COMMANDS))} mimir help lists them.`.trim(),
+          );
         print(helpOf(command));
       }
       return 0;

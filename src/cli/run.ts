@@ -5,6 +5,7 @@ import { print, printError } from '../log.ts';
 import type { ToolAnswer } from '../tools/types.ts';
 import type { Call, Command, Host } from './command.ts';
 import { warnOfEarlyStore } from './early.ts';
+import { didYouMean } from './nearest.ts';
 import { showProgress } from './progress.ts';
 import { harmless, members, prettyJson, type Look } from './show.ts';
 
@@ -85,6 +86,8 @@ export function toolCommand(row: ToolCommand): Command {
   };
 }
 
+const withoutPrefix = (name: string): string => name.replace(/^mimir_/, '');
+
 /** Most tools have ended by then, and what flickers past tells nobody anything. */
 const SHORT_MS = 500;
 
@@ -100,7 +103,8 @@ export async function callAnyTool(call: Call, host: Host): Promise<number> {
   const store = await host.open({ ...config, ...models, connectors });
   const name = [word, `mimir_${word}`].find((one) => store.toolNames.includes(one));
   if (name === undefined) {
-    throw usage(`There is no tool of that name.`, `There are ${store.toolNames.join(', ')}.`);
+    const near = didYouMean(withoutPrefix(word), store.toolNames.map(withoutPrefix));
+    throw usage('There is no tool of that name.', `${near} docs/tools.md shows all of them.`.trim());
   }
   const progress = showProgress(name, process.stderr, monotonicMs, SHORT_MS);
   let answer: ToolAnswer;
