@@ -212,6 +212,9 @@ export function readConfig(values: FlagValues, environment: Environment = proces
     .split(',')
     .map((word) => word.trim())
     .filter((word) => word !== '');
+  if (tools.length === 0) {
+    throw usage('--tools (MIMIR_TOOLS) names no tool.', 'Give it core, all, or names with commas between them.');
+  }
   const config: Config = {
     ...readStoreConfig(values, environment),
     transport,

@@ -78,6 +78,11 @@ export const LIMITS = {
   vectorDimensionsMax: 8_192,
   /** How long a recall waits for the vector of its question before it answers by words alone. */
   questionEmbedMs: 800,
+  /** How long somebody who asks whether a model works waits for a server, and for one in this process, which has to be loaded. */
+  probeRemoteMs: 10_000,
+  probeLocalMs: 60_000,
+  /** Models of a server that are named to somebody who named another one. */
+  modelsNamed: 5,
   /** How long a request to a model server may take in the background; loading a model takes many seconds there. */
   embedRequestMs: 30_000,
   /** An answer of a model server: 32 vectors of 8,192 numbers in JSON are below 8 MiB. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
-import type { BroughtOver, OpenSettings, OpenStore } from './cli/command.ts';
+import type { BroughtOver, OpenSettings, OpenStore, RestoreWatch } from './cli/command.ts';
 import { COMMANDS } from './cli/commands.ts';
 import { generalHelp, helpOf } from './cli/help.ts';
 import { parseLine, type ParsedLine } from './cli/parse.ts';
@@ -18,12 +18,13 @@ import {
   type LanguageConfig,
   type StoreConfig,
 } from './config.ts';
+import type { CallOptions } from './engine/operation.ts';
 import type { Execute } from './engine/operations.ts';
 import { errorToData, EXIT_CODES, MimirError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { print, printError, stderrLog, type Log } from './log.ts';
 import { OWNER } from './memory/scope.ts';
-import type { Scope } from './memory/types.ts';
+import type { Scope, TellProgress } from './memory/types.ts';
 import type { Pool } from './pool/pool.ts';
 import type { LanguageModel } from './provider/language-model.ts';
 import type { Meaning, VectorShelf } from './provider/meaning.ts';
@@ -108,7 +109,7 @@ async function assemble(config: OpenSettings, log: Log): Promise<Assembled> {
   const language = named === null ? undefined : await languageOf(named);
   const meaning = embedding === null ? undefined : await meaningOf(embedding, pool.execute, log);
   const execute = meaning === undefined ? pool.execute : await telling(pool.execute, meaning);
-  const sources = config.connectors ? await connectorsOf(config.connectors, execute, log, config.looked) : null;
+  const sources = config.connectors ? await connectorsOf(config.connectors, execute, log) : null;
   const deps = {
     execute,
     usage: pool.usage,
@@ -136,7 +137,6 @@ async function connectorsOf(
   { file, githubToken }: ConnectorsConfig,
   execute: Execute,
   log: Log,
-  looked: OpenSettings['looked'],
 ): Promise<{ connectors: Connectors; loaded: readonly string[] }> {
   const [{ readConnectorSettings }, { createConnectors }, { fileSource }, { githubSource }, { bringIn }] =
     await Promise.all([
@@ -152,12 +152,10 @@ async function connectorsOf(
     ...(files === null ? [] : [fileSource(files, log)]),
   ];
   const scope: Scope = { principal: OWNER, workspace: '', actor: 'owner', client: 'connector' };
-  const connectors = createConnectors(
-    sources,
-    (source, options) => bringIn(execute, scope, source, { ...options, ...(looked !== undefined && { looked }) }),
-    log,
-    { problems, notes },
-  );
+  const connectors = createConnectors(sources, (source, options) => bringIn(execute, scope, source, options), log, {
+    problems,
+    notes,
+  });
   const loaded = `mimir: loaded ${sources.length} connector(s) from ${file}`;
   return { connectors, loaded: [loaded, ...[...problems, ...notes].map((note) => `mimir: ${note}`)] };
 }
@@ -258,11 +256,14 @@ export async function openStore(config: OpenSettings): Promise<OpenStore> {
     toolNames: table.all.map(({ name }) => name),
     connectorProblems: deps.connectors?.problems ?? [],
     connectorNotes: deps.connectors?.notes ?? [],
-    call: (tool, args) => table.call(tool, args, COMMAND_LINE),
-    examine: () => pool.execute('examine', WHOLE_STORE, {}),
-    exportOriginal: (path) => pool.execute('export_original', WHOLE_STORE, { path }),
-    exportLines: (path) => pool.execute('export_lines', WHOLE_STORE, { path }),
+    call: (tool, args, progress) =>
+      table.call(tool, args, { ...COMMAND_LINE, ...(progress !== undefined && { progress }) }),
+    examine: (progress) => pool.execute('examine', WHOLE_STORE, {}, watched(progress)),
+    exportOriginal: (path, progress) => pool.execute('export_original', WHOLE_STORE, { path }, watched(progress)),
+    exportLines: (path, progress) => pool.execute('export_lines', WHOLE_STORE, { path }, watched(progress)),
     probeWrite: async () => void (await pool.execute('probe_write', WHOLE_STORE, {})),
+    probeEmbedding: async (deadlineMs) => await demanded(deps.meaning).probe(deadlineMs),
+    probeLanguage: async (deadlineMs) => await demanded(deps.language).probe(deadlineMs),
     bringIn: async (asked, dryRun, looked) => {
       const [{ importSource }, { bringIn }] = await Promise.all([
         import('./sources/imports.ts'),
@@ -294,10 +295,19 @@ async function tryOn({ dbPath, keyFile, busyTimeoutMs }: StoreConfig, log: Log):
   return trial;
 }
 
+function demanded<T>(model: T | undefined): T {
+  if (model === undefined) throw new MimirError('no_model', 'No such model is set.');
+  return model;
+}
+
+function watched(progress: TellProgress | undefined): CallOptions {
+  return progress === undefined ? {} : { progress };
+}
+
 /** Makes a new store of an export. */
-async function restore(config: StoreConfig, from: string): Promise<number> {
+async function restore(config: StoreConfig, from: string, watch: RestoreWatch): Promise<number> {
   const { restoreStore } = await import('./storage/restore.ts');
-  return await restoreStore(await newStoreOf(config), from);
+  return await restoreStore(await newStoreOf(config), from, watch);
 }
 
 /** How a new store of these settings is opened. */
@@ -312,7 +322,7 @@ async function bringOver(
   config: StoreConfig,
   from: string,
   isDry: boolean,
-  progress: (done: number, total: number) => void,
+  progress: TellProgress,
 ): Promise<BroughtOver> {
   const { importCopy } = await import('./storage/original/import.ts');
   return await importCopy(await newStoreOf(config), from, isDry, progress);

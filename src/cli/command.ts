@@ -1,5 +1,8 @@
 import type { Config, Environment, FlagValues, StoreConfig } from '../config.ts';
-import type { ToolAnswer } from '../tools/types.ts';
+import type { Caller, ToolAnswer } from '../tools/types.ts';
+
+/** Hears how far long work has come. */
+export type TellProgress = NonNullable<Caller['progress']>;
 
 /**
  * What a flag takes: nothing (`switch`), a text, several texts (`texts`, by repeating it), a list with commas (`list`), a path in
@@ -121,17 +124,21 @@ export interface OpenStore {
   readonly connectorProblems: readonly string[];
   /** What stands in their settings and has no effect. */
   readonly connectorNotes: readonly string[];
-  call(tool: string, args: unknown): Promise<ToolAnswer>;
+  call(tool: string, args: unknown, progress?: TellProgress): Promise<ToolAnswer>;
   /** Reads everything and computes it again. */
-  examine(): Promise<Examination>;
+  examine(progress?: TellProgress): Promise<Examination>;
   /** Writes the current state into a new file that the original opens. */
-  exportOriginal(path: string): Promise<Exported>;
+  exportOriginal(path: string, progress?: TellProgress): Promise<Exported>;
   /** Writes the whole store into a new file of JSON lines; answers how many. */
-  exportLines(path: string): Promise<number>;
+  exportLines(path: string, progress?: TellProgress): Promise<number>;
   /** Takes the write lock and gives it back; throws a `MimirError` that says why nothing can be written. */
   probeWrite(): Promise<void>;
+  /** Has the embedding model of the settings embed one text; answers the dimensions. Throws a `MimirError` that says what is wrong. */
+  probeEmbedding(deadlineMs: number): Promise<number>;
+  /** Looks whether the language model of the settings is there. Likewise. */
+  probeLanguage(deadlineMs: number): Promise<void>;
   /** Brings in what another program left; `looked` is told how many documents were looked at. */
-  bringIn(asked: ImportAsked, dryRun: boolean, looked: (documents: number) => void): Promise<Imported>;
+  bringIn(asked: ImportAsked, dryRun: boolean, looked: TellProgress): Promise<Imported>;
   close(): Promise<void>;
 }
 
@@ -142,8 +149,12 @@ export interface OpenSettings
   readonly importOriginal?: boolean;
   /** True: what is called changes nothing, so no store is made, and none of the original is imported. */
   readonly isDry?: boolean;
-  /** Told while documents come in through a connector: how many of its own it has looked at. */
-  readonly looked?: (documents: number) => void;
+}
+
+/** Hears how far a new store has come: how much of the export is read, and then how much of it is checked. */
+export interface RestoreWatch {
+  readonly read: TellProgress;
+  readonly checked: TellProgress;
 }
 
 /** What a command may ask of the program around it. */
@@ -152,17 +163,12 @@ export interface Host {
   /** Throws `invalid_argument` when a name in `tools` is none. */
   open(settings: OpenSettings): Promise<OpenStore>;
   /** Makes a new store of an export; answers how many rows. Throws `exists` when there is a file at its place. */
-  restore(config: StoreConfig, from: string): Promise<number>;
+  restore(config: StoreConfig, from: string, watch: RestoreWatch): Promise<number>;
   /**
    * Makes a new store of a database of the original, which stays where it is; a dry run makes it beside that, compares, and throws it
    * away. Throws `exists` when there is a file at its place.
    */
-  bringOver(
-    config: StoreConfig,
-    from: string,
-    isDry: boolean,
-    progress: (done: number, total: number) => void,
-  ): Promise<BroughtOver>;
+  bringOver(config: StoreConfig, from: string, isDry: boolean, progress: TellProgress): Promise<BroughtOver>;
   /** Serves until the clients are gone; ends the process. `notes` are told on stderr once it stands. */
   serve(config: Config, notes: readonly string[]): Promise<void>;
 }

@@ -9,6 +9,8 @@ import type { Call, Command, Flag } from './command.ts';
 import { warnOfEarlyStore } from './early.ts';
 import { generalHelp, helpOf } from './help.ts';
 import { importFrom } from './import-from.ts';
+import { didYouMean } from './nearest.ts';
+import { namesOf } from './parse.ts';
 import { callAnyTool, lookOf, toolCommand } from './run.ts';
 import { harmless, members, prettyJson, showContext, showIngest, showRecall, textOf } from './show.ts';
 
@@ -549,9 +551,10 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     word: 'doctor',
-    summary: 'Say what is wrong with settings, key, folder, disk and store, and how to mend it.',
+    summary: 'Say what is wrong with settings, key, folder, disk, store and models, and how to mend it.',
     notes: [
       'Give it the flags of the server that does not work. It opens the store as a server would, and stores nothing. It exits 5 when something is wrong.',
+      'Of the models that are named, one has a text of its own embedded, and the other is looked up in the list of its server; nothing of the store is sent.',
     ],
     flags: [JSON_OUT, ...SERVER],
     example: 'mimir doctor --db ~/notes.db',
@@ -567,7 +570,11 @@ export const COMMANDS: readonly Command[] = [
       if (word === undefined) print(generalHelp(COMMANDS));
       else {
         const command = COMMANDS.find((one) => one.word === word);
-        if (command === undefined) throw usage('There is no such command.', 'mimir help lists them.');
+        if (command === undefined)
+          throw usage(
+            'There is no such command.',
+            `${didYouMean(word, namesOf(COMMANDS))} mimir help lists them.`.trim(),
+          );
         print(helpOf(command));
       }
       return 0;

@@ -2,6 +2,7 @@ import {
   accessSync,
   constants,
   existsSync,
+  lstatSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -80,12 +81,17 @@ export async function examineSetup(call: Call, host: Pick<Host, 'version' | 'ope
   }
   findings.push(ok('settings', `the settings can be read; the store is ${config.dbPath}`));
   for (const problem of store.connectorProblems)
-    findings.push(note('connector_left_out', problem, 'docs/sources.md shows what such a file holds.'));
+    findings.push(fault('connector_left_out', problem, 'docs/sources.md shows what such a file holds.'));
   for (const unused of store.connectorNotes)
     findings.push(note('connector_setting_unused', unused, 'docs/sources.md shows what such a file holds.'));
   findings.push(...examineKeyFile(config), ...examinePlace(config), ...keptCopies(config, call));
   const isStanding = existsSync(config.dbPath) && findings.every(({ level }) => level !== 'fault');
-  if (isStanding) findings.push(...othersWith(config.dbPath), ...(await examineStore(store)));
+  try {
+    if (isStanding) findings.push(...othersWith(config.dbPath), ...(await examineStore(store)));
+    findings.push(...(await examineModels(config, store)));
+  } finally {
+    await store.close();
+  }
   if (config.transport !== 'stdio') findings.push(await examinePort(config));
   return findings;
 }
@@ -135,6 +141,12 @@ function examinePlace({ dbPath, dbIsDefault }: Config): Finding[] {
     const mend = `Free some space: ${LIMITS.walMaxBytes / 1024 / 1024} MiB are needed for the write-ahead log alone.`;
     findings.push(fault('disk_full', `The disk of ${folder} has ${freeMiB} MiB left.`, mend));
   } else findings.push(ok('disk', `the disk has ${freeMiB} MiB left`));
+  const link = lstatSync(dbPath, { throwIfNoEntry: false });
+  if (link?.isSymbolicLink() === true && !existsSync(dbPath)) {
+    const says = `${dbPath} is a link to ${readlinkSync(dbPath)}, and nothing is there.`;
+    const mend = `Bring back what it leads to, or take the link away to begin anew: rm ${shellWord(dbPath)}`;
+    return [...findings, fault('dangling_link', says, mend)];
+  }
   if (!existsSync(dbPath)) return [...findings, note('no_store', `There is no store yet; the first start makes it.`)];
   const found = statSync(dbPath);
   if (found.isFile() && !may(dbPath, constants.R_OK | constants.W_OK)) {
@@ -222,10 +234,43 @@ async function examineStore(store: OpenStore): Promise<Finding[]> {
     findings.push(ok('writing', 'the store can be written to'));
   } catch (thrown) {
     findings.push(faultOf(thrown));
-  } finally {
-    await store.close();
   }
   return findings;
+}
+
+/** Asks each model that was named for as little as shows that it works; nothing of the store is sent. */
+async function examineModels({ embedding, language }: Config, store: OpenStore): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  if (embedding !== null && (embedding.background || embedding.named)) {
+    const { source } = embedding;
+    const isFolder = source.kind === 'folder';
+    findings.push(
+      await examineModel('embedding_model', isFolder ? '--embedding-model' : '--embedding-endpoint', async () => {
+        const dimensions = await store.probeEmbedding(isFolder ? LIMITS.probeLocalMs : LIMITS.probeRemoteMs);
+        return `the embedding model ${isFolder ? source.folder : source.model} answers, in ${dimensions} dimensions`;
+      }),
+    );
+  }
+  if (language !== null) {
+    findings.push(
+      await examineModel('language_model', '--llm-endpoint', async () => {
+        await store.probeLanguage(LIMITS.probeRemoteMs);
+        return `the language model ${language.model} is there`;
+      }),
+    );
+  }
+  return findings;
+}
+
+async function examineModel(check: string, flag: string, probe: () => Promise<string>): Promise<Finding> {
+  try {
+    return ok(check, await probe());
+  } catch (thrown) {
+    if (!(thrown instanceof MimirError) || thrown.kind === 'bug') throw thrown;
+    const start = `Start that server, look into its log, or name another one with ${flag}.`;
+    const mend = thrown.code === 'provider_down' ? start : (thrown.hint ?? start);
+    return fault(check, `The ${check.replace('_', ' ')} does not work. ${thrown.message}`, mend);
+  }
 }
 
 async function examinePort({ host, port }: Config): Promise<Finding> {

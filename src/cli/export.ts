@@ -3,9 +3,9 @@ import { resolve } from 'node:path';
 import { monotonicMs } from '../clock.ts';
 import { expandHome, readStoreConfig, usage } from '../config.ts';
 import { print, printError } from '../log.ts';
-import type { BroughtOver, Call, Host } from './command.ts';
+import type { BroughtOver, Call, Host, TellProgress } from './command.ts';
 import { demandStore } from './early.ts';
-import { showProgress } from './progress.ts';
+import { showProgress, type Progress } from './progress.ts';
 import { harmless } from './show.ts';
 
 /** `mimir export FILE`, or with `--original FILE`. Exit code 0, or that of the error. */
@@ -22,14 +22,14 @@ export async function exportStore(call: Call, host: Host): Promise<number> {
   try {
     if (lines !== undefined) {
       const path = resolve(expandHome(lines, call.environment));
-      const count = await store.exportLines(path);
+      const count = await store.exportLines(path, progress.update);
       progress.end();
       print(`The whole store is in ${path}, in ${count} lines.`);
       if (config.keyFile !== null) printError(`the store is encrypted; ${path} is not`);
       return 0;
     }
     const path = String(original);
-    const { entities, journal, state, renamed } = await store.exportOriginal(path);
+    const { entities, journal, state, renamed } = await store.exportOriginal(path, progress.update);
     progress.end();
     print(`${entities} memories, ${journal} journal entries and ${state} state keys are in ${path}.`);
     if (renamed > 0)
@@ -52,12 +52,17 @@ function refuseStray({ values }: Call, flags: readonly string[], why: (flag: str
 export async function importStore(call: Call, host: Host): Promise<number> {
   refuseStray(call, ['category', 'map', 'dry-run', 'json'], (flag) => `${flag} goes with --from FORMAT only.`);
   const config = readStoreConfig(call.values, call.environment);
-  const progress = showProgress('Importing', process.stderr, monotonicMs);
+  const reading = showProgress('Importing', process.stderr, monotonicMs);
+  let checking: Progress | null = null;
+  const checked: TellProgress = (done, total) => {
+    checking ??= showProgress('Checking', process.stderr, monotonicMs);
+    checking.update(done, total);
+  };
   let rows: number;
   try {
-    rows = await host.restore(config, importedPath(call));
+    rows = await host.restore(config, importedPath(call), { read: reading.update, checked });
   } finally {
-    progress.end();
+    reading.end();
   }
   print(`${config.dbPath} has all ${rows} rows of the export, and agrees with itself.`);
   return 0;
@@ -75,7 +80,7 @@ export async function importOriginal(call: Call, host: Host): Promise<number> {
   const progress = showProgress('Importing', process.stderr, monotonicMs);
   let done: BroughtOver;
   try {
-    done = await host.bringOver(config, importedPath(call), isDry, (some, all) => progress.update(some, all));
+    done = await host.bringOver(config, importedPath(call), isDry, progress.update);
   } finally {
     progress.end();
   }

@@ -30,7 +30,7 @@ export async function importFrom({ values, words, environment }: Call, host: Hos
       map,
       ...(typeof category === 'string' && { category }),
     };
-    done = await store.bringIn(asked, isDry, (documents) => progress.update(documents));
+    done = await store.bringIn(asked, isDry, progress.update);
   } finally {
     progress.end();
     await store.close();

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 
 import { expandHome, usage, type Environment, type FlagValues } from '../config.ts';
 import type { Call, Command, Flag } from './command.ts';
+import { didYouMean } from './nearest.ts';
 
 /** A command line that was read: the command, and what it was told. */
 export interface ParsedLine {
@@ -63,9 +64,16 @@ export function parseLine(
   return { command, call: { values, words, environment }, asks, named: word !== undefined };
 }
 
+/** The words of commands. */
+export function namesOf(commands: readonly Command[]): readonly string[] {
+  return commands.map(({ word }) => word);
+}
+
 function unknownCommand(word: string, commands: readonly Command[]): Error {
-  const known = /^[a-z-]{1,20}$/.test(word) ? `Unknown command: ${word}.` : 'Unknown command.';
-  return usage(`${known} There are ${commands.map((one) => one.word).join(', ')}.`);
+  const isPlain = /^[a-z-]{1,20}$/i.test(word);
+  const near = isPlain ? didYouMean(word.toLowerCase(), namesOf(commands)) : '';
+  const said = isPlain ? `Unknown command: ${word}.` : 'Unknown command.';
+  return usage([said, ...(near === '' ? [] : [near])].join(' '), 'mimir --help lists all of them.');
 }
 
 type Given = Readonly<Record<string, readonly (string | boolean)[] | undefined>>;

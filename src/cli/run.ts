@@ -5,7 +5,8 @@ import { print, printError } from '../log.ts';
 import type { ToolAnswer } from '../tools/types.ts';
 import type { Call, Command, Host } from './command.ts';
 import { warnOfEarlyStore } from './early.ts';
-import { showProgress, type Progress } from './progress.ts';
+import { didYouMean } from './nearest.ts';
+import { showProgress } from './progress.ts';
 import { harmless, members, prettyJson, type Look } from './show.ts';
 
 /** A command that is one call of one tool. Its flags with a `field` are the arguments. */
@@ -57,18 +58,16 @@ export function toolCommand(row: ToolCommand): Command {
     run: async (call, host) => {
       const values = storeFlag === undefined ? call.values : { ...call.values, db: call.values[storeFlag] };
       const config = readStoreConfig(values, call.environment);
-      let progress: Progress | null = null;
       const store = await host.open({
         ...config,
         isDry: call.values['dry-run'] === true,
         connectors: readConnectors(values, call.environment),
-        looked: (documents) => progress?.update(documents),
       });
       warnOfEarlyStore(config, call.environment);
-      if (doing !== undefined) progress = showProgress(doing, process.stderr, monotonicMs);
+      const progress = doing === undefined ? null : showProgress(doing, process.stderr, monotonicMs);
       let answer: ToolAnswer;
       try {
-        answer = await store.call(tool, argumentsOf(row, call));
+        answer = await store.call(tool, argumentsOf(row, call), progress?.update);
       } finally {
         progress?.end();
         await store.close();
@@ -91,6 +90,11 @@ export function toolCommand(row: ToolCommand): Command {
   };
 }
 
+const withoutPrefix = (name: string): string => name.replace(/^mimir_/, '');
+
+/** Most tools have ended by then, and what flickers past tells nobody anything. */
+const SHORT_MS = 500;
+
 /** `mimir call`: any tool, with arguments as JSON. */
 export async function callAnyTool(call: Call, host: Host): Promise<number> {
   const [word = ''] = call.words;
@@ -103,12 +107,15 @@ export async function callAnyTool(call: Call, host: Host): Promise<number> {
   const store = await host.open({ ...config, ...models, connectors });
   const name = [word, `mimir_${word}`].find((one) => store.toolNames.includes(one));
   if (name === undefined) {
-    throw usage(`There is no tool of that name.`, `There are ${store.toolNames.join(', ')}.`);
+    const near = didYouMean(withoutPrefix(word), store.toolNames.map(withoutPrefix));
+    throw usage('There is no tool of that name.', `${near} docs/tools.md shows all of them.`.trim());
   }
+  const progress = showProgress(name, process.stderr, monotonicMs, SHORT_MS);
   let answer: ToolAnswer;
   try {
-    answer = await store.call(name, args);
+    answer = await store.call(name, args, progress.update);
   } finally {
+    progress.end();
     await store.close();
   }
   print(process.stdout.isTTY ? prettyJson(answer.json) : answer.json);

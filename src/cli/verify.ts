@@ -15,7 +15,7 @@ export async function verify(call: Call, host: Host): Promise<number> {
   const progress = showProgress('Verifying', process.stderr, monotonicMs);
   let found: Examination;
   try {
-    found = await store.examine();
+    found = await store.examine(progress.update);
   } finally {
     progress.end();
     await store.close();

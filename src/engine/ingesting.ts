@@ -14,7 +14,7 @@ import {
   type SourceDocument,
   type SourcedPiece,
 } from '../memory/sourced.ts';
-import type { Scope } from '../memory/types.ts';
+import type { Scope, TellProgress } from '../memory/types.ts';
 import type { DocumentChange, IngestKnownInput, IngestKnownOutput, SourcedLink } from './ingest.ts';
 import type { Execute } from './operations.ts';
 
@@ -23,8 +23,8 @@ export interface BringInOptions {
   /** Only say what would be done. */
   readonly dryRun: boolean;
   readonly signal: AbortSignal;
-  /** Told after each step how many documents were looked at. */
-  readonly looked?: (documents: number) => void;
+  /** Told after each document how many were looked at. */
+  readonly looked?: TellProgress;
   /** Where nothing is stored of the source yet, leave it alone. */
   readonly onlyAgain?: boolean;
 }
@@ -109,7 +109,7 @@ export async function bringIn(
         if (result.examples.length < LIMITS.ingestExamples) result.examples.push(exampleOf(document, key));
         await add(change, () => result.changed.push(key));
       }
-      looked?.(seen.size);
+      looked?.(seen.size, reading.total?.());
     }
     whole = true;
   } catch (thrown) {

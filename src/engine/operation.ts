@@ -1,4 +1,4 @@
-import type { Scope } from '../memory/types.ts';
+import type { Scope, TellProgress } from '../memory/types.ts';
 import type { Exclusive, Reader, Writer } from '../storage/store.ts';
 
 /** What an operation needs: a reading connection, the writing one, or that for itself, outside a transaction. */
@@ -11,7 +11,8 @@ export type Cost = 'point' | 'scan';
 export interface ReadOperation<I, O> {
   readonly access: 'read';
   readonly cost: (input: I) => Cost;
-  readonly run: (tx: Reader, scope: Scope, input: I) => Promise<O>;
+  /** `progress` is there where somebody watches, see {@link CallOptions}. */
+  readonly run: (tx: Reader, scope: Scope, input: I, progress?: TellProgress) => Promise<O>;
 }
 
 /** An operation that writes; it is one transaction. */
@@ -47,4 +48,9 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** A retry with the same key and the same request answers what the first try answered. */
   readonly idempotencyKey?: string;
+  /**
+   * Hears how far it has come: of what is done in several operations from whoever carries them out, of one long read from the
+   * operation itself.
+   */
+  readonly progress?: TellProgress;
 }

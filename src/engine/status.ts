@@ -44,9 +44,9 @@ function largest(groups: Readonly<Record<string, number>>): Readonly<Record<stri
 }
 
 /** Reads the whole store and computes it again. For the owner: it speaks of all workspaces. */
-export const examine = reads<NoInput, Examination>('scan', async (tx, scope) => {
+export const examine = reads<NoInput, Examination>('scan', async (tx, scope, _input, progress) => {
   requireOwner(scope);
-  return tx.examine();
+  return tx.examine(progress);
 });
 
 /** Takes the write lock and gives it back, without a trace in the log: fails exactly as a write would. */

@@ -68,6 +68,7 @@ export async function exportVault(vault: Vault, { prune, only }: ExportChoice): 
     await removeText(folder, name);
     counts.pruned += 1;
   };
+  const total = options.progress && (await execute('stats', scope, {}, options)).entities;
   try {
     for (let afterRow: number | null = 0; afterRow !== null;) {
       const page: { entries: readonly VaultEntry[]; nextRow: number | null } = await execute(
@@ -88,6 +89,7 @@ export async function exportVault(vault: Vault, { prune, only }: ExportChoice): 
           if (aside !== undefined) named.aside.push(aside);
         });
         counts.exported += 1;
+        options.progress?.(counts.exported, total);
       }
     }
     if (only === undefined)
@@ -208,7 +210,7 @@ export interface ImportReport {
  * `not_found` when it is no folder.
  */
 export async function importVault(vault: Vault): Promise<ImportReport> {
-  const { folder } = vault;
+  const { folder, options } = vault;
   const counts = { created: 0, updated: 0, unchanged: 0 };
   const forgotten: string[] = [];
   const keptBoth: { file: string; key: string }[] = [];
@@ -217,6 +219,7 @@ export async function importVault(vault: Vault): Promise<ImportReport> {
   let unknown: { name: string; links: readonly string[] }[] = [];
   const note = (name: string, one: Taken): void => {
     done += 1;
+    options.progress?.(done, ordered.length);
     if (one.action === 'refused') errors.push(`${folder}/${name}: ${one.message}`);
     else if (one.action === 'forgotten') forgotten.push(name);
     else if (one.action === 'kept_both') keptBoth.push({ file: name, key: one.key });

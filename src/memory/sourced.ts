@@ -69,6 +69,8 @@ export interface KnownPiece {
 export interface Reading {
   /** Ends with a `MimirError` when the rest cannot be read now; what came before is kept. */
   readonly documents: AsyncIterable<SourceDocument | UnchangedDocument>;
+  /** How many documents will come, once that is known; absent where nobody can tell before the end. */
+  readonly total?: () => number | undefined;
   /** Asked after the last document: whether what was stored with this path, and did not come, is not there any more. */
   readonly isGone: (path: string) => boolean;
   /** What its user should know and what is no error; grows while it is read. */

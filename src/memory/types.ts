@@ -16,6 +16,9 @@ export interface Scope {
   readonly client: string;
 }
 
+/** Hears how far long work has come: so much is done, of so much when that is known. */
+export type TellProgress = (done: number, total?: number) => void;
+
 /** Through what a memory came in, where that is no agent: the beginning of its id, and its `source`. */
 export interface Origin {
   readonly idPrefix: string;

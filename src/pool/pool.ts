@@ -5,7 +5,7 @@ import { UsageNotes } from '../engine/usage.ts';
 import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import type { Log } from '../log.ts';
-import type { Scope } from '../memory/types.ts';
+import type { Scope, TellProgress } from '../memory/types.ts';
 import { readKeyFile } from '../storage/files.ts';
 import { makeSharedMemory, openReader, openWriter, type OpenOptions, type StoreReader } from '../storage/open.ts';
 import { prepareOrImport, type ImportWatch } from '../storage/original/import.ts';
@@ -52,7 +52,7 @@ const READS_PER_MESSAGE = 16;
 /** A reader with so many calls is not given more while another could be opened. */
 const READER_LOAD = 5;
 
-type AnyRun = (tx: Reader, scope: Scope, input: unknown) => Promise<unknown>;
+type AnyRun = (tx: Reader, scope: Scope, input: unknown, progress?: TellProgress) => Promise<unknown>;
 
 function roughBytes(input: unknown): number {
   let bytes = 200;
@@ -248,7 +248,13 @@ export function openPool(config: PoolConfig): Pool {
       target.push(waiting);
     });
 
-  const onMain = (store: StoreReader, name: OperationName, scope: Scope, input: unknown): Promise<unknown> => {
+  const onMain = (
+    store: StoreReader,
+    name: OperationName,
+    scope: Scope,
+    input: unknown,
+    { progress }: CallOptions,
+  ): Promise<unknown> => {
     const run = OPERATIONS[name].run as unknown as AnyRun;
     const attempt = async (): Promise<unknown> => {
       const started = performance.now();
@@ -262,7 +268,7 @@ export function openPool(config: PoolConfig): Pool {
               store.release();
             });
           }
-          return await store.share((tx) => run(tx, scope, input));
+          return await store.share((tx) => run(tx, scope, input, progress));
         } catch (thrown) {
           // Recovery by another process can hold a reader for a moment; this thread waits by timer, never by sleeping.
           const locked = thrown instanceof MimirError && thrown.code === 'locked';
@@ -304,10 +310,10 @@ export function openPool(config: PoolConfig): Pool {
     const operation = OPERATIONS[name];
     if (operation.access !== 'read' || main === null) return onThread(writerLane(), name, scope, input, callOptions);
     const cost = (operation.cost as (input: unknown) => Cost)(input);
-    if (cost === 'point') return onMain(main, name, scope, input);
+    if (cost === 'point') return onMain(main, name, scope, input, callOptions);
     const reader = pickReader();
     if (reader !== null) return onThread(reader, name, scope, input, callOptions);
-    return onMain(main, name, scope, input).finally(() => {
+    return onMain(main, name, scope, input, callOptions).finally(() => {
       lastScanMs = performance.now();
     });
   };

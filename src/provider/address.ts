@@ -9,8 +9,8 @@ export interface RemoteModel {
 /** In which form a model server is spoken to. */
 export type Form = 'openai' | 'ollama';
 
-/** What a model is wanted for. */
-export type Purpose = 'embed' | 'answer';
+/** What a model is wanted for; `list`: which ones there are. */
+export type Purpose = 'embed' | 'answer' | 'list';
 
 /** Where a model is asked, and in which form. */
 export interface ModelUrl {
@@ -20,8 +20,8 @@ export interface ModelUrl {
 
 /** The end of the address by form and purpose. */
 const PATHS = {
-  openai: { embed: '/embeddings', answer: '/chat/completions' },
-  ollama: { embed: '/api/embed', answer: '/api/generate' },
+  openai: { embed: '/embeddings', answer: '/chat/completions', list: '/models' },
+  ollama: { embed: '/api/embed', answer: '/api/generate', list: '/api/tags' },
 } as const satisfies Record<Form, Record<Purpose, string>>;
 
 /**

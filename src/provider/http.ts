@@ -52,6 +52,7 @@ export async function exchange(request: HttpRequest): Promise<HttpAnswer> {
   const { url, method, headers, body, deadlineMs, signal, who, hint, refusalMaxBytes = 0 } = request;
   const answerMaxBytes = request.answerMaxBytes ?? LIMITS.providerAnswerMaxBytes;
   const bounded = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
+  let isAnswering = false;
   try {
     const response = await fetch(url, {
       method,
@@ -60,6 +61,7 @@ export async function exchange(request: HttpRequest): Promise<HttpAnswer> {
       redirect: 'manual',
       signal: bounded,
     });
+    isAnswering = true;
     const { status, headers: answered } = response;
     const { text, isWhole } = await readUpTo(response, response.ok ? answerMaxBytes : refusalMaxBytes);
     if (response.ok && !isWhole) {
@@ -73,7 +75,8 @@ export async function exchange(request: HttpRequest): Promise<HttpAnswer> {
   } catch (thrown) {
     if (thrown instanceof MimirError) throw thrown;
     if (signal.aborted) throw new MimirError('cancelled', 'The request was cancelled.');
-    const what = bounded.aborted ? `did not answer within ${deadlineMs} ms` : 'cannot be reached';
+    const cut = isAnswering ? 'broke off in the middle of its answer' : 'cannot be reached';
+    const what = bounded.aborted ? `did not answer within ${deadlineMs} ms` : cut;
     throw new MimirError('provider_down', `${who} at ${new URL(url).host} ${what}.`, {
       retryAfterMs: LIMITS.providerPauseMs,
       ...(hint !== undefined && { hint }),

@@ -4,15 +4,13 @@ import { LIMITS } from '../limits.ts';
 import { headOfChars } from '../memory/item.ts';
 import { member, modelUrl, type Form, type RemoteModel } from './address.ts';
 import { Breaker } from './breaker.ts';
-import { postJson } from './http.ts';
+import { exchange, postJson } from './http.ts';
 import { askPrompt, citedIn, lessonsPrompt, readLessons } from './prompts.ts';
-import type { Passage, Prompt, ReadLessons } from './prompts.ts';
+import type { Cited, Passage, Prompt, ReadLessons } from './prompts.ts';
 
 /** An answer from memories. */
-export interface ModelAnswer {
+export interface ModelAnswer extends Cited {
   readonly text: string;
-  /** Which of the memories it names, counted from 0. */
-  readonly cited: readonly number[];
   /** True when it was longer. */
   readonly cut: boolean;
 }
@@ -23,6 +21,8 @@ export interface LanguageModel {
   ask(question: string, passages: readonly Passage[], signal?: AbortSignal): Promise<ModelAnswer>;
   /** What the record of a session teaches. */
   lessons(session: string, signal?: AbortSignal): Promise<ReadLessons>;
+  /** Looks whether the model is there: in the list of its server, or else by a question of one word. Rejects with what is wrong. */
+  probe(deadlineMs: number): Promise<void>;
   /** Gives up what is asked. */
   close(): void;
 }
@@ -71,11 +71,52 @@ export function remoteLanguageModel(
     ask: async (question, passages, signal) => {
       const whole = await say(askPrompt(question, passages), signal);
       const text = headOfChars(whole, LIMITS.modelAnswerMaxChars);
-      return { text, cited: citedIn(text, passages), cut: text.length < whole.length };
+      return { text, ...citedIn(text, passages), cut: text.length < whole.length };
     },
     lessons: async (session, signal) => readLessons(await say(lessonsPrompt(session), signal)),
+    probe: async (probeMs) => {
+      const { signal } = ended;
+      const names = await listedModels({ endpoint, model, apiKey }, probeMs, signal);
+      if (names.some((name) => name === model || name === `${model}:latest`)) return;
+      try {
+        textOf(form, await postJson({ url, body: bodyOf(form, model, PROBE), apiKey, deadlineMs: probeMs, signal }));
+      } catch (thrown) {
+        if (names.length === 0 || !(thrown instanceof MimirError) || thrown.code !== 'provider_refused') throw thrown;
+        const some = names.slice(0, LIMITS.modelsNamed).join(', ');
+        throw new MimirError('provider_refused', thrown.message, { hint: `It has the models ${some}.` });
+      }
+    },
     close: () => ended.abort(),
   };
+}
+
+const PROBE: Prompt = { system: 'Answer with one word.', user: 'Is anybody there?' };
+
+/** The names in the list of a server; none where it has no such list. Rejects with `provider_down` when nobody answers. */
+async function listedModels(
+  { endpoint, apiKey }: RemoteModel,
+  deadlineMs: number,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const { url, form } = modelUrl(endpoint, 'list');
+  const { text } = await exchange({
+    url,
+    method: 'GET',
+    headers: apiKey === null ? {} : { authorization: `Bearer ${apiKey}` },
+    deadlineMs,
+    signal,
+    who: 'The model server',
+  });
+  let listed: unknown;
+  try {
+    listed = JSON.parse(text);
+  } catch {
+    return []; // another path than that of the list, or a server without one
+  }
+  const models = member(listed, form === 'ollama' ? 'models' : 'data');
+  if (!Array.isArray(models)) return [];
+  const names = models.map((one: unknown) => member(one, form === 'ollama' ? 'name' : 'id'));
+  return names.filter((name) => typeof name === 'string');
 }
 
 function bodyOf(form: Form, model: string, { system, user }: Prompt): unknown {

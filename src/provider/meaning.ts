@@ -6,6 +6,7 @@ import { Agreement } from '../memory/fusion.ts';
 import type { EmbeddedBody, NearTo, Space, Unembedded } from '../memory/types.ts';
 import { dot } from '../memory/vector.ts';
 import { Breaker } from './breaker.ts';
+import { withinMs } from './deadline.ts';
 import type { Embedder } from './embedder.ts';
 import { Questions } from './questions.ts';
 import { UNRELATED } from './unrelated.ts';
@@ -69,6 +70,9 @@ export class Meaning {
   readonly #ended = new AbortController();
   readonly #questions: Questions;
   #open: OpenSpace | null = null;
+  #opening: Promise<OpenSpace> | null = null;
+  /** An opening that a question has waited for in vain: the next ones do not wait as long for the same. */
+  #slowOpening: Promise<OpenSpace> | null = null;
   #replaced = false;
   #working = false;
   #nudged = false;
@@ -126,8 +130,9 @@ export class Meaning {
   /** What failed decides who is left alone: a store that is locked or full is no reason against the model. */
   #pauseAfter(thrown: unknown): number {
     const error = thrown instanceof MimirError ? thrown : null;
-    const ofModel = error?.code === 'provider_down' || error?.code === 'provider_refused';
-    const pauseMs = ofModel ? this.#breaker.failed(monotonicMs(), error?.retryAfterMs) : LIMITS.providerPauseMs;
+    const pauseMs = isOfModel(thrown)
+      ? this.#breaker.failed(monotonicMs(), error?.retryAfterMs)
+      : LIMITS.providerPauseMs;
     if (error?.code === 'provider_down') this.#batch = Math.max(1, this.#batch >> 1);
     if (!this.#ended.signal.aborted) {
       this.#parts.log.warn('embedding_failed', {
@@ -185,12 +190,44 @@ export class Meaning {
   /** The space of this model; opens it with the first vectors. */
   async #opened(): Promise<OpenSpace> {
     if (this.#open !== null) return this.#open;
+    const opening = (this.#opening ??= this.#openNow());
+    try {
+      return await opening;
+    } finally {
+      if (this.#opening === opening) this.#opening = null;
+    }
+  }
+
+  async #openNow(): Promise<OpenSpace> {
     const { embedder, shelf, background } = this.#parts;
     const unrelated = await embedder.embed(UNRELATED, 'stored', this.#ended.signal);
     const model = await embedder.identity();
     const space = await shelf.open(model, unrelated[0]?.length ?? 0, embedder.storedPrefix, background);
     this.#open = { space, unrelated };
     return this.#open;
+  }
+
+  /** The space, if it opens in time: an agent that was just started asks before its server has opened it. */
+  async #openInTime(): Promise<OpenSpace | null> {
+    if (this.#opening === null) {
+      if (!this.#breaker.admits(monotonicMs())) return null;
+      this.#opened().then(
+        () => this.#breaker.succeeded(),
+        (thrown: unknown) => {
+          this.#pauseAfter(thrown);
+          if (!isOfModel(thrown)) this.#breaker.succeeded();
+        },
+      );
+    }
+    const opening = this.#opening;
+    if (opening === null || opening === this.#slowOpening) return null;
+    try {
+      return await withinMs(opening, LIMITS.questionEmbedMs, isLate);
+    } catch {
+      // Whoever opens it tells why it failed; a late one opens for the questions after this.
+      this.#slowOpening = opening;
+      return null;
+    }
   }
 
   /** Embeds a text to be stored, now. Rejects with what is wrong with the model. */
@@ -211,6 +248,18 @@ export class Meaning {
     return { space, vector: fitting(vector, space) };
   }
 
+  /** Has one text embedded that is nobody's, and keeps nothing; answers the dimensions. Rejects with what is wrong with the model. */
+  async probe(deadlineMs: number): Promise<number> {
+    const { embedder } = this.#parts;
+    const late = new AbortController();
+    const [vector] = await withinMs(
+      embedder.embed(UNRELATED.slice(0, 1), 'stored', AbortSignal.any([this.#ended.signal, late.signal])),
+      deadlineMs,
+      () => new MimirError('provider_down', `It did not answer within ${deadlineMs / 1_000} seconds.`),
+    ).finally(() => late.abort());
+    return vector?.length ?? 0;
+  }
+
   /** Keeps the vector of a memory; how many were kept, 0 when the memory was changed meanwhile. */
   async keep({ space, vector }: Embedded, body: number): Promise<number> {
     const kept = await this.#parts.shelf.put(space.id, 0, [{ body, vector }]);
@@ -221,13 +270,19 @@ export class Meaning {
   }
 
   /**
-   * The questions as vectors, within {@link LIMITS.questionEmbedMs}; null when that is not possible now, and the answer has
-   * to go by words.
+   * The questions as vectors, within {@link LIMITS.questionEmbedMs}, opening the space included; null when that is not possible
+   * now, and the answer has to go by words.
    */
   async questions(texts: readonly string[]): Promise<readonly MeantQuestion[] | null> {
-    if (this.#open === null || this.#replaced) return null;
-    const { space, unrelated } = this.#open;
-    const vectors = await this.#questions.vectors(texts.map(embeddable));
+    if (this.#replaced) return null;
+    const startedMs = monotonicMs();
+    const open = this.#open ?? (await this.#openInTime());
+    if (open === null) return null;
+    const { space, unrelated } = open;
+    const vectors = await this.#questions.vectors(
+      texts.map(embeddable),
+      LIMITS.questionEmbedMs - (monotonicMs() - startedMs),
+    );
     if (vectors === null || vectors.some(({ length }) => length !== space.dimensions)) return null;
     const weight = this.#agreement.weight();
     return vectors.map((vector) => ({
@@ -248,6 +303,12 @@ export class Meaning {
     await this.#parts.embedder.close();
   }
 }
+
+function isOfModel(thrown: unknown): boolean {
+  return thrown instanceof MimirError && (thrown.code === 'provider_down' || thrown.code === 'provider_refused');
+}
+
+const isLate = (): MimirError => new MimirError('deadline', 'The embedding model is slow to begin.');
 
 /** Refused, or a fault of the server itself: some answer so to a single text that is too long for them. */
 function mayBeOfOneText({ code, facts }: MimirError): boolean {

@@ -78,17 +78,25 @@ function dayMember(day: number): { readonly date?: string } {
   return day === 0 || Number.isNaN(moment.getTime()) ? {} : { date: moment.toISOString().slice(0, 10) };
 }
 
-/**
- * Which of the memories an answer names in brackets, by number or by key, in their order, counted from 0. Numbers that no memory
- * has are nobody's.
- */
-export function citedIn(answer: string, memories: readonly { readonly key: string }[]): number[] {
-  const named = [...answer.matchAll(/[[【]([^[\]【】]{1,2100})[\]】]/g)].flatMap(([, inside = '']) => {
+/** What an answer names in brackets. */
+export interface Cited {
+  /** Which of the memories, by number or by key, in their order, counted from 0. */
+  readonly cited: readonly number[];
+  /** The first number that no memory has: the model has made it up. Years in brackets are no such numbers. */
+  readonly stray: string | null;
+}
+
+/** Which of the memories an answer names, and whether it names one that it was not shown. */
+export function citedIn(answer: string, memories: readonly { readonly key: string }[]): Cited {
+  const names = [...answer.matchAll(/[[【]([^[\]【】]{1,2100})[\]】]/g)].flatMap(([, inside = '']) =>
     // A key may have commas in it.
-    const whole = indexOf(inside, memories);
-    return whole === -1 ? inside.split(/[,;]/).map((one) => indexOf(one.trim(), memories)) : [whole];
-  });
-  return memories.flatMap((_, at) => (named.includes(at) ? [at] : []));
+    indexOf(inside, memories) === -1 ? inside.split(/[,;]/).map((one) => one.trim()) : [inside],
+  );
+  const named = names.map((name) => indexOf(name, memories));
+  return {
+    cited: memories.flatMap((_, at) => (named.includes(at) ? [at] : [])),
+    stray: names.find((name, at) => named[at] === -1 && /^(?:memory )?#?[1-9]\d{0,2}$/i.test(name)) ?? null,
+  };
 }
 
 function indexOf(name: string, memories: readonly { readonly key: string }[]): number {

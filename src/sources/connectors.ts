@@ -3,11 +3,17 @@ import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import type { Log } from '../log.ts';
 import type { BroughtIn, Source } from '../memory/sourced.ts';
+import type { TellProgress } from '../memory/types.ts';
 
 /** Brings one source into the store. */
 export type BringIn = (
   source: Source,
-  options: { readonly dryRun: boolean; readonly signal: AbortSignal; readonly onlyAgain?: boolean },
+  options: {
+    readonly dryRun: boolean;
+    readonly signal: AbortSignal;
+    readonly onlyAgain?: boolean;
+    readonly looked?: TellProgress;
+  },
 ) => Promise<BroughtIn>;
 
 /** What one connector brought in since it was last asked, its watching included. */
@@ -27,6 +33,8 @@ export interface Connectors {
     readonly name?: string;
     readonly dryRun: boolean;
     readonly signal?: AbortSignal;
+    /** Told of each connector how many documents were looked at. */
+    readonly looked?: TellProgress;
   }) => Promise<readonly ConnectorReport[]>;
   /** Begins to bring in by itself what changes. What is stored already is looked through once, for what was missed. */
   readonly watch: () => void;
@@ -59,9 +67,10 @@ export function createConnectors(
     return mine;
   };
 
-  const runOnce = async (source: Source, dryRun: boolean, signal: AbortSignal): Promise<ConnectorReport> => {
+  const runOnce = async (source: Source, options: Parameters<BringIn>[1]): Promise<ConnectorReport> => {
     const { name } = source;
-    const done = await bringIn(source, { dryRun, signal });
+    const { dryRun } = options;
+    const done = await bringIn(source, options);
     const errors = done.errors.map((error) => `${name}: ${error}`);
     const before = unasked.get(name);
     if (dryRun || before === undefined) return { ...done, name, errors };
@@ -127,11 +136,12 @@ export function createConnectors(
     names: sources.map(({ name }) => name),
     problems,
     notes,
-    ingest: async ({ name, dryRun, signal }) => {
+    ingest: async ({ name, dryRun, signal, looked }) => {
       const signals = signal === undefined ? ended.signal : AbortSignal.any([ended.signal, signal]);
       const reports: ConnectorReport[] = [];
+      const options = { dryRun, signal: signals, ...(looked !== undefined && { looked }) };
       for (const source of sources.filter((one) => name === undefined || one.name === name))
-        reports.push(await inTurn(source, () => runOnce(source, dryRun, signals)));
+        reports.push(await inTurn(source, () => runOnce(source, options)));
       return reports;
     },
     watch: () => {

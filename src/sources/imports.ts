@@ -95,6 +95,7 @@ function notesIn(path: string, signal: AbortSignal): Reading {
 function recordsIn(asked: ImportAsked, read: NonNullable<ImportFormat['read']>): Reading {
   const [notes, errors]: [string[], string[]] = [[], []];
   const name = basename(asked.path);
+  let total: number | undefined;
   async function* documents(): AsyncGenerator<SourceDocument> {
     const { text, notes: unread } = textOf(asked.path);
     const records = read(text, asked);
@@ -104,12 +105,13 @@ function recordsIn(asked: ImportAsked, read: NonNullable<ImportFormat['read']>):
       });
     }
     for (const note of [...unread, ...records.notes]) notes.push(`${name}: ${note}`);
+    total = records.documents.length;
     if (records.documents.length === 0 && notes.length > 0)
       errors.push(`Not one record of ${name} could be read as ${asked.from}.`);
     yield* records.documents;
   }
   // Another file of the same program may hold what is not in this one.
-  return { documents: documents(), isGone: () => false, notes, errors };
+  return { documents: documents(), total: () => total, isGone: () => false, notes, errors };
 }
 
 /** UTF-8, or UTF-16 with its mark, which is what `>` makes in a shell of Windows; with notes about what is neither. */

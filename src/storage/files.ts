@@ -1,6 +1,7 @@
 import {
   accessSync,
   chmodSync,
+  fstatSync,
   closeSync,
   constants,
   copyFileSync,
@@ -24,6 +25,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 import { MimirError, shellWord } from '../errors.ts';
+import type { TellProgress } from '../memory/types.ts';
 
 /** File systems on which SQLite's write-ahead log does not work, by their magic number (statfs(2), Linux). */
 const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
@@ -316,8 +318,8 @@ export function writeLines(path: string, lines: Iterable<string>): number {
 
 const READ_BYTES = 1024 * 1024;
 
-/** The lines of a file, read piece by piece. Throws `cannot_open` when it cannot be read. */
-export function* readLines(path: string): Generator<string> {
+/** The lines of a file, read piece by piece; `progress` hears of its bytes. Throws `cannot_open` when it cannot be read. */
+export function* readLines(path: string, progress?: TellProgress): Generator<string> {
   let handle: number;
   try {
     handle = openSync(path, 'r');
@@ -330,9 +332,11 @@ export function* readLines(path: string): Generator<string> {
     const piece = Buffer.alloc(READ_BYTES);
     // Bytes, not text: a piece may end within a character.
     let rest = Buffer.alloc(0);
-    for (;;) {
+    const bytes = fstatSync(handle).size;
+    for (let read = 0; ;) {
       const length = readSync(handle, piece, 0, READ_BYTES, null);
       if (length === 0) break;
+      progress?.((read += length), bytes);
       rest = Buffer.concat([rest, piece.subarray(0, length)]);
       let start = 0;
       for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10, start)) {

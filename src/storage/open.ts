@@ -2,7 +2,7 @@ import { monotonicMs, type Clock } from '../clock.ts';
 import { MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { TOKENISER_VERSION } from '../memory/text.ts';
-import type { Scope } from '../memory/types.ts';
+import type { Scope, TellProgress } from '../memory/types.ts';
 import { makePrivateFile, prepareFile, removeFile } from './files.ts';
 import {
   beginWrite,
@@ -88,7 +88,7 @@ export interface StoreWriter extends StoreReader {
   /** What needs the store to itself; between two batches. */
   readonly exclusive: Exclusive;
   /** Problems found in chain, indexes and references; empty when all is well. */
-  verify(): readonly string[];
+  verify(progress?: TellProgress): readonly string[];
 }
 
 const PAGE_CACHE_KIB = 4_096;
@@ -381,6 +381,6 @@ export function openWriter(options: OpenOptions): StoreWriter {
         return bytes;
       }),
     exclusive: { vacuum: () => translated(() => vacuum(context, options.key !== null)) },
-    verify: () => verify(session),
+    verify: (progress) => verify(session, progress),
   };
 }

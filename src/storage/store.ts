@@ -21,6 +21,7 @@ import type {
   StateEntry,
   StoreCounts,
   StoreNames,
+  TellProgress,
   TermStatistics,
   TimelineFilter,
   Unembedded,
@@ -119,6 +120,8 @@ export interface Reindexed {
   readonly rows: number;
   /** Where to go on, or null at the end. */
   readonly next: number | null;
+  /** The highest number of a body, to tell how far `next` has come. */
+  readonly of: number;
   /** The index counts other rows than there are: row by row it cannot be mended. Nothing was done. */
   readonly damaged: boolean;
 }
@@ -183,7 +186,7 @@ export interface Reader {
   /** With the uses that the store may not know yet: they make layers. */
   counts(scope: Scope, noted?: Noted): Awaitable<StoreCounts>;
   /** Reads the whole store and computes it again; of all workspaces, so for the owner only. */
-  examine(): Awaitable<Examination>;
+  examine(progress?: TellProgress): Awaitable<Examination>;
   /** The space of the model that was used last. */
   space(): Awaitable<Space | undefined>;
   /** At most `count` current bodies with a number above `after` that have no vector of the space, by number. */
@@ -207,9 +210,9 @@ export interface Reader {
    */
   earlyMemories(path: string, after: number | null, seen: number, count: number): Awaitable<EarlyPage>;
   /** Writes what is current, of all workspaces, into a new file in the form of the original. As above, any path can be named. */
-  exportOriginal(path: string): Awaitable<OriginalExport>;
+  exportOriginal(path: string, progress?: TellProgress): Awaitable<OriginalExport>;
   /** Writes the whole store, history included, into a new file of JSON lines; answers how many. As above. */
-  exportLines(path: string): Awaitable<number>;
+  exportLines(path: string, progress?: TellProgress): Awaitable<number>;
 }
 
 /** What an export for the original wrote. */

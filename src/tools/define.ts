@@ -126,6 +126,7 @@ export function scopeOf(caller: Caller, workspace: string | undefined): Scope {
 export function optionsOf(caller: Caller, key?: string): CallOptions {
   return {
     ...(caller.signal !== undefined && { signal: caller.signal }),
+    ...(caller.progress !== undefined && { progress: caller.progress }),
     ...(key !== undefined && { idempotencyKey: key }),
   };
 }

@@ -61,7 +61,7 @@ async function embedCategory(
   const errors: string[] = [];
   let embedded = 0;
   let down: MimirError | null = null;
-  for (const { id, body, text: own } of waiting) {
+  for (const [at, { id, body, text: own }] of waiting.entries()) {
     try {
       // A server that does not answer for one memory will not for the next: a caller is not kept waiting for each.
       if (down !== null) throw down;
@@ -72,6 +72,7 @@ async function embedCategory(
       if (thrown.code === 'provider_down') down = thrown;
       errors.push(`${id}: ${thrown.message}`);
     }
+    caller.progress?.(at + 1, waiting.length);
   }
   // Those that failed are still without; only one beyond them is left over.
   const { space } = await deps.execute('embedding_status', scope, {}, optionsOf(caller));

@@ -34,11 +34,12 @@ export const ingest = defineTool({
         problem === undefined ? {} : { hint: problem },
       );
     }
-    const { signal } = caller;
+    const { signal, progress } = caller;
     const reports = await connectors.ingest({
       dryRun,
       ...(connector !== undefined && { name: connector }),
       ...(signal !== undefined && { signal }),
+      ...(progress !== undefined && { looked: progress }),
     });
     const notes = [...connectors.notes, ...reports.flatMap((report) => report.notes)];
     if (reports.length === 0) notes.push(`No connector has this name; there is ${connectors.names.join(', ')}.`);

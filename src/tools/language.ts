@@ -23,7 +23,7 @@ export const ask = defineTool({
     'Use to have a question answered from memory, if a language model is set; otherwise it shows what recall finds. `[1]` is the first of `sources`.',
   input: z.object({
     query: text('The question.', { maxBytes: LIMITS.bodyJsonMaxBytes }),
-    top_k: clamped(`Memories to read, at most ${LIMITS.askMemoriesMax}.`, 0, LIMITS.askMemoriesMax).default(5),
+    top_k: clamped(`Memories to read, 1 to ${LIMITS.askMemoriesMax}.`, 1, LIMITS.askMemoriesMax).default(5),
     workspace_hash: name('Only this workspace, "" too.').optional(),
   }),
   about:
@@ -101,6 +101,9 @@ function noteOf(answer: ModelAnswer | undefined): { readonly note?: string } {
   if (answer === undefined) return { note: `No language model is set. ${SET_A_MODEL}` };
   if (answer.text === '') return { note: 'The language model answered with nothing.' };
   if (answer.cut) return { note: `The answer was longer than ${LIMITS.modelAnswerMaxChars} characters and is cut.` };
+  if (answer.stray !== null) {
+    return { note: `The answer names [${answer.stray}], which is none of the memories: check it against them.` };
+  }
   return answer.cited.length === 0 ? { note: 'The answer names none of the memories: check it against them.' } : {};
 }
 

@@ -55,6 +55,7 @@ export const migrate = defineTool({
       created += done.created;
       present += done.present;
       notes.push(...done.notes);
+      options.progress?.(seen, total);
       if (page.next === null) break;
       after = page.next;
     }

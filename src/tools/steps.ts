@@ -5,7 +5,7 @@ import type { StepInput, StepOutput } from '../engine/upkeep.ts';
 import { errorToData, MimirError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { isDue, type Due } from '../memory/retention.ts';
-import type { Scope } from '../memory/types.ts';
+import type { Scope, TellProgress } from '../memory/types.ts';
 import type { ToolDeps } from './define.ts';
 
 /** Who asks, and how it is carried out: the same for every step of one call. */
@@ -27,6 +27,7 @@ export async function findDue(
   for (let after: number | null = 0; after !== null;) {
     const stretch: OutputOf<'survey'> = await execute('survey', scope, { filter, due, after }, options);
     looked += stretch.looked;
+    options.progress?.(looked);
     const nowMs = clock.nowMs();
     for (const row of stretch.found) {
       if (isDue({ ...row, usage: usage.overlay(row.row, row.usage) }, due, nowMs)) ids.push(row.id);
@@ -56,6 +57,7 @@ export interface Stepped {
 export async function inSteps(
   ids: readonly string[],
   step: (input: StepInput) => Promise<StepOutput>,
+  progress?: TellProgress,
 ): Promise<Stepped> {
   const untilMs = monotonicMs() + LIMITS.upkeepMs;
   let done = 0;
@@ -65,6 +67,7 @@ export async function inSteps(
       const made = await step({ ids: ids.slice(done, done + LIMITS.stepRows), maxMs: LIMITS.stepMs });
       done += made.handled;
       changed += made.changed;
+      progress?.(done, ids.length);
       if (done < ids.length) await giveWay();
     } catch (thrown) {
       if (!(thrown instanceof MimirError) || thrown.code === 'bug' || changed === 0) throw thrown;
@@ -124,6 +127,7 @@ export async function reindexAll(steps: Steps): Promise<number> {
       if (step.damaged) return await reindexWhole(steps);
       rows += step.rows;
       after = step.next;
+      options.progress?.(after ?? step.of, step.of);
       await giveWay();
     }
     // What was there before is only marked as deleted. Leaving it out reads all of it, and so finds what is damaged.

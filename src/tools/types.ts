@@ -1,5 +1,5 @@
 import type { Access } from '../engine/operation.ts';
-import type { Origin, Principal } from '../memory/types.ts';
+import type { Origin, Principal, TellProgress } from '../memory/types.ts';
 
 /** MCP annotations; all four are always given because the protocol's defaults are the pessimistic ones. */
 export interface ToolAnnotations {
@@ -34,6 +34,8 @@ export interface Caller {
   /** Name of the client program, for the operation log. */
   readonly client: string;
   readonly signal?: AbortSignal;
+  /** Hears how far a long call has come. */
+  readonly progress?: TellProgress;
   /** It runs on this machine as this user, so that it may name any folder; otherwise only those in that of the vault. */
   readonly anyFolder?: boolean;
   /** Of what it stores; without it, that is an agent's. */

@@ -15,7 +15,7 @@ function stepsOf(caller: Caller, workspace: string | undefined, { execute }: Too
 }
 
 async function archiveAll({ execute, scope, options }: Steps, ids: readonly string[], due: Due, reason: string) {
-  return await inSteps(ids, (step) => execute('archive', scope, { ...step, due, reason }, options));
+  return await inSteps(ids, (step) => execute('archive', scope, { ...step, due, reason }, options), options.progress);
 }
 
 /** Archives what has faded. */
@@ -167,7 +167,7 @@ export const purge = defineTool({
     const { ids } = await findDue(steps, deps, { archived: true }, {});
     const purged = dry
       ? { changed: ids.length, left: 0 }
-      : await inSteps(ids, (step) => execute('purge', scope, step, options));
+      : await inSteps(ids, (step) => execute('purge', scope, step, options), options.progress);
     const answer = (more: object): string =>
       JSON.stringify({
         entities_deleted: purged.changed,

@@ -6,7 +6,7 @@ import Database from 'better-sqlite3-multiple-ciphers';
 
 import { UNRELATED } from '../../src/provider/unrelated.ts';
 import { goodAnswer, startModelServer } from '../support/model-server.ts';
-import { callText, http, startHttp, temporaryFolder, until, type Running } from '../support/processes.ts';
+import { callText, http, startHttp, startMimir, temporaryFolder, until, type Running } from '../support/processes.ts';
 
 type Answer = Readonly<Record<string, unknown>>;
 interface Server extends Running {
@@ -118,6 +118,62 @@ test('a model that is down, slow or wrong costs no write and no answer: words al
   await server.stop();
   assert.ok(!server.printed.stderr.includes(secret) && !server.printed.stderr.includes('dog'), server.printed.stderr);
   assert.match(server.printed.stderr, /question_not_embedded/);
+});
+
+/** The first recall of a server over stdio, sent with its first bytes; and a second one behind it. */
+async function firstRecalls(args: readonly string[]): Promise<{ answers: Answer[]; tookMs: number[] }> {
+  const { child, printed, ended } = startMimir(args);
+  const client = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 't', version: '1' } };
+  const send = (message: object): void => void child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+  const answered = (id: number): Promise<{ readonly structuredContent: Answer }> =>
+    until(() => {
+      const line = printed.stdout.split('\n').find((one) => one.includes(`"id":${id}`) && one.endsWith('}'));
+      if (line === undefined) return undefined;
+      return (JSON.parse(line) as { result: { structuredContent: Answer } }).result;
+    });
+  send({ id: 0, method: 'initialize', params: client });
+  await answered(0);
+  send({ method: 'notifications/initialized' });
+  const [answers, tookMs]: [Answer[], number[]] = [[], []];
+  for (const id of [1, 2]) {
+    const startedMs = performance.now();
+    send({
+      id,
+      method: 'tools/call',
+      params: { name: 'mimir_recall', arguments: { query: 'puppy', mode: 'hybrid', min_confidence: 0 } },
+    });
+    answers.push((await answered(id)).structuredContent);
+    tookMs.push(performance.now() - startedMs);
+  }
+  child.stdin.end();
+  await ended;
+  return { answers, tookMs };
+}
+
+test('the first recall after a start waits for the model, within the deadline of a question, and not twice', async (t) => {
+  const model = await startModelServer(t);
+  const args = ['--db', folder(t), '--embedding-endpoint', model.url, '--embedding-model', 'm'];
+  const server = await start(args);
+  await remember(server);
+  await caughtUp(server);
+  await server.stop();
+  const good = goodAnswer();
+  model.answer = async (asked, response) => {
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    await good(asked, response);
+  };
+  const { answers } = await firstRecalls(args);
+  for (const answer of answers) {
+    assert.deepEqual([answer['mode_used'], answer['degraded'], keys(answer)[0]], ['hybrid', undefined, 'pet']);
+  }
+  model.answer = () => undefined;
+  const silent = await firstRecalls(args);
+  assert.deepEqual(
+    silent.answers.map((answer) => answer['degraded']),
+    [true, true],
+  );
+  const [first = 0, second = 0] = silent.tookMs;
+  assert.ok(first > 400 && first < 2_000 && second < 400, `${first} ms, then ${second} ms`);
 });
 
 test('another model begins anew and vectors of two models are never compared; a text that a model refuses holds up no other', async (t) => {

@@ -100,7 +100,14 @@ test('any tool can be called, with arguments from the command line or from stand
   assert.equal((await fail('call', 'recall', '--args', '{"query":7}')).exit, 2);
   assert.equal((await fail('call', 'recall', '--args', '{planted')).exit, 2);
   assert.doesNotMatch((await fail('call', 'recall', '--args', '{planted')).stderr, /planted/);
-  assert.match((await fail('call', 'rekall')).stderr, /There is no tool of that name\. There are mimir_remember/);
+  assert.equal(
+    (await fail('call', 'rekall')).stderr,
+    'mimir: There is no tool of that name. Did you mean recall? docs/tools.md shows all of them.\n',
+  );
+  assert.equal(
+    (await fail('call', 'mimir_zzzzzzzz')).stderr,
+    'mimir: There is no tool of that name. docs/tools.md shows all of them.\n',
+  );
 });
 
 test("the original's words: their output, and exit code 1 whatever failed", async (t) => {

@@ -11,6 +11,7 @@ import {
   readFileSync,
   rmdirSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
@@ -27,6 +28,7 @@ import { systemClock } from '../../src/clock.ts';
 import { openStore } from '../../src/main.ts';
 import { OWNER } from '../../src/memory/scope.ts';
 import { openWriter, prepareStore } from '../../src/storage/open.ts';
+import { rawAnswer, startModelServer, textAnswer } from '../support/model-server.ts';
 import { makeOriginal } from '../support/original.ts';
 import { startMimir, temporaryFolder } from '../support/processes.ts';
 
@@ -358,6 +360,85 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    name: 'a link that leads nowhere in place of the store',
+    check: 'dangling_link',
+    says: /is a link to .*gone\.db, and nothing is there/,
+    mend: /rm '.*m\.db'/,
+    make: (f) => {
+      symlinkSync(join(f, 'gone.db'), join(f, 'm.db'));
+      return { flags: ['--db', join(f, 'm.db')] };
+    },
+  },
+  {
+    name: 'a connector that does not run because of its settings',
+    check: 'connector_left_out',
+    says: /github/,
+    mend: /docs\/sources\.md/,
+    make: (f) => {
+      writeFileSync(join(f, 'c.yaml'), 'connectors:\n  github:\n    enabled: true\n    repos: [no-slash]\n');
+      return { flags: ['--db', join(f, 'm.db'), '--connectors-config', join(f, 'c.yaml')] };
+    },
+  },
+  {
+    name: 'an embedding server that is not there',
+    check: 'embedding_model',
+    says: /embedding model does not work\. The model server at 127\.0\.0\.1:1 cannot be reached/,
+    mend: /--embedding-endpoint/,
+    make: (f) => ({
+      flags: ['--db', join(f, 'm.db'), '--embedding-endpoint', 'http://127.0.0.1:1', '--embedding-model', 'x'],
+    }),
+  },
+  {
+    name: 'an embedding server that fails',
+    check: 'embedding_model',
+    says: /answered 500/,
+    mend: /look into its log/,
+    make: async (f, t) => {
+      const server = await startModelServer(t);
+      server.answer = rawAnswer(500, 'oops');
+      return { flags: ['--db', join(f, 'm.db'), '--embedding-endpoint', server.url, '--embedding-model', 'x'] };
+    },
+  },
+  {
+    name: 'a folder without a model in it',
+    check: 'embedding_model',
+    says: /There is no ONNX model in \/nope/,
+    mend: /tokenizer\.json/,
+    make: (f) => ({ flags: ['--db', join(f, 'm.db'), '--embedding-model', '/nope'] }),
+  },
+  {
+    name: 'a model in a folder without what runs it',
+    check: 'embedding_model',
+    says: /needs the package/,
+    mend: /npm install/,
+    make: (f) => {
+      mkdirSync(join(f, 'onnx'));
+      writeFileSync(join(f, 'onnx/model.onnx'), 'a model');
+      return { flags: ['--db', join(f, 'm.db'), '--embedding-model', f] };
+    },
+  },
+  {
+    name: 'a language model whose server is not there',
+    check: 'language_model',
+    says: /language model does not work\. The model server at 127\.0\.0\.1:1 cannot be reached/,
+    mend: /--llm-endpoint/,
+    make: (f) => ({ flags: ['--db', join(f, 'm.db'), '--llm-endpoint', 'http://127.0.0.1:1'] }),
+  },
+  {
+    name: 'a language model that its server does not have',
+    check: 'language_model',
+    says: /answered 404/,
+    mend: /It has the models heron:latest, stork/,
+    make: async (f, t) => {
+      const server = await startModelServer(t);
+      server.answer = (asked, response) => {
+        if (asked.path !== '/api/tags') return rawAnswer(404, '')(asked, response);
+        response.end(JSON.stringify({ models: [{ name: 'heron:latest' }, { name: 'stork' }] }));
+      };
+      return { flags: ['--db', join(f, 'm.db'), '--llm-endpoint', server.url, '--llm-model', 'crane'] };
+    },
+  },
+  {
     name: 'a full disk',
     check: 'disk_full',
     says: /MiB left/,
@@ -432,6 +513,39 @@ test('the doctor finds nothing wrong with a store in use, and says what is worth
   assert.match(notes.at(-1)?.says ?? '', new RegExp(`Process ${process.pid} `));
   assert.match(JSON.stringify(findings), /all 3 operations of the store agree/);
   assert.equal(statSync(path).mtimeMs, before, 'nothing was written');
+});
+
+test('the doctor asks models that work for no more than it needs, and sends nothing of the store', async (t) => {
+  const path = join(temporaryFolder(t), 'm.db');
+  await makeStore(path);
+  const [ollama, openai] = [await startModelServer(t), await startModelServer(t)];
+  const { answer } = ollama;
+  ollama.answer = (asked, response) =>
+    asked.path === '/api/tags'
+      ? void response.end(JSON.stringify({ models: [{ name: 'stork:latest' }] }))
+      : answer(asked, response);
+  openai.answer = (asked, response) =>
+    (asked.path === '/v1/models' ? rawAnswer(404, '') : textAnswer('yes'))(asked, response);
+  const flags = ['--db', path, '--embedding-endpoint', ollama.url, '--embedding-model', 'heron'];
+  for (const [url, model, seen] of [
+    [ollama.url, 'stork', ['/api/embed', '/api/tags']],
+    [`${openai.url}/v1`, 'gpt', ['/v1/models', '/v1/chat/completions']],
+  ] as const) {
+    const findings = await runDoctor({ flags: [...flags, '--llm-endpoint', url, '--llm-model', model] });
+    assert.deepEqual(
+      findings.filter(({ check }) => check.endsWith('_model')).map(({ level }) => level),
+      ['ok', 'ok'],
+    );
+    const asked = [...ollama.seen, ...openai.seen].map((one) => one.path);
+    assert.ok(
+      seen.every((one) => asked.includes(one)),
+      asked.join(),
+    );
+  }
+  assert.ok(![...ollama.seen, ...openai.seen].some((one) => one.path === '/api/generate'), 'a list is enough');
+  assert.doesNotMatch(JSON.stringify([ollama.seen, openai.seen]), /a crane|a stork|a heron/);
+  const offline = await runDoctor({ flags: ['--db', path, '--llm-endpoint', 'http://127.0.0.1:1', '--offline'] });
+  assert.ok(!offline.some(({ check }) => check.endsWith('_model')));
 });
 
 test('the doctor makes no store, and says that there is none', async (t) => {

@@ -88,17 +88,17 @@ export const endlessAnswer: ModelAnswer = (_, response) => {
 async function read(request: IncomingMessage): Promise<ModelRequestSeen> {
   let text = '';
   for await (const part of request.setEncoding('utf8')) text += String(part);
-  const body = JSON.parse(text) as {
-    model: string;
+  const body = JSON.parse(text === '' ? '{}' : text) as {
+    model?: string;
     input?: string | string[];
     prompt?: string;
     messages?: { content: string }[];
   };
-  const { input = [], prompt, messages = [] } = body;
+  const { input = [], prompt, messages = [], model = '' } = body;
   return {
     path: request.url ?? '',
     authorization: request.headers.authorization,
-    model: body.model,
+    model,
     input: typeof input === 'string' ? [input] : input,
     prompt: prompt ?? messages.map(({ content }) => content).join('\n\n'),
     body,

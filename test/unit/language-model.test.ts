@@ -100,20 +100,22 @@ describe('what others wrote', () => {
 
 describe('the memories that an answer names', () => {
   const keys = ['use-sqlite', 'b', '2', 'a [odd], key', 'x'].map((key) => ({ key }));
-  const cases: readonly (readonly [answer: string, cited: readonly number[]])[] = [
+  const cases: readonly (readonly [answer: string, cited: readonly number[], stray?: string])[] = [
     ['SQLite [1].', [0]],
     ['SQLite [use-sqlite].', [0]],
     ['both [1, 5] and [5]', [0, 4]],
     ['both [5][1;b]', [0, 1, 4]],
     ['【1】 and [memory 2] and [#3]', [0, 1, 2]],
     ['[2]', [1]],
-    ['[0] [6] [99999] [] [nothing] [1.5] [-1]', []],
+    ['[0] [99999] [] [nothing] [1.5] [-1] [2024]', []],
+    ['both [1] and [6], [7]', [0], '6'],
+    ['[memory 9, 5]', [4], 'memory 9'],
     ['1 and b', []],
     ['[[1]]', [0]],
     ['', []],
   ];
-  for (const [answer, cited] of cases) {
-    it(`are found in ${JSON.stringify(answer)}`, () => assert.deepEqual(citedIn(answer, keys), cited));
+  for (const [answer, cited, stray = null] of cases) {
+    it(`are found in ${JSON.stringify(answer)}`, () => assert.deepEqual(citedIn(answer, keys), { cited, stray }));
   }
 
   it('are found in a long answer in no time', () => {
@@ -221,7 +223,7 @@ describe('a language model behind a server', () => {
       const model = remoteLanguageModel({ endpoint: server.url + path, model: 'm', apiKey: SECRET });
       server.answer = textAnswer('<think>which?</think>\n It is heron [1]. ');
       const answer = await model.ask('which host?', [passage('staging is heron')]);
-      assert.deepEqual(answer, { text: 'It is heron [1].', cited: [0], cut: false });
+      assert.deepEqual(answer, { text: 'It is heron [1].', cited: [0], stray: null, cut: false });
       const { system, user } = askPrompt('which host?', [passage('staging is heron')]);
       const seen = server.seen.at(-1);
       assert.deepEqual([seen?.authorization, seen?.prompt], [`Bearer ${SECRET}`, `${system}\n\n${user}`]);
@@ -266,11 +268,14 @@ describe('a language model behind a server', () => {
           (thrown: unknown) => thrown,
         );
         assert.ok(error instanceof MimirError && error.code === code, `${path} ${what}: ${String(error)}`);
+        // Whoever reads this looks for a server that is not there.
+        assert.doesNotMatch(error.message, /cannot be reached/, what);
+        if (answer === cutAnswer) assert.match(error.message, /broke off in the middle of its answer/);
         assert.doesNotMatch(JSON.stringify(errorToData(error)), /sk-very|PLANTED/, what);
       }
       // None of these made it be left alone.
       server.answer = textAnswer('');
-      assert.deepEqual(await model.ask('q', []), { text: '', cited: [], cut: false });
+      assert.deepEqual(await model.ask('q', []), { text: '', cited: [], stray: null, cut: false });
     }
     await server.close();
     const model = remoteLanguageModel({ endpoint: server.url, model: 'm', apiKey: null });

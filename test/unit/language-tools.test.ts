@@ -16,18 +16,20 @@ interface Said {
 function fakeModel(
   text: string,
   cited: readonly number[] = [],
+  stray: string | null = null,
 ): { model: LanguageModel; said: Said[]; read: string[] } {
   const said: Said[] = [];
   const read: string[] = [];
   const model: LanguageModel = {
     ask: async (question, passages) => {
       said.push({ question, passages });
-      return { text, cited, cut: false };
+      return { text, cited, stray, cut: false };
     },
     lessons: async (session) => {
       read.push(session);
       return readLessons(text);
     },
+    probe: async () => undefined,
     close: () => undefined,
   };
   return { model, said, read };
@@ -95,6 +97,15 @@ describe('ask', () => {
     ]);
   });
 
+  it('reads one memory at least, whatever number is asked for', async () => {
+    const { call, put } = setUp(fakeModel('It is heron [1].', [0]).model);
+    await put('host', { content: 'staging is heron' });
+    for (const top_k of [0, -1]) {
+      const answer = await call('ask', { query: 'staging', top_k });
+      assert.deepEqual([answer.isError, sourcesOf(answer).length], [false, 1], String(top_k));
+    }
+  });
+
   it('shows what a turn of a conversation is: who said it, and when', async () => {
     const { model, said } = fakeModel('x');
     const { call, put } = setUp(model);
@@ -127,11 +138,12 @@ describe('ask', () => {
   });
 
   it('says when an answer is empty or names none of the memories', async () => {
-    for (const [text, note] of [
+    for (const [text, note, cited, stray] of [
       ['', /answered with nothing/],
       ['It is heron.', /names none/],
+      ['It is heron [1], or crane [9].', /names \[9\], which is none of the memories/, [0], '9'],
     ] as const) {
-      const { call, put } = setUp(fakeModel(text).model);
+      const { call, put } = setUp(fakeModel(text, cited, stray).model);
       await put('host', { content: 'staging is heron' });
       const answer = jsonOf(await call('ask', { query: 'staging' }));
       assert.equal(answer['answer'], text);
@@ -173,7 +185,7 @@ describe('ask', () => {
       ['not_found', 'empty_store', 'Nothing is stored yet.'],
     );
     await put('k', { content: 'heron' });
-    for (const args of [{ query: 'zzz' }, { query: 'heron', top_k: 0 }, { query: 'heron', workspace_hash: 'w' }]) {
+    for (const args of [{ query: 'zzz' }, { query: 'heron', workspace_hash: 'w' }]) {
       assert.equal((await call('ask', args))['code'], 'not_found');
     }
     assert.deepEqual(said, []);

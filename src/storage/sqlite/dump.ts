@@ -1,4 +1,5 @@
 import { MimirError } from '../../errors.ts';
+import type { TellProgress } from '../../memory/types.ts';
 import { driverCode, Statements, type Connection } from './driver.ts';
 import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from './schema.ts';
 import { indexBody, scopeTokens } from './search.ts';
@@ -33,7 +34,9 @@ const TABLES: Readonly<Record<string, string>> = {
 type Line = Readonly<Record<string, unknown>>;
 
 /** A whole store as lines of JSON: one that says what it is, one for each row of each table, and one that ends it. */
-export function* dumpLines(s: Session): Generator<string> {
+export function* dumpLines(s: Session, progress?: TellProgress): Generator<string> {
+  // Counting reads a little of each table, so it is done for those who watch.
+  const total = progress && Object.keys(TABLES).reduce((sum, table) => sum + countOf(s, table), 0);
   yield JSON.stringify({ format: FORMAT, version: FORMAT_VERSION, schema: SCHEMA_VERSION });
   let rows = 0;
   for (const [table, order] of Object.entries(TABLES)) {
@@ -41,9 +44,14 @@ export function* dumpLines(s: Session): Generator<string> {
       rows += 1;
       const columns = Object.entries(row).map(([name, value]) => [name, portable(value)]);
       yield JSON.stringify({ table, ...Object.fromEntries(columns) });
+      progress?.(rows, total);
     }
   }
   yield JSON.stringify({ end: true, rows });
+}
+
+function countOf(s: Session, table: string): number {
+  return s.sql.get<{ n: number }>(`SELECT count(*) AS n FROM ${table}`)?.n ?? 0;
 }
 
 function portable(value: unknown): unknown {

@@ -1,4 +1,5 @@
 import { layerOf } from '../../memory/retention.ts';
+import type { TellProgress } from '../../memory/types.ts';
 import { buildBeside, newFileOnly, replaceFile } from '../files.ts';
 import type { OriginalExport } from '../store.ts';
 import { connect, translate, type Connection } from './driver.ts';
@@ -59,22 +60,22 @@ ORDER BY e.workspace <> '', e.row`;
  * lacks the workspace, so of equal names in several workspaces all but the first get the workspace's name behind theirs. Throws
  * `exists` when there is such a file.
  */
-export async function exportOriginal(s: Session, path: string): Promise<OriginalExport> {
+export async function exportOriginal(s: Session, path: string, progress?: TellProgress): Promise<OriginalExport> {
   newFileOnly(path);
   return await buildBeside(path, (fresh) => {
-    const done = written(s, fresh);
+    const done = written(s, fresh, progress);
     newFileOnly(path);
     replaceFile(fresh, path);
     return done;
   });
 }
 
-function written(s: Session, path: string): OriginalExport {
+function written(s: Session, path: string, progress?: TellProgress): OriginalExport {
   const db = connect({ path, key: null });
   try {
     db.exec(TABLES);
     db.exec('BEGIN');
-    const done = { ...writeEntities(s, db), journal: writeJournal(s, db), state: writeState(s, db) };
+    const done = { ...writeEntities(s, db, progress), journal: writeJournal(s, db), state: writeState(s, db) };
     db.exec('COMMIT');
     // As the original leaves a file: it is in this mode, and its log is folded in.
     db.pragma('journal_mode = WAL');
@@ -106,7 +107,12 @@ function inserter(
   return (row) => Number(statement.run(...columns.map((name) => row[name])).lastInsertRowid);
 }
 
-function writeEntities(s: Session, db: Connection): Pick<OriginalExport, 'entities' | 'renamed'> {
+function writeEntities(
+  s: Session,
+  db: Connection,
+  progress?: TellProgress,
+): Pick<OriginalExport, 'entities' | 'renamed'> {
+  const total = progress && s.sql.get<{ n: number }>('SELECT count(*) AS n FROM entity')?.n;
   const index = db.prepare('INSERT INTO entities_fts(rowid, body_json) VALUES (?, ?)');
   const taken = new Set<string>();
   let insert: ReturnType<typeof inserter> | null = null;
@@ -119,6 +125,7 @@ function writeEntities(s: Session, db: Connection): Pick<OriginalExport, 'entiti
     // Archived rows have no entry there.
     if (found.archived === 0) index.run(row, found.body_json);
     entities += 1;
+    progress?.(entities, total);
   }
   return { entities, renamed };
 }

@@ -40,15 +40,15 @@ export function sqliteReader(s: Session): Reader {
     stateGet: (scope, workspace, key) => stateGet(s, scope, workspace, key),
     stateKeys: (scope, prefix) => stateKeys(s, scope, prefix),
     counts: (scope, noted) => counts(s, scope, noted),
-    examine: () => examine(s),
+    examine: (progress) => examine(s, progress),
     space: () => space(s),
     unembedded: (scope, filters, spaceId, after, count) => unembedded(s, scope, filters, spaceId, after, count),
     meaningText: (entity) => textOf(s, entity),
     embedding: () => embedding(s),
     kept: (scope, filter, after) => kept(s, scope, filter, after),
     orphans: (scope, after) => orphans(s, scope, after),
-    exportLines: (path) => writeLines(path, dumpLines(s)),
-    exportOriginal: (path) => exportOriginal(s, path),
+    exportLines: (path, progress) => writeLines(path, dumpLines(s, progress)),
+    exportOriginal: (path, progress) => exportOriginal(s, path, progress),
     earlyMemories: (path, after, seen, count) => earlyMemories(path, after, seen, count),
   };
 }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { LIMITS } from '../../limits.ts';
 import { canonicalJson } from '../../memory/canonical.ts';
 import { packEntity, readBody } from '../../memory/document.ts';
+import type { TellProgress } from '../../memory/types.ts';
 import type { Examination } from '../store.ts';
 import { changeDigest, GENESIS, operationDigest, operationHash } from './chain.ts';
 import { payloadOf, type ChangeKind } from './payloads.ts';
@@ -20,7 +21,7 @@ interface OperationRow {
   readonly hash: Buffer;
 }
 
-function verifyChain(s: Session, report: (problem: string) => void): void {
+function verifyChain(s: Session, report: (problem: string) => void, looked: () => void): void {
   let previous: { hash: Buffer; seq: number; atMs: number } = { hash: GENESIS, seq: 0, atMs: 0 };
   const rows = s.sql.db
     .prepare('SELECT seq, id, at_ms, kind, digest, hash FROM operations ORDER BY seq')
@@ -52,10 +53,15 @@ function verifyChain(s: Session, report: (problem: string) => void): void {
     if (row.seq !== previous.seq + 1) report(`operation ${row.seq}: ${previous.seq + 1} is missing before it`);
     if (row.at_ms < previous.atMs) report(`operation ${row.seq}: its time goes back`);
     previous = { hash: row.hash, seq: row.seq, atMs: row.at_ms };
+    looked();
   }
 }
 
-function verifyBodies(s: Session, report: (problem: string) => void): { live: number; archived: number } {
+function verifyBodies(
+  s: Session,
+  report: (problem: string) => void,
+  looked: () => void,
+): { live: number; archived: number } {
   let [live, archived] = [0, 0];
   // Tokens of an older form are right as they are; they are being made anew (rebuild.ts).
   const isCurrent = indexIsCurrent(s.sql);
@@ -80,6 +86,7 @@ function verifyBodies(s: Session, report: (problem: string) => void): { live: nu
     at_ms: number;
   }>;
   for (const row of rows) {
+    looked();
     if (row.archived === 0) live += 1;
     else archived += 1;
     const hash = createHash('sha256').update(canonicalJson(row.json), 'utf8').digest();
@@ -115,20 +122,25 @@ const CURRENT_ROWS: Readonly<Record<string, string>> = {
 };
 
 /** What {@link verify} lists. */
-export function verify(s: Session): readonly string[] {
-  return look(s).problems;
+export function verify(s: Session, progress?: TellProgress): readonly string[] {
+  return look(s, progress).problems;
 }
 
 /** Checks chain, bodies, text index and references by computing them again; lists the first that does not agree, and counts all. */
-function look(s: Session): Pick<Examination, 'problems' | 'problemCount'> {
+function look(s: Session, progress?: TellProgress): Pick<Examination, 'problems' | 'problemCount'> {
   const problems: string[] = [];
   let problemCount = 0;
   const report = (problem: string): void => {
     problemCount += 1;
     if (problems.length < LIMITS.problemsMax) problems.push(problem);
   };
-  verifyChain(s, report);
-  const { live, archived } = verifyBodies(s, report);
+  const total =
+    progress &&
+    s.sql.get<{ n: number }>('SELECT (SELECT count(*) FROM operations) + (SELECT count(*) FROM entity) AS n')?.n;
+  let done = 0;
+  const looked = (): void => progress?.((done += 1), total);
+  verifyChain(s, report, looked);
+  const { live, archived } = verifyBodies(s, report, looked);
   for (const [what, sql] of Object.entries(CURRENT_ROWS)) {
     const count = Number(s.sql.db.prepare(sql).pluck().get());
     if (count > 0) report(`${count} ${what}`);
@@ -152,12 +164,12 @@ function look(s: Session): Pick<Examination, 'problems' | 'problemCount'> {
 }
 
 /** See `Reader.examine`. */
-export function examine(s: Session): Examination {
+export function examine(s: Session, progress?: TellProgress): Examination {
   const log = s.sql.get<{ n: number; newest: number | null }>(
     'SELECT count(*) AS n, max(at_ms) AS newest FROM operations',
   );
   return {
-    ...look(s),
+    ...look(s, progress),
     operations: log?.n ?? 0,
     newestMs: log?.newest ?? null,
     indexIsCurrent: indexIsCurrent(s.sql),
