@@ -287,10 +287,8 @@ async function tryOn({ dbPath, keyFile, busyTimeoutMs }: StoreConfig, log: Log):
     import('./storage/files.ts'),
   ]);
   const key = keyFile === null ? null : readKeyFile(keyFile);
-  const bar = watchImport(log);
-  const trial = await trialOf({ path: dbPath, key, clock: systemClock, busyTimeoutMs }, bar.progress).finally(() =>
-    bar.ended(null),
-  );
+  const bar = showProgress('Comparing', process.stderr, monotonicMs);
+  const trial = await trialOf({ path: dbPath, key, clock: systemClock, busyTimeoutMs }, bar.update).finally(bar.end);
   if (trial !== null) log.banner(`mimir: dry run: ${trial.says}`);
   return trial;
 }

@@ -399,6 +399,7 @@ const MAY_DIFFER = new Set([
   'similar',
   'body',
   'upTo',
+  'of',
   'waiting',
   'agreement',
   'past',
