@@ -76,6 +76,8 @@ export interface IngestPutInput {
   readonly source: string;
   readonly category: string;
   readonly documents: readonly DocumentChange[];
+  /** How long to go on with them, milliseconds. */
+  readonly maxMs: number;
 }
 
 /** What became of them. */
@@ -86,11 +88,12 @@ export interface IngestPutOutput {
   readonly taken: readonly string[];
 }
 
-/** Stores documents, each as a whole, until the time that others can wait is over; at least one. */
-export const ingestPut = writes<IngestPutInput, IngestPutOutput>(async (tx, scope, { source, category, documents }) => {
+/** Stores documents, each as a whole, as long as there is time; at least one. */
+export const ingestPut = writes<IngestPutInput, IngestPutOutput>(async (tx, scope, input) => {
+  const { source, category, documents, maxMs } = input;
   const workspace = homeOf(scope);
   requireWrite(scope, workspace);
-  const endMs = monotonicMs() + LIMITS.ingestStepMs;
+  const endMs = monotonicMs() + maxMs;
   const taken: string[] = [];
   let handled = 0;
   for (const { put, gone } of documents) {
@@ -164,6 +167,8 @@ export interface IngestLinkInput {
   readonly source: string;
   readonly category: string;
   readonly links: readonly SourcedLink[];
+  /** How long to go on with them, milliseconds. */
+  readonly maxMs: number;
 }
 
 /** What became of them. */
@@ -182,13 +187,14 @@ interface LinkedFrom {
 }
 
 /**
- * Makes links that are not there yet, until the time that others can wait is over; at least one. What is not there, or is somebody
+ * Makes links that are not there yet, as long as there is time; at least one. What is not there, or is somebody
  * else's, is not linked. Quickest where the links of one memory follow each other.
  */
-export const ingestLink = writes<IngestLinkInput, IngestLinkOutput>(async (tx, scope, { source, category, links }) => {
+export const ingestLink = writes<IngestLinkInput, IngestLinkOutput>(async (tx, scope, input) => {
+  const { source, category, links, maxMs } = input;
   const workspace = homeOf(scope);
   requireWrite(scope, workspace);
-  const endMs = monotonicMs() + LIMITS.ingestStepMs;
+  const endMs = monotonicMs() + maxMs;
   let [handled, made] = [0, 0];
   let from: LinkedFrom = { key: null, row: null, present: new Set() };
   for (const { from: key, to, relationship } of links) {

@@ -56,7 +56,12 @@ export async function bringIn(
 
   const flush = async (): Promise<void> => {
     while (waiting.length > 0) {
-      const input = { source: origin, category: source.category, documents: waiting.map(({ change }) => change) };
+      const input = {
+        source: origin,
+        category: source.category,
+        documents: waiting.map(({ change }) => change),
+        maxMs: LIMITS.ingestStepMs,
+      };
       const { handled, taken } = dryRun
         ? { handled: waiting.length, taken: [] }
         : await execute('ingest_put', scope, input, { signal });
@@ -129,7 +134,7 @@ export async function bringIn(
   const made = links.resolved();
   for (let at = 0; at < made.length && !dryRun;) {
     const some = made.slice(at, at + LIMITS.ingestStepLinks);
-    const input = { source: origin, category: source.category, links: some };
+    const input = { source: origin, category: source.category, links: some, maxMs: LIMITS.ingestStepMs };
     at += (await execute('ingest_link', scope, input, { signal })).handled;
   }
   return { ...result, errors: [...result.errors, ...reading.errors], notes: reading.notes };

@@ -359,7 +359,7 @@ test('a step of linking ends when others have waited long enough, and says how f
   };
   const scope = { principal: { kind: 'owner' as const }, workspace: '', actor: '', client: '' };
   const links = [...Array(20).keys()].map((i) => ({ from: 'a', to: String(i), relationship: 'mentions' }));
-  const input = { source: 's', category: 'c', links };
+  const input = { source: 's', category: 'c', links, maxMs: 50 };
   const { handled } = await ingestLink.run(tx as unknown as Writer, scope, input);
   assert.ok(handled >= 1 && handled <= 4, `${handled}`);
 });

@@ -330,11 +330,13 @@ const inputs: Record<
   vacuum: fc.constant({}),
   ingest_known: fc.record({ source, category, archived: fc.boolean(), afterVersion: fc.constantFrom(0, 0, 2) }),
   ingest_link: fc.record({
+    maxMs: fc.constant(Number.MAX_SAFE_INTEGER),
     source,
     category,
     links: fc.array(fc.record({ from: key, to: key, relationship: fc.constantFrom('about', 'is') }), { maxLength: 3 }),
   }),
   ingest_put: fc.record({
+    maxMs: fc.constant(Number.MAX_SAFE_INTEGER),
     source,
     category,
     documents: fc.array(
