@@ -7,7 +7,7 @@ import { print } from '../log.ts';
 import type { ToolAnswer } from '../tools/types.ts';
 import type { Call, Command, Flag } from './command.ts';
 import { warnOfEarlyStore } from './early.ts';
-import { CONNECTORS, JSON_OUT, MODEL, SERVER, STORE, WORKSPACE } from './flags.ts';
+import { CONNECTORS, JSON_OUT, MODEL_OF_CALL, SERVER, STORE, WORKSPACE } from './flags.ts';
 import { generalHelp, helpOf } from './help.ts';
 import { importFrom } from './import-from.ts';
 import { didYouMean } from './nearest.ts';
@@ -171,7 +171,7 @@ export const COMMANDS: readonly Command[] = [
         help: 'the arguments; - reads them from standard input',
         fallback: '{}',
       },
-      ...MODEL,
+      ...MODEL_OF_CALL,
       CONNECTORS,
       ...STORE,
     ],

@@ -55,6 +55,16 @@ export const MODEL: readonly Flag[] = [
   { name: 'offline', kind: 'switch', help: 'ask no model server and run no connectors, whatever else is set' },
 ];
 
+/** The same for one call, which ends before a search by meaning would be ready. */
+export const MODEL_OF_CALL: readonly Flag[] = MODEL.map((flag) =>
+  flag.name === 'embedding-model'
+    ? {
+        ...flag,
+        help: 'for mimir_embed: this model of the server below; without one, the folder of a model (MIMIR_EMBEDDING_MODEL). A recall from here goes by words; a server searches by meaning',
+      }
+    : flag,
+);
+
 /** What brings documents in. */
 export const CONNECTORS: Flag = {
   name: 'connectors-config',

@@ -126,6 +126,13 @@ const ITEM = {
   created_at_unix_ms: Date.parse('2026-03-07T00:00:00Z'),
 };
 
+test('the help of call says what its models are for: a recall from there goes by words', () => {
+  const flagOf = (word: string) =>
+    COMMANDS.find((one) => one.word === word)?.flags.find(({ name }) => name === 'embedding-model')?.help ?? '';
+  assert.match(flagOf('call'), /^for mimir_embed.* goes by words/);
+  assert.match(flagOf('serve'), /^search by meaning/);
+});
+
 test('a recall for people: name, words, what is known of them', () => {
   assert.equal(
     showRecall({ items: [ITEM], next_offset: 1 }, LOOK),
