@@ -7,6 +7,7 @@ import { print } from '../log.ts';
 import type { ToolAnswer } from '../tools/types.ts';
 import type { Call, Command, Flag } from './command.ts';
 import { warnOfEarlyStore } from './early.ts';
+import { CONNECTORS, JSON_OUT, MODEL_OF_CALL, SERVER, STORE, WORKSPACE } from './flags.ts';
 import { generalHelp, helpOf } from './help.ts';
 import { importFrom } from './import-from.ts';
 import { didYouMean } from './nearest.ts';
@@ -15,91 +16,6 @@ import { callAnyTool, lookOf, toolCommand } from './run.ts';
 import { harmless, members, prettyJson, showContext, showIngest, showRecall, textOf } from './show.ts';
 
 // Nothing heavy may be imported here: a server over stdio reads this table before it answers.
-
-const STORE: readonly Flag[] = [
-  { name: 'db', kind: 'path', value: 'FILE', help: 'the store (MIMIR_DB_PATH; ~/.mimir/data/mimir.db)' },
-  { name: 'encryption-key', kind: 'path', value: 'FILE', help: 'key of an encrypted store' },
-];
-
-const JSON_OUT: Flag = { name: 'json', kind: 'switch', help: 'print JSON, for programs' };
-
-const WORKSPACE: Flag = {
-  name: 'workspace-hash',
-  kind: 'text',
-  value: 'NAME',
-  help: 'the workspace',
-  mayBeEmpty: true,
-  field: 'workspace_hash',
-};
-
-const later = (name: string, what: string, value?: string): Flag => ({
-  name,
-  kind: value === undefined ? 'switch' : 'text',
-  ...(value !== undefined && { value }),
-  help: what,
-  later: what,
-});
-
-const MODEL: readonly Flag[] = [
-  {
-    name: 'embedding-model',
-    kind: 'text',
-    value: 'NAME',
-    help: 'search by meaning as well, with this model of the server below; without one, the folder of a model (MIMIR_EMBEDDING_MODEL)',
-  },
-  {
-    name: 'embedding-endpoint',
-    kind: 'text',
-    value: 'URL',
-    help: 'Ollama, or any server with /v1/embeddings (MIMIR_EMBEDDING_ENDPOINT)',
-  },
-  { name: 'embedding-api-key', kind: 'text', value: 'KEY', help: 'its key (MIMIR_EMBEDDING_API_KEY)' },
-  {
-    name: 'llm-endpoint',
-    kind: 'text',
-    value: 'URL',
-    help: 'a language model for mimir_ask and mimir_synthesize: Ollama, or any server with /v1/chat/completions (MIMIR_LLM_ENDPOINT)',
-  },
-  { name: 'llm-model', kind: 'text', value: 'NAME', help: 'its name (MIMIR_LLM_MODEL; llama3)' },
-  { name: 'llm-api-key', kind: 'text', value: 'KEY', help: 'its key (MIMIR_LLM_API_KEY)' },
-  { name: 'offline', kind: 'switch', help: 'ask no model server and run no connectors, whatever else is set' },
-];
-
-const CONNECTORS: Flag = {
-  name: 'connectors-config',
-  kind: 'path',
-  value: 'FILE',
-  help: 'bring in files and GitHub issues as this YAML file says (docs/sources.md)',
-};
-
-const SERVER: readonly Flag[] = [
-  ...STORE,
-  {
-    name: 'transport',
-    kind: 'text',
-    value: 'WORD',
-    help: 'how clients reach it: stdio or http (stdio); sse is the same as http',
-  },
-  { name: 'port', kind: 'count', value: 'N', most: 65_535, help: 'HTTP port (8767); 0 takes a free one' },
-  { name: 'web-bind', kind: 'text', value: 'ADDRESS', help: 'HTTP address (127.0.0.1); others need a token' },
-  { name: 'mcp-token', kind: 'text', value: 'TOKEN', help: 'demand this bearer token (MIMIR_TOKEN)' },
-  { name: 'mcp-token-file', kind: 'path', value: 'FILE', help: 'the same, read from a file' },
-  { name: 'allow-host', kind: 'texts', value: 'NAME', help: 'accept this Host header too' },
-  { name: 'allow-origin', kind: 'texts', value: 'ORIGIN', help: 'accept this web origin, with CORS' },
-  {
-    name: 'tools',
-    kind: 'text',
-    value: 'LIST',
-    help: 'which tools clients are shown (MIMIR_TOOLS; core): core, all, or names with commas between them; all can be called',
-  },
-  ...MODEL,
-  CONNECTORS,
-  later('web', 'the web page is not there yet'),
-  later('web-auth-token', 'the web page is not there yet', 'TOKEN'),
-  // Refused with a sentence by config.ts.
-  { name: 'workspace-token', kind: 'text', value: 'TOKEN', help: '', hidden: true },
-  { name: 'mcp', kind: 'switch', help: '', hidden: true },
-];
 
 const CATEGORY: Flag = {
   name: 'category',
@@ -125,7 +41,8 @@ const VAULT: Flag = {
   field: 'vault_dir',
 };
 
-const pretty = (answer: ToolAnswer): string => prettyJson(answer.json);
+const pretty = (answer: ToolAnswer, call: Call): string =>
+  call.values['json'] === true ? answer.json : prettyJson(answer.json);
 const parsed = (answer: ToolAnswer): Readonly<Record<string, unknown>> => members(JSON.parse(answer.json) as unknown);
 const jsonOr =
   (show: (answer: Readonly<Record<string, unknown>>, call: Call) => string) =>
@@ -199,6 +116,7 @@ export const COMMANDS: readonly Command[] = [
   toolCommand({
     word: 'recall',
     tool: 'mimir_recall',
+    reads: true,
     summary: 'Find memories by words, most relevant first; without words, the newest.',
     words: { name: 'WORDS', required: false, most: Number.POSITIVE_INFINITY },
     flags: [
@@ -213,11 +131,12 @@ export const COMMANDS: readonly Command[] = [
     ],
     example: 'mimir recall which host is staging --limit 3',
     args: ({ words }) => ({ query: words.join(' ') }),
-    show: jsonOr((answer, call) => showRecall(answer, lookOf(call))),
+    show: jsonOr((answer, call) => showRecall(answer, lookOf(call), Number(call.values['offset'] ?? 0) > 0)),
   }),
   toolCommand({
     word: 'context',
     tool: 'mimir_context',
+    reads: true,
     summary: 'Print a briefing: pinned memories, then the newest, or what a task needs.',
     words: { name: 'TASK', required: false, most: Number.POSITIVE_INFINITY },
     flags: [
@@ -252,7 +171,7 @@ export const COMMANDS: readonly Command[] = [
         help: 'the arguments; - reads them from standard input',
         fallback: '{}',
       },
-      ...MODEL,
+      ...MODEL_OF_CALL,
       CONNECTORS,
       ...STORE,
     ],
@@ -362,12 +281,13 @@ export const COMMANDS: readonly Command[] = [
         field: 'agent_id',
       },
       WORKSPACE,
+      JSON_OUT,
       ...STORE,
     ],
     example: `mimir write --category note --key heron --body '{"content":"staging"}'`,
-    show: (answer) => {
+    show: (answer, call) => {
       const { action, id, similar } = parsed(answer);
-      return prettyJson(JSON.stringify({ action, id, ok: true, similar }));
+      return pretty({ ...answer, json: JSON.stringify({ action, id, ok: true, similar }) }, call);
     },
   }),
   toolCommand({
@@ -388,13 +308,14 @@ export const COMMANDS: readonly Command[] = [
         field: 'reason',
       },
       { ...WORKSPACE, help: 'which one, if several have the key' },
+      JSON_OUT,
       ...STORE,
     ],
     example: 'mimir forget --category note --key heron --reason "host is gone"',
-    show: (answer) => {
+    show: (answer, call) => {
       const done = parsed(answer);
       const name = `${textOf(done, 'category')}/${textOf(done, 'key')}`;
-      if (done['found'] === true) return `Archived ${name}`;
+      if (done['found'] === true) return call.values['json'] === true ? answer.json : `Archived ${name}`;
       throw new MimirError('not_found', `no active entity found for ${name}`);
     },
   }),
@@ -425,6 +346,7 @@ export const COMMANDS: readonly Command[] = [
       },
       { name: 'limit', kind: 'count', value: 'N', help: 'how many at most; 0 is all', fallback: '100', field: 'limit' },
       DRY_RUN,
+      JSON_OUT,
       ...STORE,
     ],
     example: 'mimir prune --category log --older-than-days 90 --dry-run',
@@ -438,7 +360,7 @@ export const COMMANDS: readonly Command[] = [
     ofOriginal: true,
     tool: 'mimir_decay',
     summary: 'Archive the memories that have faded.',
-    flags: STORE,
+    flags: [JSON_OUT, ...STORE],
     example: 'mimir decay',
     show: pretty,
     doing: 'Looking for what has faded',
@@ -448,7 +370,7 @@ export const COMMANDS: readonly Command[] = [
     ofOriginal: true,
     tool: 'mimir_stats',
     summary: 'Count what is stored.',
-    flags: STORE,
+    flags: [JSON_OUT, ...STORE],
     example: 'mimir stats --db ~/notes.db',
     show: pretty,
   }),
@@ -457,7 +379,7 @@ export const COMMANDS: readonly Command[] = [
     ofOriginal: true,
     tool: 'mimir_purge',
     summary: 'Erase archived memories for good, and give their room back.',
-    flags: [DRY_RUN, ...STORE],
+    flags: [DRY_RUN, JSON_OUT, ...STORE],
     example: 'mimir purge --dry-run',
     show: pretty,
     doing: 'Erasing',
@@ -467,9 +389,9 @@ export const COMMANDS: readonly Command[] = [
     ofOriginal: true,
     tool: 'mimir_reindex',
     summary: 'Make the text index anew from what is stored.',
-    flags: STORE,
+    flags: [JSON_OUT, ...STORE],
     example: 'mimir reindex',
-    show: (answer) => `Reindexed ${String(parsed(answer)['reindexed'])} entities into FTS5`,
+    show: jsonOr((answer) => `Reindexed ${String(answer['reindexed'])} entities into FTS5`),
     doing: 'Making the index anew',
   }),
   toolCommand({
@@ -481,6 +403,7 @@ export const COMMANDS: readonly Command[] = [
       VAULT,
       { ...WORKSPACE, help: 'only this workspace' },
       { name: 'prune', kind: 'switch', help: 'remove files of forgotten memories, unless edited', field: 'prune' },
+      JSON_OUT,
       ...STORE,
     ],
     notes: ['Files that were edited by hand are left alone until they are imported.'],
@@ -494,7 +417,7 @@ export const COMMANDS: readonly Command[] = [
     tool: 'mimir_vault_import',
     summary: 'Read the Markdown files of a folder into the store.',
     notes: ['What was changed in the file and in the store is kept twice. Reading a folder again changes nothing.'],
-    flags: [VAULT, ...STORE],
+    flags: [VAULT, JSON_OUT, ...STORE],
     example: 'mimir vault-import --vault-dir ~/vault',
     show: pretty,
     doing: 'Importing',
@@ -511,6 +434,7 @@ export const COMMANDS: readonly Command[] = [
       { name: 'from', kind: 'path', value: 'FILE', help: 'the old store', required: true, field: 'from_path' },
       { name: 'to', kind: 'path', value: 'FILE', help: 'the new one', required: true },
       DRY_RUN,
+      JSON_OUT,
       { name: 'encryption-key', kind: 'path', value: 'FILE', help: 'key of the new one, if it is encrypted' },
     ],
     example: 'mimir migrate --from ~/old.db --to ~/new.db',

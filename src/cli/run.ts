@@ -1,10 +1,10 @@
 import { monotonicMs, systemClock } from '../clock.ts';
 import { readConnectors, readEmbedding, readLanguage, readStoreConfig, usage, wantsColours } from '../config.ts';
-import { ERRORS, EXIT_CODES, MimirError, type ErrorCode } from '../errors.ts';
+import { ERRORS, EXIT_CODES, MimirError, sentenceOf, type ErrorCode } from '../errors.ts';
 import { print, printError } from '../log.ts';
 import type { ToolAnswer } from '../tools/types.ts';
 import type { Call, Command, Host } from './command.ts';
-import { warnOfEarlyStore } from './early.ts';
+import { missingStore, warnOfEarlyStore } from './early.ts';
 import { didYouMean } from './nearest.ts';
 import { showProgress } from './progress.ts';
 import { harmless, members, prettyJson, type Look } from './show.ts';
@@ -20,6 +20,8 @@ export interface ToolCommand extends Omit<Command, 'run'> {
   readonly troubles?: (answer: ToolAnswer) => readonly string[];
   /** What a terminal reads while it takes long. */
   readonly doing?: string;
+  /** It only reads, so that a store which is not there is a mistake and not a beginning; the original's commands make one all the same. */
+  readonly reads?: boolean;
   /** The flag that names the store, where it is not `db`. */
   readonly store?: string;
 }
@@ -52,12 +54,18 @@ function argumentsOf(row: ToolCommand, call: Call): Record<string, unknown> {
 
 /** Makes a command of a tool. */
 export function toolCommand(row: ToolCommand): Command {
-  const { tool, show, doing, store: storeFlag, args: _, troubles = () => [], ...command } = row;
+  const { tool, show, doing, store: storeFlag, reads, args: _, troubles = () => [], ...command } = row;
+  const codeOf = ({ kind }: MimirError): number => (row.ofOriginal === true ? 1 : EXIT_CODES[kind]);
   return {
     ...command,
     run: async (call, host) => {
       const values = storeFlag === undefined ? call.values : { ...call.values, db: call.values[storeFlag] };
       const config = readStoreConfig(values, call.environment);
+      const missing = reads === true && !config.dbIsDefault ? missingStore(config) : null;
+      if (missing !== null) {
+        printError(sentenceOf(missing));
+        return codeOf(missing);
+      }
       const store = await host.open({
         ...config,
         isDry: call.values['dry-run'] === true,
@@ -84,7 +92,7 @@ export function toolCommand(row: ToolCommand): Command {
       } catch (thrown) {
         if (!(thrown instanceof MimirError)) throw thrown;
         printError(thrown.message);
-        return row.ofOriginal === true ? 1 : EXIT_CODES[thrown.kind];
+        return codeOf(thrown);
       }
     },
   };

@@ -108,12 +108,24 @@ export function textOf(value: Members, name: string): string {
   return typeof member === 'string' ? member : '';
 }
 
-/** What a recall found, for people: a heading for each memory, its words below it. */
-export function showRecall(answer: Members, look: Look): string {
+/** Why nothing was found, to who has flags and no arguments; what is not in here is said in the words of the tool. */
+const NOTHING: Readonly<Record<string, string>> = {
+  empty_store: 'Nothing is stored yet. Begin with: mimir remember "a sentence"',
+  no_match: 'Nothing matched. Try other words or fewer flags; mimir recall without words lists the newest memories.',
+  filtered_out: 'There are matches that the flags leave out: give fewer of them.',
+  below_floor:
+    `Some memories share a word with it, and hardly answer it. To see them: ` +
+    `mimir call recall --args '{"query":"WORDS","min_confidence":0}'`,
+};
+
+/** What a recall found, for people: a heading for each memory, its words below it. `isFurther`: some were skipped. */
+export function showRecall(answer: Members, look: Look, isFurther = false): string {
   const items = Array.isArray(answer['items']) ? answer['items'].map(members) : [];
-  if (textOf(answer, 'reason') === 'empty_store')
-    return 'Nothing is stored yet. Begin with: mimir remember "a sentence"';
-  if (items.length === 0) return harmless(textOf(answer, 'hint'));
+  if (items.length === 0) {
+    const reason = textOf(answer, 'reason');
+    if (reason === 'no_match' && isFurther) return 'There is nothing behind this --offset.';
+    return (Object.hasOwn(NOTHING, reason) ? NOTHING[reason] : undefined) ?? harmless(textOf(answer, 'hint'));
+  }
   const lines = items.map((item, i) => showItem(item, i + 1, look));
   const next = answer['next_offset'];
   if (typeof next === 'number') lines.push(styled(`There is more: --offset ${next}`, 'dim', look));

@@ -1,6 +1,6 @@
 import { ProtocolError, Server } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
-import type { JSONRPCMessage, RequestId, Transport } from '@modelcontextprotocol/server';
+import type { JSONRPCMessage, Notification, RequestId, Transport } from '@modelcontextprotocol/server';
 
 import { monotonicMs } from '../clock.ts';
 import { LIMITS } from '../limits.ts';
@@ -72,8 +72,14 @@ function toolServer(
     },
   );
   server.setRequestHandler('tools/list', async () => ({ tools }));
-  server.setRequestHandler('tools/call', async ({ params: { name, arguments: args } }, { mcpReq: { id, signal } }) => {
-    const from = callerOf(server, caller, signal);
+  server.setRequestHandler('tools/call', async ({ params }, { mcpReq: { id, signal, notify } }) => {
+    const { name, arguments: args } = params;
+    const token = params._meta?.progressToken;
+    const from: Caller = {
+      ...callerOf(server, caller, signal),
+      // Where each request is one of HTTP, its answer would have to become a stream for it.
+      ...(token !== undefined && connection !== undefined && { progress: notifying(token, notify) }),
+    };
     const call = async () => await callTool({ table, room }, name, writtenArguments(args), from);
     const access = table.access(name) ?? 'read';
     const inTurn = async () => {
@@ -121,6 +127,24 @@ function addOffers(server: Server, offers: Offers, caller: Caller, work: Work, r
     const text = await work(id, () => fitting(offers.prompt(params.name, params.arguments ?? {}, from)));
     return { messages: [{ role: 'user' as const, content: { type: 'text' as const, text } }] };
   });
+}
+
+/** More often than this nobody looks at a bar. */
+const PROGRESS_EVERY_MS = 250;
+
+/** Tells a client how far its call has come, as the protocol asks: each time more than the time before. */
+function notifying(
+  progressToken: string | number,
+  notify: (notification: Notification) => Promise<void>,
+): NonNullable<Caller['progress']> {
+  let [most, sinceMs] = [0, monotonicMs()];
+  return (progress, total) => {
+    if (progress <= most || monotonicMs() - sinceMs < PROGRESS_EVERY_MS) return;
+    [most, sinceMs] = [progress, monotonicMs()];
+    const params = { progressToken, progress, ...(total !== undefined && { total }) };
+    // A client that has gone needs no news; that is found out where its answer is sent.
+    notify({ method: 'notifications/progress', params }).catch(() => undefined);
+  };
 }
 
 function callerOf(server: Server, caller: Caller, signal: AbortSignal): Caller {

@@ -11,6 +11,7 @@ import { LIMITS } from '../../src/limits.ts';
 import { OrderedLane } from '../../src/mcp/lane.ts';
 import { serveConnection } from '../../src/mcp/server.ts';
 import { StdioTransport } from '../../src/transport/stdio.ts';
+import { startModelServer } from '../support/model-server.ts';
 import { callText, http, startHttp, startMimir, temporaryFolder, until } from '../support/processes.ts';
 
 type Answer = { id?: unknown; result?: Record<string, unknown>; error?: { code: number; message: string } };
@@ -334,4 +335,38 @@ test('calls of one access run together, a change of access waits for all before 
     ),
     { numRuns: 40 },
   );
+});
+
+test('a call with a progress token is told how far it has come, always further; one without hears nothing', async (t) => {
+  const model = await startModelServer(t);
+  const { answer } = model;
+  model.answer = async (asked, response) => {
+    await sleep(30);
+    await answer(asked, response);
+  };
+  // A server for answering embeds nothing unasked.
+  const running = startMimir(['--db', join(temporaryFolder(t), 'm.db'), '--llm-endpoint', model.url]);
+  const items = (category: string): object[] =>
+    Array.from({ length: 40 }, (_, n) => ({ category, key: `k${n}`, body_json: `"heron ${n}"` }));
+  const embed = (id: number, batch_category: string, _meta?: object): string =>
+    rpc(id, 'tools/call', { name: 'mimir_embed', arguments: { batch_category }, ...(_meta && { _meta }) });
+  const lines = [
+    initialize('2025-06-18'),
+    callText(1, 'mimir_remember_many', { memories: [...items('loud'), ...items('quiet')] }),
+    embed(2, 'loud', { progressToken: 'p' }),
+    embed(3, 'quiet'),
+  ];
+  running.child.stdin.end(lines.map((line) => `${line}\n`).join(''));
+  assert.equal(await running.ended, 0);
+  const messages = running.printed.stdout.split('\n').filter((line) => line !== '');
+  const told = messages
+    .map((line) => JSON.parse(line) as { method?: string; params?: { progressToken: string; progress: number } })
+    .filter(({ method }) => method === 'notifications/progress')
+    .map(({ params }) => params);
+  assert.ok(told.length > 1, running.printed.stdout.slice(-600));
+  for (const [at, params] of told.entries()) {
+    assert.deepEqual({ ...params, progress: 0 }, { progressToken: 'p', progress: 0, total: 40 });
+    assert.ok((params?.progress ?? 0) > (told[at - 1]?.progress ?? 0));
+  }
+  assert.match(running.printed.stdout, /"embedded":40.*\n[^]*"embedded":40/);
 });

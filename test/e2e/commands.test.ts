@@ -110,6 +110,35 @@ test('any tool can be called, with arguments from the command line or from stand
   );
 });
 
+test('every word that prints JSON or has a result takes --json, before it and behind it', async (t) => {
+  const { run } = onStore(t);
+  const oneLine = (printed: string): unknown => {
+    assert.match(printed, /^\{[^\n]*\}\n$/);
+    return JSON.parse(printed);
+  };
+  const body = ['--category', 'c', '--key', 'k', '--body', '{"b":1}'];
+  assert.deepEqual(Object.keys(oneLine(await run('--json', 'write', ...body)) as object), ['action', 'id', 'ok']);
+  assert.equal((oneLine(await run('--json', 'stats')) as { total_entities: number }).total_entities, 1);
+  assert.deepEqual(oneLine(await run('stats', '--json')), oneLine(await run('--json', 'stats')));
+  for (const word of ['prune', 'decay', 'purge', 'reindex']) oneLine(await run('--json', word));
+});
+
+test('recall and context make no store at a path that was named, and say that there is none', async (t) => {
+  const folder = temporaryFolder(t);
+  const db = join(folder, 'typo.db');
+  for (const words of [['recall', 'x'], ['context']]) {
+    const said = await mimir([...words, '--db', db]);
+    assert.deepEqual(
+      [said.exit, said.stdout, said.stderr],
+      [5, '', `mimir: There is no store at ${db}. Name another file with --db.\n`],
+    );
+    assert.equal((await mimir(words, { env: { MIMIR_DB_PATH: db } })).exit, 5, 'a variable names it too');
+  }
+  assert.ok(!existsSync(db));
+  const fresh = await mimir(['recall', 'x'], { env: { HOME: folder } });
+  assert.deepEqual([fresh.exit, fresh.stdout.slice(0, 22)], [0, 'Nothing is stored yet.'], 'the default one is made');
+});
+
 test("the original's words: their output, and exit code 1 whatever failed", async (t) => {
   const { run, fail } = onStore(t);
   const write = (...more: string[]) => run('write', '--category', 'c', '--key', 'k', '--body', '{"b": 1}', ...more);

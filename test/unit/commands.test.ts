@@ -126,6 +126,13 @@ const ITEM = {
   created_at_unix_ms: Date.parse('2026-03-07T00:00:00Z'),
 };
 
+test('the help of call says what its models are for: a recall from there goes by words', () => {
+  const flagOf = (word: string) =>
+    COMMANDS.find((one) => one.word === word)?.flags.find(({ name }) => name === 'embedding-model')?.help ?? '';
+  assert.match(flagOf('call'), /^for mimir_embed.* goes by words/);
+  assert.match(flagOf('serve'), /^search by meaning/);
+});
+
 test('a recall for people: name, words, what is known of them', () => {
   assert.equal(
     showRecall({ items: [ITEM], next_offset: 1 }, LOOK),
@@ -142,6 +149,12 @@ test('a recall for people: name, words, what is known of them', () => {
   assert.match(showRecall({ items: [ITEM] }, { ...LOOK, colours: true }), /\u001b\[1mnote\/heron\u001b\[0m/);
   assert.equal(showRecall({ items: [], hint: 'Nothing matched.' }, LOOK), 'Nothing matched.');
   assert.match(showRecall({ items: [], reason: 'empty_store', hint: 'x' }, LOOK), /mimir remember/);
+  for (const reason of ['no_match', 'filtered_out', 'below_floor']) {
+    const said = showRecall({ items: [], reason, hint: 'an empty `query`' }, LOOK);
+    assert.doesNotMatch(said, /`/, 'nobody at a shell has arguments');
+    assert.match(said, /mimir |flags/);
+  }
+  assert.match(showRecall({ items: [], reason: 'no_match' }, LOOK, true), /behind this --offset/);
   for (const body of ['not json', '"words"', '[1]', '{}', 'null'])
     assert.match(showRecall({ items: [{ ...ITEM, body_json: body }] }, LOOK), /heron/);
   assert.match(
