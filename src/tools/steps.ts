@@ -122,12 +122,13 @@ export async function reindexAll(steps: Steps): Promise<number> {
   const { execute, scope, options } = steps;
   try {
     let rows = 0;
+    const total = options.progress && (await execute('stats', scope, {}, options)).entities;
     for (let after: number | null = 0; after !== null;) {
       const step: OutputOf<'reindex'> = await execute('reindex', scope, { after, maxMs: LIMITS.stepMs }, options);
       if (step.damaged) return await reindexWhole(steps);
       rows += step.rows;
       after = step.next;
-      options.progress?.(after ?? step.of, step.of);
+      options.progress?.(rows, total);
       await giveWay();
     }
     // What was there before is only marked as deleted. Leaving it out reads all of it, and so finds what is damaged.

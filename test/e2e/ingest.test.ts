@@ -237,7 +237,7 @@ test('settings that are wrong are named by their place; a file that cannot be re
   assert.equal(wrong.exit, 0, 'the memory is served all the same');
   assert.match(wrong.stderr, /loaded 0 connector.*\nmimir: \S+c\.yaml: connectors\.github\.enabled is not right/);
   const doctor = await mimir('m.db', 'doctor', '--connectors-config', config);
-  assert.match(doctor.stdout, /note +\S+c\.yaml: connectors\.github\.enabled is not right/);
+  assert.match(doctor.stdout, /fault +\S+c\.yaml: connectors\.github\.enabled is not right/);
   const ingest = await mimir('m.db', 'ingest', '--connectors-config', config);
   assert.deepEqual([ingest.exit, ingest.stdout], [3, '']);
   assert.match(ingest.stderr, /connectors\.github\.enabled is not right/);
