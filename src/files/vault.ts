@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 
+import { countLive } from '../engine/counting.ts';
 import type { CallOptions } from '../engine/operation.ts';
 import type { Execute } from '../engine/operations.ts';
 import { exportedMemory, overlaid, type VaultEntry, type VaultFile } from '../engine/vault.ts';
@@ -60,7 +61,7 @@ export async function exportVault(vault: Vault, { prune, only }: ExportChoice): 
   const others = new Set(await markdownFiles(folder));
   const counts = { exported: 0, created: 0, updated: 0, pruned: 0 };
   const named = { edited: [] as string[], aside: [] as string[], stale: [] as string[], errors: [] as string[] };
-  const total = options.progress && (await execute('stats', scope, {}, options)).entities;
+  const total = options.progress && (await countLive(execute, scope));
   for (let afterRow: number | null = 0; afterRow !== null;) {
     const page: { entries: readonly VaultEntry[]; nextRow: number | null } = await execute(
       'vault_page',
