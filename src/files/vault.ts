@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 
+import { countLive } from '../engine/counting.ts';
 import {
   exportedMemory,
   isUntouched,
@@ -68,7 +69,7 @@ export async function exportVault(vault: Vault, { prune, only }: ExportChoice): 
     await removeText(folder, name);
     counts.pruned += 1;
   };
-  const total = options.progress && (await execute('stats', scope, {}, options)).entities;
+  const total = options.progress && (await countLive(execute, scope));
   try {
     for (let afterRow: number | null = 0; afterRow !== null;) {
       const page: { entries: readonly VaultEntry[]; nextRow: number | null } = await execute(

@@ -120,8 +120,6 @@ export interface Reindexed {
   readonly rows: number;
   /** Where to go on, or null at the end. */
   readonly next: number | null;
-  /** The highest number of a body, to tell how far `next` has come. */
-  readonly of: number;
   /** The index counts other rows than there are: row by row it cannot be mended. Nothing was done. */
   readonly damaged: boolean;
 }

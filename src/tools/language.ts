@@ -9,7 +9,7 @@ import { headOfChars } from '../memory/item.ts';
 import type { ModelAnswer } from '../provider/language-model.ts';
 import type { Passage } from '../provider/prompts.ts';
 import { ADDS, defineTool, optionsOf, READS, scopeOf } from './define.ts';
-import { clamped, filter, flag, name, names, text, workspaceHash } from './fields.ts';
+import { filter, flag, name, names, text, within, workspaceHash } from './fields.ts';
 import { meaningsOf } from './meaning.ts';
 import { emptyMembers } from './render.ts';
 
@@ -23,7 +23,11 @@ export const ask = defineTool({
     'Use to have a question answered from memory, if a language model is set; otherwise it shows what recall finds. `[1]` is the first of `sources`.',
   input: z.object({
     query: text('The question.', { maxBytes: LIMITS.bodyJsonMaxBytes }),
-    top_k: clamped(`Memories to read, 1 to ${LIMITS.askMemoriesMax}.`, 1, LIMITS.askMemoriesMax).default(5),
+    top_k: within(
+      `Memories to read, 1 to ${LIMITS.askMemoriesMax}; more is as many.`,
+      1,
+      Number.MAX_SAFE_INTEGER,
+    ).default(5),
     workspace_hash: name('Only this workspace, "" too.').optional(),
   }),
   about:
@@ -33,7 +37,8 @@ export const ask = defineTool({
   annotations: { ...READS, openWorldHint: true },
   profile: 'all',
   operation: 'network',
-  run: async ({ query, top_k: limit, workspace_hash: workspace }, caller, deps) => {
+  run: async ({ query, top_k: wanted, workspace_hash: workspace }, caller, deps) => {
+    const limit = Math.min(wanted, LIMITS.askMemoriesMax);
     const { execute, usage, clock, meaning, language } = deps;
     const meanings = await meaningsOf(meaning, [query], undefined);
     const [meant] = meanings.meant;

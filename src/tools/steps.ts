@@ -1,4 +1,5 @@
 import { monotonicMs } from '../clock.ts';
+import { countLive } from '../engine/counting.ts';
 import type { CallOptions } from '../engine/operation.ts';
 import type { Execute, InputOf, OutputOf } from '../engine/operations.ts';
 import type { StepInput, StepOutput } from '../engine/upkeep.ts';
@@ -122,12 +123,13 @@ export async function reindexAll(steps: Steps): Promise<number> {
   const { execute, scope, options } = steps;
   try {
     let rows = 0;
+    const total = options.progress && (await countLive(execute, scope));
     for (let after: number | null = 0; after !== null;) {
       const step: OutputOf<'reindex'> = await execute('reindex', scope, { after, maxMs: LIMITS.stepMs }, options);
       if (step.damaged) return await reindexWhole(steps);
       rows += step.rows;
       after = step.next;
-      options.progress?.(after ?? step.of, step.of);
+      options.progress?.(rows, total);
       await giveWay();
     }
     // What was there before is only marked as deleted. Leaving it out reads all of it, and so finds what is damaged.

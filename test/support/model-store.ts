@@ -511,7 +511,7 @@ export class ModelStore implements Writer, Exclusive {
   }
   reindex(): Reindexed {
     for (const e of this.entities.toSorted((a, b) => a.body - b.body)) this.#place(e, e.row, e.body);
-    return { rows: this.entities.filter((e) => !e.archived).length, next: null, of: 0, damaged: false };
+    return { rows: this.entities.filter((e) => !e.archived).length, next: null, damaged: false };
   }
   vacuum(): Vacuumed {
     return { bytesBefore: 4096, bytesAfter: 4096, erased: true };

@@ -97,12 +97,13 @@ describe('ask', () => {
     ]);
   });
 
-  it('reads one memory at least, whatever number is asked for', async () => {
+  it('refuses to read no memory at all, and says from where on it does', async () => {
     const { call, put } = setUp(fakeModel('It is heron [1].', [0]).model);
     await put('host', { content: 'staging is heron' });
     for (const top_k of [0, -1]) {
       const answer = await call('ask', { query: 'staging', top_k });
-      assert.deepEqual([answer.isError, sourcesOf(answer).length], [false, 1], String(top_k));
+      assert.deepEqual([answer['code'], answer['field']], ['invalid_argument', 'top_k']);
+      assert.match(answer.text, /an integer of at least 1/);
     }
   });
 

@@ -51,7 +51,7 @@ export class Rebuild {
   readonly #last: number;
 
   constructor(s: Session) {
-    this.#last = lastBody(s);
+    this.#last = s.sql.get<{ id: number | null }>('SELECT max(id) AS id FROM body')?.id ?? 0;
   }
 
   /** How far it has come, by the numbers of bodies: up to which, of which. */
@@ -89,13 +89,8 @@ export function reindexStep(
   nowMs: () => number,
   repacked: Repacked,
 ): Reindexed {
-  const of = lastBody(s);
-  if (after === 0 && !countsAgree(s)) return { rows: 0, next: null, of, damaged: true };
-  return { ...remakeFrom(s, after, nowMs() + maxMs, nowMs, repacked), of, damaged: false };
-}
-
-function lastBody(s: Session): number {
-  return s.sql.get<{ id: number | null }>('SELECT max(id) AS id FROM body')?.id ?? 0;
+  if (after === 0 && !countsAgree(s)) return { rows: 0, next: null, damaged: true };
+  return { ...remakeFrom(s, after, nowMs() + maxMs, nowMs, repacked), damaged: false };
 }
 
 /** See `Writer.reindex`: all of it at once, from nothing. */
@@ -110,7 +105,7 @@ export function reindexWhole(s: Session, repacked: Repacked): Reindexed {
       rows += 1 - row.archived;
       after = row.id;
     }
-    if (bodies.length < STEP_ROWS) return { rows, next: null, of: after, damaged: false };
+    if (bodies.length < STEP_ROWS) return { rows, next: null, damaged: false };
   }
 }
 
