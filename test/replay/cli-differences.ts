@@ -265,7 +265,11 @@ export const CLI_DIFFERENCES: readonly CliDifference[] = [
     ours: 'It imports it first, and says on stderr what it took over, what it mended, and where the original lies.',
     reason: 'Its people should know that there are two files now, and which one may go.',
     matches: [
-      { part: 'stderr', original: /^absent$/, ours: /^mimir: (imported from|mended: |the original is kept as )/ },
+      {
+        part: 'stderr',
+        original: /^absent$/,
+        ours: /^mimir: (importing the database|imported from|mended: |the original is kept as )/,
+      },
     ],
   },
   {
@@ -287,7 +291,13 @@ export const CLI_DIFFERENCES: readonly CliDifference[] = [
     original: "A command on a database of the original's that fails: it prints one line.",
     ours: 'It prints what it imported before.',
     reason: 'Its people should know what was done before it failed.',
-    matches: [{ part: 'stderr', original: /^an error$/, ours: /^mimir: imported from [^]*\nmimir: [^\n]+\n$/ }],
+    matches: [
+      {
+        part: 'stderr',
+        original: /^an error$/,
+        ours: /^mimir: importing the database of the original\nmimir: imported from [^]*\nmimir: [^\n]+\n$/,
+      },
+    ],
   },
   {
     name: 'the-original-lies-beside',
