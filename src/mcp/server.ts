@@ -41,6 +41,19 @@ export function toolServers(served: Served, list: readonly ToolListing[] = serve
   return (connection) => toolServer(served, tools, connection);
 }
 
+/** The SDK would make one for each session, for forms that a server shows: this one shows none. */
+const UNUSED_VALIDATOR = {
+  getValidator: () => {
+    throw new Error('no schema is checked here');
+  },
+};
+
+const CACHE_HINTS = {
+  'tools/list': { ttlMs: LIST_TTL_MS, cacheScope: 'public' },
+  'prompts/list': { ttlMs: LIST_TTL_MS, cacheScope: 'public' },
+  'resources/templates/list': { ttlMs: LIST_TTL_MS, cacheScope: 'public' },
+} as const;
+
 function toolServer(
   served: Served,
   tools: { -readonly [K in keyof ToolListing]: ToolListing[K] }[],
@@ -64,11 +77,8 @@ function toolServer(
     {
       capabilities: { tools: { listChanged: false }, ...(offers !== undefined && { resources: {}, prompts: {} }) },
       instructions: INSTRUCTIONS,
-      cacheHints: {
-        'tools/list': { ttlMs: LIST_TTL_MS, cacheScope: 'public' },
-        'prompts/list': { ttlMs: LIST_TTL_MS, cacheScope: 'public' },
-        'resources/templates/list': { ttlMs: LIST_TTL_MS, cacheScope: 'public' },
-      },
+      jsonSchemaValidator: UNUSED_VALIDATOR,
+      cacheHints: CACHE_HINTS,
     },
   );
   server.setRequestHandler('tools/list', async () => ({ tools }));
