@@ -56,11 +56,15 @@ export const ASKING: readonly Difference[] = [
     name: 'asked-without-a-model',
     tools: ['mimir_ask'],
     original: 'Without a language model it fails.',
-    ours: 'It answers with the memories that match, a line each, and a `note` says which setting is missing; it fails only when none matches.',
+    ours: 'It answers with the memories that match, a line each, and a `note` says which setting is missing; it fails only when none matches, or a `top_k` below 1 asks for none.',
     reason: 'An agent can read what was found, and mostly needs nobody to read it aloud.',
-    explains: ({ kind, theirs, answers }) => {
+    explains: (finding) => {
+      const { kind, theirs, answers } = finding;
       if (!asText(theirs).startsWith(NO_MODEL)) return false;
-      if (kind === 'reason') return textAt(answers.ours, 'code') === 'not_found';
+      if (kind === 'reason') {
+        const asksForNone = Number(argument(finding, 'top_k')) < 1;
+        return textAt(answers.ours, 'code') === (asksForNone ? 'invalid_argument' : 'not_found');
+      }
       const note = textAt(answers.ours, 'note') ?? '';
       return kind === 'accepted' && note.includes('--llm-endpoint') && listsItsSources(answers.ours);
     },
