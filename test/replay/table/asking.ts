@@ -56,17 +56,26 @@ export const ASKING: readonly Difference[] = [
     name: 'asked-without-a-model',
     tools: ['mimir_ask'],
     original: 'Without a language model it fails.',
-    ours: 'It answers with the memories that match, a line each, and a `note` says which setting is missing; it fails only when none matches, or a `top_k` below 1 asks for none.',
+    ours: 'It answers with the memories that match, a line each, and a `note` says which setting is missing; it fails only when none matches.',
     reason: 'An agent can read what was found, and mostly needs nobody to read it aloud.',
-    explains: (finding) => {
-      const { kind, theirs, answers } = finding;
+    explains: ({ kind, theirs, answers }) => {
       if (!asText(theirs).startsWith(NO_MODEL)) return false;
-      if (kind === 'reason') {
-        const asksForNone = Number(argument(finding, 'top_k')) < 1;
-        return textAt(answers.ours, 'code') === (asksForNone ? 'invalid_argument' : 'not_found');
-      }
+      if (kind === 'reason') return textAt(answers.ours, 'code') === 'not_found';
       const note = textAt(answers.ours, 'note') ?? '';
       return kind === 'accepted' && note.includes('--llm-endpoint') && listsItsSources(answers.ours);
+    },
+  },
+  {
+    name: 'an-ask-for-none-is-refused',
+    tools: ['mimir_ask'],
+    original: 'A `top_k` of 0 finds no memory that matches.',
+    ours: 'It is refused, by its name.',
+    reason: 'Memories may well match: what is wrong is the number.',
+    explains: (finding) => {
+      const { kind, theirs, answers } = finding;
+      if (kind !== 'reason' || !(Number(argument(finding, 'top_k')) < 1)) return false;
+      const isTheirs = asText(theirs) === NO_MATCH || asText(theirs).startsWith(NO_MODEL);
+      return isTheirs && textAt(answers.ours, 'code') === 'invalid_argument';
     },
   },
   {
