@@ -248,7 +248,8 @@ class Run {
       const frame = doors[i]?.frame ?? Buffer.from;
       return plan.durationMs > 0 ? endless(script, frame) : [...script.round(round, frame)].values();
     });
-    const processorFrom = server.child.processorMs();
+    // Over stdio each client has a server of its own, and this one has nothing to do.
+    const processorFrom = plan.door === 'stdio' ? undefined : server.child.processorMs();
     const from = performance.now();
     let answers = 0;
     const flow: Flow = {
