@@ -1,8 +1,6 @@
 import type { Config, Environment, FlagValues, StoreConfig } from '../config.ts';
-import type { Caller, ToolAnswer } from '../tools/types.ts';
-
-/** Hears how far long work has come. */
-export type TellProgress = NonNullable<Caller['progress']>;
+import type { TellProgress } from '../memory/types.ts';
+import type { ToolAnswer } from '../tools/types.ts';
 
 /**
  * What a flag takes: nothing (`switch`), a text, several texts (`texts`, by repeating it), a list with commas (`list`), a path in

@@ -2,11 +2,12 @@ import { monotonicMs, systemClock } from '../clock.ts';
 import { readConnectors, readEmbedding, readLanguage, readStoreConfig, usage, wantsColours } from '../config.ts';
 import { ERRORS, EXIT_CODES, MimirError, sentenceOf, type ErrorCode } from '../errors.ts';
 import { print, printError } from '../log.ts';
+import type { TellProgress } from '../memory/types.ts';
 import type { ToolAnswer } from '../tools/types.ts';
 import type { Call, Command, Host } from './command.ts';
 import { missingStore, warnOfEarlyStore } from './early.ts';
 import { didYouMean } from './nearest.ts';
-import { showProgress } from './progress.ts';
+import { showProgress, type Progress } from './progress.ts';
 import { harmless, members, prettyJson, type Look } from './show.ts';
 
 /** A command that is one call of one tool. Its flags with a `field` are the arguments. */
@@ -52,6 +53,11 @@ function argumentsOf(row: ToolCommand, call: Call): Record<string, unknown> {
   return { ...Object.fromEntries(fromFlags), ...row.args?.(call) };
 }
 
+/** Who hears how far a tool has come; nobody without a terminal, because counting what there is to do is a look at all of it. */
+function heardBy(progress: Progress | null): TellProgress | undefined {
+  return process.stderr.isTTY ? progress?.update : undefined;
+}
+
 /** Makes a command of a tool. */
 export function toolCommand(row: ToolCommand): Command {
   const { tool, show, doing, store: storeFlag, reads, args: _, troubles = () => [], ...command } = row;
@@ -75,7 +81,7 @@ export function toolCommand(row: ToolCommand): Command {
       const progress = doing === undefined ? null : showProgress(doing, process.stderr, monotonicMs);
       let answer: ToolAnswer;
       try {
-        answer = await store.call(tool, argumentsOf(row, call), progress?.update);
+        answer = await store.call(tool, argumentsOf(row, call), heardBy(progress));
       } finally {
         progress?.end();
         await store.close();
@@ -121,7 +127,7 @@ export async function callAnyTool(call: Call, host: Host): Promise<number> {
   const progress = showProgress(name, process.stderr, monotonicMs, SHORT_MS);
   let answer: ToolAnswer;
   try {
-    answer = await store.call(name, args, progress.update);
+    answer = await store.call(name, args, heardBy(progress));
   } finally {
     progress.end();
     await store.close();

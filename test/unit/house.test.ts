@@ -30,7 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   tools: ['engine', 'memory', 'files', 'provider (types)', 'sources (types)'],
   mcp: ['tools (types)'],
   transport: ['mcp', 'config'],
-  cli: ['tools', 'config'],
+  cli: ['memory', 'tools', 'config'],
   main: ['memory', 'storage', 'provider', 'engine', 'pool', 'sources', 'tools', 'mcp', 'transport', 'cli', 'config'],
   config: [],
   errors: [],

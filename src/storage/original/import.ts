@@ -142,8 +142,8 @@ async function takeOver(
 
 /**
  * Makes a new store, under the path of the options, of a database of the original that stays where and as it is; its server may go on
- * meanwhile. Dry: the store is built and compared as well, beside the original where that may be, and thrown away. Throws `exists` when there is a file under that path,
- * `not_the_original` when it is none of the original's, and as `importOriginal`.
+ * meanwhile. Dry: the store is built and compared as well, beside the original where that may be, and thrown away. Throws `exists`
+ * when there is a file under that path, `not_a_store` when it is none of the original's, and as `importOriginal`.
  */
 export async function importCopy(
   options: OpenOptions,
