@@ -18,8 +18,8 @@ Answers may have more members. This page lists what differs on purpose. It is ma
 and command lines of the original are played against this program, and any other difference fails (\`npm run replay\`,
 \`test/replay/cli.long.ts\`).
 
-Not judged yet are ${[...UNJUDGED].map((tool) => `\`${tool}\``).join(', ')}: a recorded session ends
-at the first call of one of them. What they do differently stands in CHANGELOG.md.
+Not judged yet: ${[...UNJUDGED].map((tool) => `\`${tool}\``).join(', ')}. A recorded session ends at the first call that needs it; CHANGELOG.md
+says what is not there.
 `;
 
 /** The text of the document. */

@@ -169,7 +169,9 @@ export const ASKING: readonly Difference[] = [
     original:
       '`mimir_federate` moves the memories of the workspace by way of files, and takes in whatever else lies in their folder, which ' +
       'is the same one below the temporary folder for everybody who names none.',
-    ours: 'It copies them, each as `mimir_share` does, and brings copies that are there up to date. It writes files only when `vault_dir` is given, and reads none.',
+    ours:
+      'It copies them, each as `mimir_share` does, and brings copies that are there up to date, but for those that were written to or forgotten ' +
+      'there. It writes files only when `vault_dir` is given, and reads none.',
     reason: "Who hands on a workspace still wants to have it, and files of somebody else are nobody's memories.",
     explains: ({ tool, kind, at, theirs, ours, around, answers, row, foretold }) => {
       // That ours is the number of copies is looked at in any case.
