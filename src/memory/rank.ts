@@ -1,7 +1,7 @@
 import { dayMatch } from './dates.ts';
 import { FACTS, FIELDS, LIST_HEAD, TRAITS } from './document.ts';
 import { fuse, type Fused, type Nearness } from './fusion.ts';
-import { aboutWords, sharedWords, STOP_HASHES } from './newer.ts';
+import { aboutWords, sharedWords, STOP_HASHES, type WordSet } from './newer.ts';
 import { BestFirst, nthLargest } from './order.ts';
 import type { AnalysedQuery } from './query.ts';
 import { hash32 } from './similarity.ts';
@@ -71,6 +71,7 @@ const HEAD = 10;
 /** Added to the score of a row whose key is the query: more than any score by words. */
 export const NAMED_SCORE = 1_000_000;
 
+const WEIGHTS_OF_FIELDS = Float64Array.from(FIELDS, ({ weight }) => weight);
 const SPEAKER = FIELDS.findIndex(({ name }) => name === 'speaker');
 const CONTEXT = FIELDS.findIndex(({ name }) => name === 'question_before');
 
@@ -119,40 +120,47 @@ interface Scoring {
   speakerNamed: boolean;
 }
 
+/** Whether nothing but function words stands between two places. */
+function areNeighbours(words: Int32Array, first: number, second: number): boolean {
+  for (let at = first + 1; at < second; at++) if (!STOP_HASHES.has(words[at] ?? 0)) return false;
+  return true;
+}
+
+/** Counts in a row what is asked for; answers the row's length. Nearly all words are none of the terms: they cost one look. */
 function count(words: Int32Array, offset: number, scoring: Scoring): number {
   const { hashes, bits, pairAt, frequencies, stated, pairs } = scoring;
-  const first = offset + LIST_HEAD;
   const terms = hashes.length;
-  let at = first;
-  frequencies.fill(0);
-  stated.fill(0);
-  pairs.fill(0);
+  for (let term = 0; term < terms; term++) frequencies[term] = stated[term] = 0;
+  for (let pair = 0; pair < pairs.length; pair++) pairs[pair] = 0;
   scoring.speakerNamed = false;
-  for (let field = 0; field < FIELDS.length; field++) {
-    const weight = FIELDS[field]?.weight ?? 0;
-    let before = -1;
-    for (const end = at + (words[offset + field] ?? 0); at < end; at++) {
-      const word = words[at] ?? 0;
-      let term = -1;
-      if (((bits >>> word) & 1) === 1) {
-        term = terms - 1;
-        while (term >= 0 && hashes[term] !== word) term -= 1;
-      }
-      if (term === -1) {
-        if (before !== -1 && !STOP_HASHES.has(word)) before = -1;
-        continue;
-      }
-      frequencies[term] = (frequencies[term] ?? 0) + weight;
-      if (field < CONTEXT) stated[term] = (stated[term] ?? 0) + weight;
-      if (field === SPEAKER) scoring.speakerNamed = true;
-      if (before !== -1) {
-        const pair = pairAt[before * terms + term] ?? -1;
-        if (pair !== -1) pairs[pair] = (pairs[pair] ?? 0) + weight;
-      }
-      before = term;
+  const first = offset + LIST_HEAD;
+  let end = first;
+  for (let field = 0; field < WEIGHTS_OF_FIELDS.length; field++) end += words[offset + field] ?? 0;
+  let field = 0;
+  let fieldEnd = first + (words[offset] ?? 0);
+  let before = -1;
+  let beforeAt = 0;
+  for (let at = first; at < end; at++) {
+    const word = words[at] ?? 0;
+    if (((bits >>> word) & 1) === 0) continue;
+    let term = terms - 1;
+    while (term >= 0 && hashes[term] !== word) term -= 1;
+    if (term === -1) continue;
+    while (at >= fieldEnd) {
+      field += 1;
+      fieldEnd += words[offset + field] ?? 0;
+      before = -1;
     }
+    const weight = WEIGHTS_OF_FIELDS[field] ?? 0;
+    frequencies[term] = (frequencies[term] ?? 0) + weight;
+    if (field < CONTEXT) stated[term] = (stated[term] ?? 0) + weight;
+    if (field === SPEAKER) scoring.speakerNamed = true;
+    const pair = before === -1 ? -1 : (pairAt[before * terms + term] ?? -1);
+    if (pair !== -1 && areNeighbours(words, beforeAt, at)) pairs[pair] = (pairs[pair] ?? 0) + weight;
+    before = term;
+    beforeAt = at;
   }
-  return at - first;
+  return end - first;
 }
 
 function bm25(frequencies: Float64Array, worth: Float64Array, norm: number, k1 = K1): number {
@@ -314,13 +322,15 @@ export function rank(
 function putNewerFirst(candidates: readonly Candidate[], scores: Float64Array, weights: Weights): void {
   const least = nthLargest(Float64Array.from(scores), Math.min(HEAD, scores.length));
   const head: number[] = [];
-  for (const [i, { words, offset, keyIsQuery }] of candidates.entries()) {
-    const isNote = (words[offset + FACTS.session] ?? 0) === 0;
-    if ((scores[i] ?? 0) >= least && isNote && !keyIsQuery && head.length < HEAD) head.push(i);
+  let place = -1;
+  for (const { words, offset, keyIsQuery } of candidates) {
+    place += 1;
+    if ((scores[place] ?? 0) < least || keyIsQuery || head.length === HEAD) continue;
+    if ((words[offset + FACTS.session] ?? 0) === 0) head.push(place);
   }
   head.sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0));
-  const about = new Map<number, Set<number>>();
-  const aboutOf = (i: number): Set<number> => {
+  const about = new Map<number, WordSet>();
+  const aboutOf = (i: number): WordSet => {
     const known = about.get(i);
     if (known !== undefined) return known;
     const { words = new Int32Array(), offset = 0 } = candidates[i] ?? {};

@@ -20,9 +20,12 @@ export const RETRY_SOON: Headers = { 'retry-after': '1' };
  * a closed connection, and may never read why (on a busy machine, every second answer to 3 MB was lost).
  */
 export function sendJson(response: ServerResponse, status: number, body: string, headers?: Headers): void {
-  response.writeHead(status, { 'content-type': JSON_TYPE, 'content-length': Buffer.byteLength(body), ...headers });
-  if (!waitsForBody(response)) return void response.end(body);
-  response.write(body);
+  const bytes = Buffer.byteLength(body);
+  // As many bytes as characters means ASCII, which is written a quarter faster by its other name (4-25 KB, bare node:http).
+  const encoding = bytes === body.length ? 'latin1' : 'utf8';
+  response.writeHead(status, { 'content-type': JSON_TYPE, 'content-length': bytes, ...headers });
+  if (!waitsForBody(response)) return void response.end(body, encoding);
+  response.write(body, encoding);
   response.req.on('end', () => response.end()).resume();
 }
 

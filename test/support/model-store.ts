@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { itemJson } from '../../src/memory/item.ts';
 import { canonicalJson } from '../../src/memory/canonical.ts';
 import { layerOf, NO_NOTES, withNotes } from '../../src/memory/retention.ts';
-import { jaccard, trigrams } from '../../src/memory/similarity.ts';
+import { jaccard, Trigrams } from '../../src/memory/similarity.ts';
 import { mayRead } from '../../src/memory/scope.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { LIST_HEAD, meaningText, packEntity, readBody } from '../../src/memory/document.ts';
@@ -418,14 +418,14 @@ export class ModelStore implements Writer, Exclusive {
     return true;
   }
   similar(scope: Scope, entity: Entity): SimilarEntity[] {
-    const grams = trigrams(entity.bodyJson);
+    const grams = new Trigrams(entity.bodyJson);
     return this.entities
       .filter((e) => e.row !== entity.row && !e.archived && mayRead(scope, e))
       .filter((e) => e.workspace === entity.workspace && e.category === entity.category)
       .map((e) => ({
         id: e.id,
         key: e.key,
-        similarity: e.bodyJson === entity.bodyJson ? 1 : jaccard(grams, trigrams(e.bodyJson), 0.7),
+        similarity: e.bodyJson === entity.bodyJson ? 1 : jaccard(grams, new Trigrams(e.bodyJson), 0.7),
       }))
       .filter((e) => e.similarity >= 0.7)
       .map((e) => ({ ...e, similarity: Math.round(e.similarity * 1e4) / 1e4 }));

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 
 import { withTriggers } from '../../src/memory/json.ts';
-import { similarities, jaccard, trigrams } from '../../src/memory/similarity.ts';
+import { similarities, jaccard, Trigrams } from '../../src/memory/similarity.ts';
 import { firingWords, readSituation, triggerQuery, triggersOf } from '../../src/memory/triggers.ts';
 
 describe('triggers in a body', () => {
@@ -96,7 +96,7 @@ describe('the likeness of many texts', () => {
         const likeness = similarities(texts);
         for (const [i, a] of texts.entries()) {
           for (const [j, b] of texts.entries()) {
-            const expected = a === b ? Number(a !== '') : jaccard(trigrams(a), trigrams(b), 0);
+            const expected = a === b ? Number(a !== '') : jaccard(new Trigrams(a), new Trigrams(b), 0);
             assert.equal(likeness(i, j), expected);
           }
         }

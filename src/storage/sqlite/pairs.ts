@@ -22,16 +22,22 @@ export class PairTable {
 
   /** Bodies that share most pairs with these tokens, most first, newer first among equals. */
   nearest(tokens: readonly string[], count: number): number[] {
-    const shared = new Map<number, number>();
-    for (const slot of pairSlots(tokens)) {
-      for (let i = slot * WIDTH; i < (slot + 1) * WIDTH; i++) {
-        const body = this.#ids[i] ?? 0;
-        if (body !== 0) shared.set(body, (shared.get(body) ?? 0) + 1);
-      }
+    const slots = pairSlots(tokens);
+    const met = new Int32Array(slots.size * WIDTH);
+    let end = 0;
+    for (const slot of slots) {
+      for (let i = slot * WIDTH; i < (slot + 1) * WIDTH; i++) met[end++] = this.#ids[i] ?? 0;
     }
+    met.sort();
     // Alike bodies share nearly all pairs; a third keeps those whose replaced words break two pairs each.
     const enough = Math.max(1, tokens.length / 3 - 1);
-    const best = [...shared].filter(([, times]) => times >= enough);
+    const best: [body: number, times: number][] = [];
+    for (let from = 0, at = 1; at <= end; at++) {
+      if (at < end && met[at] === met[from]) continue;
+      const body = met[from] ?? 0;
+      if (body !== 0 && at - from >= enough) best.push([body, at - from]);
+      from = at;
+    }
     best.sort((a, b) => b[1] - a[1] || b[0] - a[0]);
     return best.slice(0, count).map(([body]) => body);
   }

@@ -214,26 +214,21 @@ export function candidates(s: Session, scope: Scope, query: TextQuery, filters: 
   const { keyText } = query;
   const postings = filters.includeArchived === true ? null : (s.ram?.postings ?? null);
   const inMemory = entityConditions(scope, filters).conditions.length === 0 ? postings : null;
-  const bodies = new Set(
+  const bodies =
     inMemory === null
       ? matchingOnDisk(s, scope, query, filters, count)
       : inMemory.best(Int32Array.from(query.terms, hash32), count, {
           workspace: scope.workspace ?? undefined,
           category: filters.category,
-        }),
-  );
+        });
   const { nearTo } = query;
-  if (nearTo !== undefined) for (const body of nearestBodies(s, scope, nearTo, filters)) bodies.add(body);
-  const named = new Set<number>();
+  const near = nearTo === undefined ? [] : nearestBodies(s, scope, nearTo, filters);
   const mayBeNamed = keyText !== '' && keyText.length <= LIMITS.nameMaxBytes && postings?.hasKey(keyText) !== false;
-  if (mayBeNamed) {
-    for (const body of namedBodies(s, scope, keyText, filters, count)) {
-      bodies.add(body);
-      named.add(body);
-    }
-  }
+  const named = new Set(mayBeNamed ? namedBodies(s, scope, keyText, filters, count) : []);
   const proposed: Candidate[] = [];
-  for (const body of bodies) {
+  // Each source names a row once; only several together may name it again.
+  const all = near.length + named.size === 0 ? bodies : new Set([...bodies, ...near, ...named]);
+  for (const body of all) {
     const candidate = toCandidate(s, body, named.has(body));
     if (candidate === undefined) continue;
     const cosine = nearTo === undefined ? undefined : cosineOf(s, nearTo, body);

@@ -5,7 +5,7 @@ import { MimirError } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
 import { canonicalJson } from '../../memory/canonical.ts';
 import { mayRead, mayWrite } from '../../memory/scope.ts';
-import { jaccard, trigrams } from '../../memory/similarity.ts';
+import { jaccard, Trigrams } from '../../memory/similarity.ts';
 import type {
   EmbeddedBody,
   Entity,
@@ -79,6 +79,21 @@ export function addUsage(s: Session, row: number, times: number, atMs: number): 
     row,
   );
 }
+
+/** A row that may be nearly the same as another of its workspace and category. */
+interface Neighbour {
+  readonly id: string;
+  readonly key: string;
+  readonly workspace: string;
+  readonly visibility: string;
+  readonly agentId: string;
+  readonly bodyJson: string;
+}
+
+const NEIGHBOUR_SQL = `
+SELECT e.id, e.key, e.workspace, e.visibility, e.agent_id AS agentId, b.json AS bodyJson
+FROM body b CROSS JOIN entity e ON e.row = b.entity
+WHERE b.id = ? AND e.body = b.id AND e.archived = 0 AND e.workspace = ? AND e.category = ?`;
 
 /** The writing half of a store, for one operation. */
 export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operation: RunningOperation): Writer {
@@ -233,22 +248,16 @@ export function sqliteWriter(s: Session, clock: Clock, derived: Derived, operati
 
     similar: (scope: Scope, entity: Entity): SimilarEntity[] => {
       if (entity.bodyJson.length > LIMITS.similarBodyMaxChars) return [];
-      const grams = trigrams(entity.bodyJson);
+      let windows: Trigrams | undefined;
       const alike: SimilarEntity[] = [];
       for (const body of derived.proposals(storedTerms(entity.body).tokens, LIMITS.similarCandidatesMax + 1)) {
         if (body === entity.body) continue;
-        const row = s.sql.get<{ entity: number }>(
-          `SELECT e.row AS entity FROM body b CROSS JOIN entity e ON e.row = b.entity
-           WHERE b.id = ? AND e.body = b.id AND e.archived = 0 AND e.workspace = ? AND e.category = ?`,
-          body,
-          entity.workspace,
-          entity.category,
-        );
-        const other = row === undefined ? undefined : entityAtRow(s, row.entity);
+        const other = s.sql.get<Neighbour>(NEIGHBOUR_SQL, body, entity.workspace, entity.category);
         if (other === undefined || !mayRead(scope, other) || other.bodyJson.length > LIMITS.similarBodyMaxChars)
           continue;
+        windows ??= new Trigrams(entity.bodyJson);
         const similarity =
-          other.bodyJson === entity.bodyJson ? 1 : jaccard(grams, trigrams(other.bodyJson), LIMITS.similarMin);
+          other.bodyJson === entity.bodyJson ? 1 : jaccard(windows, new Trigrams(other.bodyJson), LIMITS.similarMin);
         if (similarity >= LIMITS.similarMin) {
           alike.push({ id: other.id, key: other.key, similarity: Math.round(similarity * 1e4) / 1e4 });
         }
