@@ -103,4 +103,22 @@ describe('the likeness of many texts', () => {
       }),
     );
   });
+
+  it('tells windows apart that differ in one bit of one character', () => {
+    const windowOf = (scalars: readonly number[]): string => String.fromCodePoint(...scalars);
+    const scalar = fc.integer({ min: 0, max: 0x10ffff });
+    fc.assert(
+      fc.property(fc.tuple(scalar, scalar, scalar), (scalars) => {
+        const text = windowOf(scalars);
+        for (let flipped = 0; flipped < 3 * 21; flipped++) {
+          const others = scalars.map((one, i) => (i === flipped % 3 ? one ^ (1 << Math.floor(flipped / 3)) : one));
+          if (others.some((one) => one > 0x10ffff)) continue;
+          const other = windowOf(others);
+          // Two halves of a pair that meet are one character.
+          if ([...text].length < 3 || [...other].length < 3) continue;
+          assert.equal(jaccard(new Trigrams(text), new Trigrams(other), 0), 0);
+        }
+      }),
+    );
+  });
 });
