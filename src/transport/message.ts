@@ -15,8 +15,7 @@ export function messageRoute(
       let fits = true;
       const text = await answer(message, gone(), (chars) => (fits = room(chars)));
       if (text === null) return sendAccepted(response);
-      hold(Buffer.byteLength(text));
-      sendJson(response, fits ? 200 : 503, text, fits ? {} : RETRY_SOON);
+      sendJson(response, fits ? 200 : 503, text, fits ? {} : RETRY_SOON, hold);
     },
   };
 }
