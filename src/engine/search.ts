@@ -87,9 +87,10 @@ export async function search(tx: Reader, scope: Scope, input: Asked): Promise<Fo
   const text = input.query.slice(0, LIMITS.queryMaxChars);
   const typed = analyseQuery(text, LIMITS.queryTermsMax, input.nowMs ?? tx.nowMs);
   const count = Math.min(LIMITS.candidatesMax, Math.max(LIMITS.candidatesMin, (input.limit + input.offset) * 2));
-  const known = await tx.termStatistics(typed.terms);
+  const archived = input.filters.includeArchived === true;
+  const known = await tx.termStatistics(typed.terms, archived);
   const query = await spelt(tx, text, typed, known);
-  const statistics = query === typed ? known : await tx.termStatistics(query.terms);
+  const statistics = query === typed ? known : await tx.termStatistics(query.terms, archived);
   const { meaning } = input;
   const asked = meaning === undefined ? query : { ...query, nearTo: meaning.near };
   const candidates = await tx.candidates(scope, asked, input.filters, count);

@@ -145,8 +145,8 @@ export interface Reader {
   versionsOf(scope: Scope, row: number, count: number): Awaitable<readonly PastVersion[]>;
   /** Open links of an entity in the order they were made. */
   linksOf(scope: Scope, row: number): Awaitable<readonly Link[]>;
-  /** How many live rows hold each term, and the size of the index. */
-  termStatistics(terms: readonly string[]): Awaitable<TermStatistics>;
+  /** How many live rows hold each term, and the size of the index; with `archived`, the mean length counts archived rows too. */
+  termStatistics(terms: readonly string[], archived?: boolean): Awaitable<TermStatistics>;
   /** False while the index of an older file is being made anew: what stands in it is found by its older words. */
   indexIsCurrent(): Awaitable<boolean>;
   /** Words of the live index that begin as `vocabularyBeginnings` says, with the rows that hold them. */

@@ -74,12 +74,12 @@ const step = fc.oneof(
 const spot = (p: { workspace: string; category: string; key: string }): string =>
   JSON.stringify([p.workspace, p.category, p.key]);
 
-async function scores(tx: Reader, query: string): Promise<[string, number][]> {
+async function scores(tx: Reader, query: string, includeArchived = false): Promise<[string, number][]> {
   const asked = analyseQuery(query, 64, tx.nowMs);
-  const statistics = await tx.termStatistics(asked.terms);
+  const statistics = await tx.termStatistics(asked.terms, includeArchived);
   // What is newer depends on the order of writing, which the fresh index does not share.
   const weights = { ...WEIGHTS, newerNearly: Infinity, changeNearly: Infinity };
-  const candidates = await tx.candidates(scopeOf(null), asked, {}, 200);
+  const candidates = await tx.candidates(scopeOf(null), asked, { includeArchived }, 200);
   const ranked = rank(candidates, asked, statistics, { weights }).rows.take(200);
   const items = await tx.items(
     scopeOf(null),

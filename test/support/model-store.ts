@@ -191,12 +191,13 @@ export class ModelStore implements Writer, Exclusive {
   linksOf(_scope: Scope, row: number): Link[] {
     return this.links.get(row) ?? [];
   }
-  termStatistics(terms: readonly string[]) {
+  termStatistics(terms: readonly string[], archived = false) {
     const packed = this.entities.filter((e) => !e.archived).map((e) => this.#pack(e));
-    const length = packed.reduce((sum, one) => sum + one.terms.length - LIST_HEAD, 0);
+    const measured = archived ? this.entities.map((e) => this.#pack(e)) : packed;
+    const length = measured.reduce((sum, one) => sum + one.terms.length - LIST_HEAD, 0);
     return {
       rows: packed.length,
-      meanLength: packed.length === 0 ? 1 : Math.max(1, length / packed.length),
+      meanLength: measured.length === 0 ? 1 : Math.max(1, length / measured.length),
       frequencies: terms.map((term) => packed.filter((one) => one.tokens.includes(` ${term} `)).length),
     };
   }

@@ -350,6 +350,15 @@ describe('how sure a recall is', () => {
     const strict = await call('recall', { query: 'heron body', min_confidence: 0.5, limit: 100 });
     assert.equal(strict.items.length + Number(strict['below_min_confidence']), 51);
   });
+  it('finds an archived memory by its word, however short the others are', async () => {
+    const { call, put } = setUp();
+    await put('a', `a heron stands in ${'the long reeds of the quiet pond and waits '.repeat(8)}`);
+    await call('forget', { category: 'c', key: 'a', reason: 'over' });
+    const archived = async () => (await call('recall', { query: 'heron', include_archived: true })).items.length;
+    assert.equal(await archived(), 1, 'it is the only one');
+    for (let i = 0; i < 5; i++) await put(`other-${i}`, 'ok');
+    assert.equal(await archived(), 1, 'the live ones are two words long');
+  });
   it('finds what a mistyped word was meant to be, also where the ending is wrong', async () => {
     const { call, put } = setUp();
     await put('a', 'the staging host is called heron');

@@ -26,7 +26,7 @@ export function sqliteReader(s: Session): Reader {
     entityById: (scope, id) => entityById(s, scope, id),
     versionsOf: (_scope, row, count) => versionsOf(s, row, count),
     linksOf: (_scope, row) => linksOf(s, row),
-    termStatistics: (terms) => termStatistics(s, terms),
+    termStatistics: (terms, archived) => termStatistics(s, terms, archived),
     indexIsCurrent: () => indexIsCurrent(s.sql),
     vocabulary: (term) => vocabulary(s, term),
     candidates: (scope, query, filters, count) => candidates(s, scope, query, filters, count),

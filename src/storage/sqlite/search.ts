@@ -75,7 +75,15 @@ function frequencyInIndex(s: Session, term: string): number {
 }
 
 /** See `Reader.termStatistics`. */
-export function termStatistics(s: Session, terms: readonly string[]): TermStatistics {
+export function termStatistics(s: Session, terms: readonly string[], archived = false): TermStatistics {
+  const live = liveStatistics(s, terms);
+  if (!archived) return live;
+  const past = indexSize(s, 'text_past');
+  const tokens = live.rows * live.meanLength + past.tokens;
+  return { ...live, meanLength: meanOf(tokens, live.rows + past.rows) };
+}
+
+function liveStatistics(s: Session, terms: readonly string[]): TermStatistics {
   const postings = s.ram?.postings;
   if (postings) {
     const { rows, meanLength } = postings;
@@ -85,9 +93,13 @@ export function termStatistics(s: Session, terms: readonly string[]): TermStatis
   const counted = s.frequencies?.complete === true ? s.frequencies : null;
   return {
     rows,
-    meanLength: rows === 0 ? 1 : Math.max(1, tokens / rows),
+    meanLength: meanOf(tokens, rows),
     frequencies: terms.map((term) => (counted === null ? frequencyInIndex(s, term) : counted.of(term))),
   };
+}
+
+function meanOf(tokens: number, rows: number): number {
+  return rows === 0 ? 1 : Math.max(1, tokens / rows);
 }
 
 /** Words looked at for one beginning: about 2 us each. */
