@@ -1,4 +1,4 @@
-// Installs other people's clients, which test/e2e/clients.test.ts and npm run conformance drive, and the runtime of local
+// Installs other people's clients, which test/e2e/clients.long.ts and npm run conformance drive, and the runtime of local
 // models: npm run clients
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// Installs memory programs of other people in Python, whose files test/e2e/foreign-files.test.ts imports: npm run foreign
+// Installs memory programs of other people in Python, whose files test/e2e/foreign-files.long.ts imports: npm run foreign
 // It needs Python 3.12 or later (npm run foreign -- PYTHON). Not a part of npm run clients, nor of .ci/run: it takes minutes.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
