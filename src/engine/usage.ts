@@ -1,4 +1,4 @@
-import { withNotes } from '../memory/retention.ts';
+import { withKept, withSent } from '../memory/retention.ts';
 import type { Noted, Usage, UseNote } from '../memory/types.ts';
 
 /** What the pool carries to the writer. */
@@ -31,14 +31,11 @@ export class UsageNotes {
 
   /** The usage as this process knows it: what is stored and what is on its way. */
   overlay(row: number, stored: Usage): Usage {
-    const about = (notes: ReadonlyMap<number, UseNote>): UseNote[] => {
-      const note = notes.get(row);
-      return note === undefined ? [] : [note];
-    };
-    return withNotes(row, stored, {
-      sent: [...about(this.#flushed), ...about(this.#flushing)],
-      kept: about(this.#pending),
-    });
+    const [first, second, kept] = [this.#flushed.get(row), this.#flushing.get(row), this.#pending.get(row)];
+    let usage = stored;
+    if (first !== undefined) usage = withSent(usage, first);
+    if (second !== undefined) usage = withSent(usage, second);
+    return kept === undefined ? usage : withKept(usage, kept);
   }
 
   /** All notes, for an operation that needs the numbers where it runs. */

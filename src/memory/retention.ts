@@ -1,4 +1,4 @@
-import type { Layer, Noted, Usage } from './types.ts';
+import type { Layer, Noted, Usage, UseNote } from './types.ts';
 
 /** The layers in the order of promotion; an index into this table is how a layer crosses a thread. */
 export const LAYERS = ['buffer', 'working', 'core'] as const satisfies readonly Layer[];
@@ -58,22 +58,24 @@ export function isDue(
 export const NO_NOTES: Noted = { sent: [], kept: [] };
 
 /**
- * The usage of a row with the notes about it. Those that were sent count unless what is stored is as new and has that many more:
- * an update of the memory is newer as well, and may have been stored before them.
+ * A usage with a note that was sent to be stored. It counts unless what is stored is as new and has that many more: an update of
+ * the memory is newer as well, and may have been stored before it.
  */
+export function withSent(stored: Usage, note: UseNote): Usage {
+  return stored.lastAtMs >= note.atMs && stored.count - note.seen >= note.times ? stored : withKept(stored, note);
+}
+
+/** A usage with a note that was not sent yet. */
+export function withKept({ count, lastAtMs }: Usage, note: UseNote): Usage {
+  return { count: count + note.times, lastAtMs: Math.max(lastAtMs, note.atMs) };
+}
+
+/** The usage of a row with the notes about it. */
 export function withNotes(row: number, stored: Usage, { sent, kept }: Noted): Usage {
-  let { count, lastAtMs } = stored;
-  for (const note of sent) {
-    if (note.row !== row || (lastAtMs >= note.atMs && count - note.seen >= note.times)) continue;
-    count += note.times;
-    lastAtMs = Math.max(lastAtMs, note.atMs);
-  }
-  for (const note of kept) {
-    if (note.row !== row) continue;
-    count += note.times;
-    lastAtMs = Math.max(lastAtMs, note.atMs);
-  }
-  return { count, lastAtMs };
+  let usage = stored;
+  for (const note of sent) if (note.row === row) usage = withSent(usage, note);
+  for (const note of kept) if (note.row === row) usage = withKept(usage, note);
+  return usage;
 }
 
 /** Why upkeep archives what has faded: the original's words. */
