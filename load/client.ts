@@ -1,3 +1,4 @@
+import { Agent, request as httpCall, type OutgoingHttpHeaders } from 'node:http';
 import { connect, type Socket } from 'node:net';
 
 /** An HTTP answer, as far as the test looks at it. */
@@ -161,6 +162,56 @@ export class Connection implements Talker {
     this.#waiting = undefined;
     waiting?.reject(error);
   }
+}
+
+/** The same over Node's HTTP client, which is what the SDKs of agents use; it costs about as much as the server's HTTP side. */
+export class NodeConnection implements Talker {
+  readonly #port: number;
+  readonly #agent: Agent;
+
+  /** With `fresh`, every request gets a connection of its own. */
+  constructor(port: number, fresh: boolean) {
+    this.#port = port;
+    this.#agent = new Agent({ keepAlive: !fresh, maxSockets: 1 });
+  }
+
+  /** Sends what {@link httpRequest} has built, and waits for the answer; rejects when the connection ends first. */
+  async request(bytes: Buffer): Promise<Answer> {
+    const end = bytes.indexOf(HEADER_END);
+    const [first = '', ...lines] = bytes.toString('latin1', 0, end).split('\r\n');
+    const [method = '', path = ''] = first.split(' ');
+    const headers: OutgoingHttpHeaders = Object.fromEntries(lines.map((line) => line.split(': ', 2)));
+    const options = { host: '127.0.0.1', port: this.#port, agent: this.#agent, method, path, headers };
+    return await new Promise((resolve, reject) => {
+      const call = httpCall(options, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => {
+          const pairs = Object.entries(response.headers).map(([name, value]) => `\r\n${name}: ${String(value)}`);
+          resolve({ status: response.statusCode ?? 0, head: pairs.join(''), body: Buffer.concat(chunks) });
+        });
+      });
+      call.on('error', reject);
+      call.end(bytes.subarray(end + HEADER_END.length));
+    });
+  }
+
+  /** Ends the connection; a request that waits is rejected. */
+  close(): void {
+    this.#agent.destroy();
+  }
+}
+
+/** How the clients speak HTTP: over bare sockets, or with Node's HTTP client. */
+export const CLIENTS = ['bare', 'node'] as const;
+
+/** One of {@link CLIENTS}. */
+export type ClientName = (typeof CLIENTS)[number];
+
+/** One client's connection. */
+export function connectionOf(name: ClientName, port: number, fresh: boolean): Talker {
+  return name === 'bare' ? new Connection(port, fresh) : new NodeConnection(port, fresh);
 }
 
 /** What one client sends, and who hears what came back. */

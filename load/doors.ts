@@ -1,5 +1,5 @@
 import { get } from 'node:http';
-import { Connection, httpRequest, type Answer, type Talker } from './client.ts';
+import { connectionOf, httpRequest, type Answer, type ClientName, type Talker } from './client.ts';
 import { startStdio, type Child } from './server.ts';
 
 /** The ways to the server that can be put under load. */
@@ -18,6 +18,7 @@ export interface Door {
 /** What a door is opened to. */
 export interface DoorTarget {
   readonly port: number;
+  readonly client: ClientName;
   readonly fresh: boolean;
   readonly server: readonly string[];
   readonly db: string;
@@ -37,19 +38,19 @@ export async function openDoor(name: DoorName, target: DoorTarget): Promise<Door
     case 'message':
       return {
         frame: (message) => httpRequest('/message', message),
-        talker: new Connection(target.port, target.fresh),
+        talker: connectionOf(target.client, target.port, target.fresh),
       };
     case 'mcp':
-      return await openMcp(target.port);
+      return await openMcp(target);
     case 'sse':
-      return await openSse(target.port);
+      return await openSse(target);
     case 'stdio':
       return await openStdio(target);
   }
 }
 
-async function openMcp(port: number): Promise<Door> {
-  const connection = new Connection(port, false);
+async function openMcp({ port, client }: DoorTarget): Promise<Door> {
+  const connection = connectionOf(client, port, false);
   const accept = 'Accept: application/json, text/event-stream\r\n';
   const begun = await connection.request(httpRequest('/mcp', INITIALIZE, accept));
   const session = /\r\nmcp-session-id: *(\S+)/i.exec(begun.head)?.[1];
@@ -101,8 +102,8 @@ class Turn {
   }
 }
 
-async function openSse(port: number): Promise<Door> {
-  const posts = new Connection(port, false);
+async function openSse({ port, client }: DoorTarget): Promise<Door> {
+  const posts = connectionOf(client, port, false);
   const turn = new Turn();
   let pending = '';
   let announced: (path: string) => void = () => {};

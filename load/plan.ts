@@ -1,11 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { CLIENTS, type ClientName } from './client.ts';
 import { DOORS, type DoorName } from './doors.ts';
 
 /** What one load test does. {@link planOf} fills in what nobody asked for. */
 export interface Plan {
   /** The way to the server that the clients take, each with a session of its own. */
   readonly door: DoorName;
+  /** How they speak HTTP. */
+  readonly client: ClientName;
   readonly clients: number;
   /** Per client and round. */
   readonly writes: number;
@@ -42,6 +45,7 @@ export const HELP = `npm run load [-- FLAGS]
 Starts the real server on a fresh file and proves under load: no lock error, no other error, no lost write, no deadlock.
 
   --door D               message (plain JSON-RPC), mcp (Streamable HTTP), sse, or stdio (a server for each client)
+  --client C             bare (sockets, the cheapest) or node (Node's HTTP client, as an agent's SDK uses), for the floor too
   --clients N            keep-alive HTTP clients (16; MIMIR_LOADTEST_CLIENTS)
   --writes N             remember calls of each client in a round (25; MIMIR_LOADTEST_WRITES)
   --reads N              recall and context calls of each client in a round (75; MIMIR_LOADTEST_READS)
@@ -71,6 +75,7 @@ export function planOf(wanted: Partial<Plan> = {}): Plan {
   const processes = wanted.processes ?? 0;
   const plan = {
     door: 'message' as const,
+    client: 'bare' as const,
     clients: 16,
     writes: 25,
     reads: 75,
@@ -114,6 +119,7 @@ export function parseWish(args: readonly string[], env: NodeJS.ProcessEnv): Wish
   const flag = { type: 'boolean', default: false } as const;
   const options = {
     door: text,
+    client: text,
     clients: text,
     writes: text,
     reads: text,
@@ -154,13 +160,17 @@ export function parseWish(args: readonly string[], env: NodeJS.ProcessEnv): Wish
     throw new UsageError('--rounds does not go with --duration or --processes, which run one round of a given length.');
   if (values.kill && (duration ?? processes) !== undefined)
     throw new UsageError('--kill does not go with --duration or --processes: the server would be dead for most of it.');
-  const door = doorOf(values.door);
+  const door = oneOf('--door', DOORS, values.door);
+  const client = oneOf('--client', CLIENTS, values.client);
   if (door !== 'message' && values.fresh)
     throw new UsageError('--fresh goes with --door message only: a session outlives a connection.');
+  if (door === 'stdio' && values.client !== undefined)
+    throw new UsageError('--client does not go with --door stdio, where nobody speaks HTTP.');
   if (door === 'stdio' && values.kill)
     throw new UsageError('--kill does not go with --door stdio: it kills the HTTP server.');
   const plan = planOf({
     door,
+    client,
     ...(clients !== undefined && { clients }),
     ...(writes !== undefined && { writes }),
     ...(reads !== undefined && { reads }),
@@ -183,10 +193,12 @@ export function parseWish(args: readonly string[], env: NodeJS.ProcessEnv): Wish
   return { help: values.help, json: values.json, plan };
 }
 
-function doorOf(name = 'message'): DoorName {
-  const door = DOORS.find((known) => known === name);
-  if (door === undefined) throw new UsageError(`--door is ${JSON.stringify(name)}: give one of ${DOORS.join(', ')}.`);
-  return door;
+/** The one that is named; the first where none is. */
+function oneOf<Name extends string>(flag: string, known: readonly [Name, ...Name[]], name?: string): Name {
+  if (name === undefined) return known[0];
+  const found = known.find((one) => one === name);
+  if (found === undefined) throw new UsageError(`${flag} is ${JSON.stringify(name)}: give one of ${known.join(', ')}.`);
+  return found;
 }
 
 function parse<O extends NonNullable<Parameters<typeof parseArgs>[0]>['options']>(args: readonly string[], options: O) {

@@ -143,6 +143,7 @@ function trafficLine(plan: Plan): string {
   const each = `${clients} clients${through}, each ${writes} remember, ${reads} recall, ${reads} context`;
   const flags = [
     plan.original && "the original's traffic",
+    plan.client === 'node' && "Node's HTTP client",
     plan.fresh && 'a new connection for each call',
     plan.kill && 'SIGKILL in the middle',
     plan.processes > 0 && `${plan.processes} stdio servers beside`,

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
-import { Connection, drive, httpRequest, type Answer, type Talker } from './client.ts';
+import { connectionOf, drive, httpRequest, type Answer, type Talker } from './client.ts';
 import { INITIALIZE, openDoor, type Door } from './doors.ts';
 import { Ledger, rowsBefore, type Persisted } from './ledger.ts';
 import type { Plan } from './plan.ts';
@@ -160,16 +160,18 @@ class Run {
     await this.#stopServer();
   }
 
-  #connect(port: number): Connection {
-    const connection = new Connection(port, this.#plan.fresh);
+  #connect(port: number): Talker {
+    const connection = connectionOf(this.#plan.client, port, this.#plan.fresh);
     this.#connections.push(connection);
     return connection;
   }
 
   /** A door of its own for each client. */
   async #openDoors(port: number): Promise<Door[]> {
-    const { door, fresh, server } = this.#plan;
-    const doors = await Promise.all(this.#scripts.map(() => openDoor(door, { port, fresh, server, db: this.#db })));
+    const { door, client, fresh, server } = this.#plan;
+    const doors = await Promise.all(
+      this.#scripts.map(() => openDoor(door, { port, client, fresh, server, db: this.#db })),
+    );
     this.#connections.push(...doors.map(({ talker }) => talker));
     return doors;
   }

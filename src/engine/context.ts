@@ -1,5 +1,5 @@
 import { LIMITS } from '../limits.ts';
-import { bulletOf, wholeBulletOf } from '../memory/item.ts';
+import { wholeBulletOf } from '../memory/item.ts';
 import type { Filters, Scope } from '../memory/types.ts';
 import type { Awaitable, Item, Reader } from '../storage/store.ts';
 import { hitOf, packHits, type Hit, type PackedHits } from './hits.ts';
@@ -155,7 +155,7 @@ class Lines {
 
   #add(item: Item): boolean {
     if (this.#seen.has(item.twin)) return false;
-    const line = this.#whole ? wholeBulletOf(item.json) : bulletOf(item.json);
+    const line = this.#whole ? wholeBulletOf(item.json) : item.bullet;
     const size = this.#whole ? Buffer.byteLength(line) + WHOLE_END_CHARS : line.length + LINE_END_CHARS;
     if (size > this.#left) {
       this.cut = true;

@@ -134,24 +134,13 @@ const LINE_BREAKS = /[\n\v\f\r\u0085\u2028\u2029]/g;
 const BULLET_CHARS = 100;
 
 /**
- * One line of markdown for an item: category, key and the first hundred characters of its body, without line breaks, so
- * that stored text cannot pass for another line. Reads the beginning of {@link itemJson}'s text instead of parsing it all:
- * a body may be a megabyte, and a context shows many.
+ * One line of markdown for an entity: category, key and the first hundred characters of its body, without line breaks, so
+ * that stored text cannot pass for another line.
  */
-export function bulletOf(json: string): string {
-  const idEnd = textEnd(json, '{"id":"'.length, Infinity);
-  const categoryStart = idEnd + '","category":"'.length;
-  const categoryEnd = textEnd(json, categoryStart, Infinity);
-  const keyStart = categoryEnd + '","key":"'.length;
-  const keyEnd = textEnd(json, keyStart, Infinity);
-  const bodyStart = keyEnd + '","body_json":"'.length;
-  const bodyEnd = textEnd(json, bodyStart, BULLET_CHARS);
-  const cut = json[bodyEnd] === '"' ? '' : '...';
-  const category = textOf(json, categoryStart, categoryEnd);
-  return `- [${category}] **${textOf(json, keyStart, keyEnd)}** — ${textOf(json, bodyStart, bodyEnd)}${cut}`.replace(
-    LINE_BREAKS,
-    ' ',
-  );
+export function bulletOf({ category, key, bodyJson }: Pick<Entity, 'category' | 'key' | 'bodyJson'>): string {
+  const head = headOfChars(bodyJson, BULLET_CHARS);
+  const cut = head.length < bodyJson.length ? '...' : '';
+  return `- [${category}] **${key}** — ${head}${cut}`.replace(LINE_BREAKS, ' ');
 }
 
 /** One line of markdown for an item with all that its body says. */
@@ -160,23 +149,4 @@ export function wholeBulletOf(json: string): string {
   const { speaker, text } = readBody(item.body_json);
   const said = speaker === '' ? text : `${speaker}: ${text}`;
   return `- [${item.category}] **${item.key}** — ${said}`.replace(LINE_BREAKS, ' ');
-}
-
-/** Where a JSON string that begins here ends (at its quote), or where so many of its characters end. */
-function textEnd(json: string, start: number, charactersMax: number): number {
-  let at = start;
-  for (let count = 0; count < charactersMax && at < json.length; count++) {
-    const unit = json.charCodeAt(at);
-    if (unit === 0x22) break;
-    if (unit === 0x5c) at += json[at + 1] === 'u' ? 6 : 2;
-    else at += unit >= 0xd800 && unit < 0xdc00 ? 2 : 1;
-  }
-  return at;
-}
-
-function textOf(json: string, start: number, end: number): string {
-  const raw = json.slice(start, end);
-  if (!raw.includes('\\')) return raw;
-  const parsed: unknown = JSON.parse(`"${raw}"`);
-  return String(parsed);
 }

@@ -137,6 +137,7 @@ function makeSession(db: Connection, options: OpenOptions, role: 'reads' | 'sear
     repackedSeq: 0,
     indexSize: null,
     browses: role === 'writes' ? null : new Map(),
+    spellings: role === 'writes' ? null : new Map(),
     ram: role === 'searches' ? new RamIndex() : null,
     frequencies: options.shared === undefined ? null : new TermFrequencies(options.shared),
     nowMs: 0,
@@ -156,6 +157,7 @@ function reading(session: Session, clock: Clock): StoreReader {
     const version = session.sql.get<{ data_version: number }>('PRAGMA data_version')?.data_version ?? -1;
     if (version === seenVersion) return;
     session.browses?.clear();
+    session.spellings?.clear();
     dropRepacked(session);
     session.ram?.catchUp(session.sql);
     seenVersion = version;

@@ -51,6 +51,8 @@ export interface Item {
   readonly id: string;
   readonly key: string;
   readonly json: string;
+  /** See `bulletOf`. */
+  readonly bullet: string;
   /** Equal for rows that are shown as one hit (workspace, category, type, agent, visibility and body hash). */
   readonly twin: string;
   readonly importance: number;

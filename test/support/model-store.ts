@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { itemJson } from '../../src/memory/item.ts';
+import { bulletOf, itemJson } from '../../src/memory/item.ts';
 import { canonicalJson } from '../../src/memory/canonical.ts';
 import { layerOf, NO_NOTES, withNotes } from '../../src/memory/retention.ts';
 import { jaccard, Trigrams } from '../../src/memory/similarity.ts';
@@ -167,6 +167,7 @@ export class ModelStore implements Writer, Exclusive {
       usage,
       lasting: entity.alwaysOn || verified,
       twin: [workspace, category, type, entity.agentId, entity.visibility, bodyHash].join('\0'),
+      bullet: bulletOf(entity),
       json: itemJson(entity, this.links.get(row) ?? []),
     };
   }

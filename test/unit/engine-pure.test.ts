@@ -91,7 +91,7 @@ describe('an item', () => {
         const characters = Array.from(bodyJson);
         const head = characters.length > 100 ? `${characters.slice(0, 100).join('')}...` : bodyJson;
         const flat = (s: string) => s.replace(/[\n\v\f\r\u0085\u2028\u2029]/g, ' ');
-        assert.equal(bulletOf(json), flat(`- [${category}] **${key}** — ${head}`));
+        assert.equal(bulletOf({ category, key, bodyJson }), flat(`- [${category}] **${key}** — ${head}`));
         const preview = JSON.parse(`${previewItem(json, cap)}}`) as { body_json: string };
         if (Buffer.byteLength(bodyJson) <= cap) assert.equal(preview.body_json, bodyJson);
         else assert.ok(preview.body_json.startsWith(`${headOfBytes(bodyJson, cap)}\n--truncated (`));

@@ -1,4 +1,4 @@
-import { itemJson } from '../../memory/item.ts';
+import { bulletOf, itemJson } from '../../memory/item.ts';
 import { mayRead } from '../../memory/scope.ts';
 import type { Entity, EntityFields, Filters, Layer, PastVersion, Scope } from '../../memory/types.ts';
 import type { Item } from '../store.ts';
@@ -191,6 +191,7 @@ function cachedItem(s: Session, hit: HitRow): CachedItem | undefined {
     id: entity.id,
     key: entity.key,
     json: itemJson(entity, hit.links === 0 ? [] : linksOf(s, entity.row)),
+    bullet: bulletOf(entity),
     twin: JSON.stringify([
       entity.workspace,
       entity.category,

@@ -105,8 +105,21 @@ function meanOf(tokens: number, rows: number): number {
 /** Words looked at for one beginning: about 2 us each. */
 const VOCABULARY_MAX = 1_000;
 
+/** Words whose neighbours are kept, and the most of these: agents ask for the same unknown word again and again. */
+const SPELLINGS_MAX = 64;
+const SPELLINGS_WORDS_MAX = 100;
+
 /** See `Reader.vocabulary`. */
-export function vocabulary(s: Session, term: string): VocabularyWord[] {
+export function vocabulary(s: Session, term: string): readonly VocabularyWord[] {
+  const known = s.spellings?.get(term);
+  if (known !== undefined) return known;
+  const words = readVocabulary(s, term);
+  if (s.spellings !== null && s.spellings.size < SPELLINGS_MAX && words.length <= SPELLINGS_WORDS_MAX)
+    s.spellings.set(term, words);
+  return words;
+}
+
+function readVocabulary(s: Session, term: string): VocabularyWord[] {
   const beginning = (chars: string): VocabularyWord[] =>
     s.sql.all<VocabularyWord>(
       `SELECT term, doc AS rows FROM temp.vocabulary WHERE col = 'terms' AND term >= ? AND term < ? LIMIT ?`,

@@ -1,3 +1,4 @@
+import type { VocabularyWord } from '../../memory/near.ts';
 import type { Item } from '../store.ts';
 import type { Connection, Statements } from './driver.ts';
 import type { TermFrequencies } from './frequencies.ts';
@@ -21,6 +22,8 @@ export interface Session {
   indexSize: { readonly rows: number; readonly tokens: number } | null;
   /** Answers of browses, kept until somebody else commits; none on the writing connection, whose own commits would not show. */
   readonly browses: Map<string, readonly Item[]> | null;
+  /** Words of the live index by how they begin, kept as long as `browses`. */
+  readonly spellings: Map<string, readonly VocabularyWord[]> | null;
   /** Clock of the running operation, Unix milliseconds. */
   nowMs: number;
 }
@@ -77,7 +80,7 @@ export class ItemCache {
 
 /** Most texts take one byte a character in memory, some two. */
 function weight(item: CachedItem): number {
-  return Math.ceil((item.json.length + item.twin.length) * 1.2) + 400;
+  return Math.ceil((item.json.length + item.twin.length + item.bullet.length) * 1.2) + 400;
 }
 
 /** Words of the arena, 4 MiB: the term lists of about 20,000 bodies of 50 words. */
