@@ -60,7 +60,7 @@ export const LIMITS = {
   confidenceFloor: 0.08,
   /** Between two lines that say how far an older text index is made anew: who watches sees it move, and the log stays short. */
   rebuildToldMs: 10_000,
-  /** The live rows in a reader's memory: about 1,100 bytes a row of 50 words, so up to 120,000 rows; larger stores are searched on disk. */
+  /** The live rows in a reader's memory: about 700 bytes a row of 60 words, so up to 190,000 rows; larger stores are searched on disk. */
   ramIndexMaxBytes: 128 * MIB,
   /** Rows nearest in meaning that are ranked beside those that share a word; 50 and 200 were measured to find as much. */
   nearestMax: 100,

@@ -1,3 +1,4 @@
+import { Chunks } from './chunks.ts';
 import { nthLargest } from './order.ts';
 import { FIELDS, LIST_HEAD } from './document.ts';
 import { B, inverseFrequency, K1 } from './rank.ts';
@@ -22,8 +23,16 @@ const BLOCK_HEAD = 3;
 /** Room of a term's first block and of its largest: most terms stand in one row, a frequent one in thousands. */
 const BLOCK_FIRST = 1;
 const BLOCK_MAX = 256;
-/** A posting: the row's place, and how often the term stands in it, weighted by field, as the bits of a float. */
-const POSTING = 2;
+/**
+ * A posting is one number: in its upper 20 bits the row's place, in its lower 12 how often the term stands in it, weighted by
+ * field, in twentieths. All weights are whole twentieths; more than 204 occurrences count as 204.
+ */
+const WEIGHT_BITS = 12;
+const WEIGHT_UNIT = 20;
+const WEIGHT_MAX = (1 << WEIGHT_BITS) - 1;
+const PLACES_MAX = 1 << (32 - WEIGHT_BITS);
+/** Pieces of 1 MiB: the list of a long body gets one of its own. */
+const CHUNK_BITS = 18;
 /** Share of the table's slots that may be taken. */
 const LOAD_MAX = 0.6;
 
@@ -39,13 +48,9 @@ export class Postings {
   #counts = new Int32Array(1 << 12);
   #termsKnown = 0;
 
-  #pool = new Int32Array(1 << 14);
-  #poolFloats = new Float32Array(this.#pool.buffer);
-  #poolEnd = 1; // 0 means "no block"
-
-  // The term lists themselves, one behind the other.
-  #lists = new Int32Array(1 << 14);
-  #listsEnd = 0;
+  readonly #blocksAt: Chunks;
+  /** The term lists themselves. */
+  readonly lists: Chunks;
 
   // By place, the order in which rows came.
   #bodies = new Int32Array(1 << 8);
@@ -64,6 +69,14 @@ export class Postings {
   #keys = new Map<string, number>();
   #rows = 0;
   #tokens = 0;
+  #full = false;
+
+  /** `chunkBits` is for tests, at least 10: a block has to fit into a piece. */
+  constructor(chunkBits = CHUNK_BITS) {
+    this.#blocksAt = new Chunks(chunkBits);
+    this.#blocksAt.reserve(1); // 0 means "no block"
+    this.lists = new Chunks(chunkBits);
+  }
 
   /** Rows that are in it. */
   get rows(): number {
@@ -77,7 +90,7 @@ export class Postings {
 
   /** Bytes of its arrays; keys and row numbers come on top, about a fifth as much. */
   get bytes(): number {
-    return this.#pool.byteLength + this.#lists.byteLength + 12 * this.#hashes.length + 33 * this.#bodies.length;
+    return this.#blocksAt.bytes + this.lists.bytes + 12 * this.#hashes.length + 33 * this.#bodies.length;
   }
 
   /** True when more rows have left than are in it: then building it anew frees memory and time. */
@@ -85,19 +98,26 @@ export class Postings {
     return this.#end > 1_000 && this.#end > 2 * this.#rows;
   }
 
+  /** True when a row found no place: what is asked then would not be told of it. */
+  get full(): boolean {
+    return this.#full;
+  }
+
   /** Adds a row; one that is in it already stays as it is. */
   add({ body, terms, workspace, category, key }: PostedRow): void {
     if (this.#places.has(body)) return;
+    if (this.#end === PLACES_MAX) {
+      this.#full = true;
+      return;
+    }
     if (this.#end === this.#bodies.length) this.#growRows();
     const place = this.#end++;
     this.#places.set(body, place);
     this.#bodies[place] = body;
     this.#lengths[place] = terms.length - LIST_HEAD;
-    this.#listAt[place] = this.#listsEnd;
-    if (this.#listsEnd + terms.length > this.#lists.length)
-      this.#lists = grown(this.#lists, Math.ceil(1.5 * (this.#listsEnd + terms.length)));
-    this.#lists.set(terms, this.#listsEnd);
-    this.#listsEnd += terms.length;
+    const listAt = this.lists.reserve(terms.length);
+    this.lists.wordsAt(listAt).set(terms, this.lists.offsetOf(listAt));
+    this.#listAt[place] = listAt;
     this.#workspaces[place] = this.#numberOf(workspace);
     this.#categories[place] = this.#numberOf(category);
     this.#alive[place] = 1;
@@ -106,7 +126,7 @@ export class Postings {
     this.#keys.set(key, (this.#keys.get(key) ?? 0) + 1);
     let at = LIST_HEAD;
     for (let field = 0; field < FIELDS.length; field++) {
-      const weight = FIELDS[field]?.weight ?? 0;
+      const weight = Math.round((FIELDS[field]?.weight ?? 0) * WEIGHT_UNIT);
       for (const last = at + (terms[field] ?? 0); at < last; at++) this.#post(terms[at] ?? 0, place, weight);
     }
   }
@@ -133,12 +153,7 @@ export class Postings {
     return this.#counts[this.#slotOf(term)] ?? 0;
   }
 
-  /** The term lists of all rows; replaced when it grows. */
-  get lists(): Int32Array {
-    return this.#lists;
-  }
-
-  /** Where a row's list begins in {@link lists}; undefined for one that is not in it. */
+  /** The address of a row's list in {@link lists}; undefined for one that is not in it. */
   listAt(body: number): number | undefined {
     const place = this.#places.get(body);
     return place === undefined ? undefined : this.#listAt[place];
@@ -157,26 +172,32 @@ export class Postings {
     // A name that no row has is numbered as none, so that nothing matches it.
     const workspace = narrow.workspace === undefined ? ANY : (this.#names.get(narrow.workspace) ?? NONE);
     const category = narrow.category === undefined ? ANY : (this.#names.get(narrow.category) ?? NONE);
-    const pool = this.#pool;
     const scores = this.#scores;
     const touched = this.#touched;
-    const perToken = (K1 * B) / this.meanLength;
+    // In twentieths, as the postings are.
+    const perRow = WEIGHT_UNIT * K1 * (1 - B);
+    const perToken = (WEIGHT_UNIT * K1 * B) / this.meanLength;
     let found = 0;
     for (const term of terms) {
       const slot = this.#slotOf(term);
       const weight = inverseFrequency(this.#rows, this.#counts[slot] ?? 0) * (K1 + 1);
-      for (let block = this.#blocks[slot] ?? 0; block !== 0; block = pool[block] ?? 0) {
-        const first = block + BLOCK_HEAD;
-        const end = first + POSTING * (pool[block + 2] ?? 0);
-        for (let at = first; at < end; at += POSTING) {
-          const place = pool[at] ?? 0;
+      let block = this.#blocks[slot] ?? 0;
+      while (block !== 0) {
+        const words = this.#blocksAt.wordsAt(block);
+        const head = this.#blocksAt.offsetOf(block);
+        block = words[head] ?? 0;
+        const first = head + BLOCK_HEAD;
+        const end = first + (words[head + 2] ?? 0);
+        for (let at = first; at < end; at++) {
+          const posting = words[at] ?? 0;
+          const place = posting >>> WEIGHT_BITS;
           if (this.#alive[place] === 0) continue;
           if (workspace !== ANY && this.#workspaces[place] !== workspace) continue;
           if (category !== ANY && this.#categories[place] !== category) continue;
-          const frequency = this.#poolFloats[at + 1] ?? 0;
+          const frequency = posting & WEIGHT_MAX;
           const score = scores[place] ?? 0;
           if (score === 0) touched[found++] = place;
-          const norm = K1 * (1 - B) + perToken * (this.#lengths[place] ?? 0);
+          const norm = perRow + perToken * (this.#lengths[place] ?? 0);
           scores[place] = score + (weight * frequency) / (frequency + norm);
         }
       }
@@ -219,34 +240,38 @@ export class Postings {
       block = this.#newBlock(0, BLOCK_FIRST);
       this.#blocks[slot] = block;
     }
-    let used = this.#pool[block + 2] ?? 0;
-    const last = block + BLOCK_HEAD + POSTING * (used - 1);
-    if (used > 0 && this.#pool[last] === place) {
-      this.#poolFloats[last + 1] = (this.#poolFloats[last + 1] ?? 0) + weight;
+    const words = this.#blocksAt.wordsAt(block);
+    const head = this.#blocksAt.offsetOf(block);
+    const used = words[head + 2] ?? 0;
+    const newest = head + BLOCK_HEAD + used - 1;
+    if (used > 0 && (words[newest] ?? 0) >>> WEIGHT_BITS === place) {
+      const sum = Math.min(WEIGHT_MAX, ((words[newest] ?? 0) & WEIGHT_MAX) + weight);
+      words[newest] = (place << WEIGHT_BITS) | sum;
       return;
     }
-    const room = this.#pool[block + 1] ?? 0;
+    const room = words[head + 1] ?? 0;
     if (used === room) {
       block = this.#newBlock(block, Math.min(BLOCK_MAX, 2 * room));
       this.#blocks[slot] = block;
-      used = 0;
     }
-    const at = block + BLOCK_HEAD + POSTING * used;
-    this.#pool[at] = place;
-    this.#poolFloats[at + 1] = weight;
-    this.#pool[block + 2] = used + 1;
+    this.#append(block, (place << WEIGHT_BITS) | weight);
     this.#counts[slot] = (this.#counts[slot] ?? 0) + 1;
   }
 
+  #append(block: number, posting: number): void {
+    const words = this.#blocksAt.wordsAt(block);
+    const head = this.#blocksAt.offsetOf(block);
+    const used = words[head + 2] ?? 0;
+    words[head + BLOCK_HEAD + used] = posting;
+    words[head + 2] = used + 1;
+  }
+
   #newBlock(older: number, room: number): number {
-    const block = this.#poolEnd;
-    this.#poolEnd += BLOCK_HEAD + POSTING * room;
-    if (this.#poolEnd > this.#pool.length) {
-      this.#pool = grown(this.#pool, Math.max(this.#poolEnd, Math.ceil(this.#pool.length * 1.5)));
-      this.#poolFloats = new Float32Array(this.#pool.buffer);
-    }
-    this.#pool[block] = older;
-    this.#pool[block + 1] = room;
+    const block = this.#blocksAt.reserve(BLOCK_HEAD + room);
+    const words = this.#blocksAt.wordsAt(block);
+    const head = this.#blocksAt.offsetOf(block);
+    words[head] = older;
+    words[head + 1] = room;
     return block;
   }
 
@@ -299,7 +324,8 @@ export class Postings {
 const ANY = -1;
 const NONE = -2;
 
-/** The same numbers with more room. The memory goes over, so that no copy of megabytes waits for the collector; the old array is empty. */
-function grown(array: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
-  return new Int32Array(array.buffer.transfer(length * Int32Array.BYTES_PER_ELEMENT));
+function grown(array: Int32Array, length: number): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(length);
+  larger.set(array);
+  return larger;
 }

@@ -45,7 +45,7 @@ export class RamIndex {
   }
 
   #giveUpWhenTooLarge(): void {
-    if (this.#postings.bytes <= LIMITS.ramIndexMaxBytes) return;
+    if (this.#postings.bytes <= LIMITS.ramIndexMaxBytes && !this.#postings.full) return;
     this.#tooLarge = true;
     this.#rows.reset();
   }

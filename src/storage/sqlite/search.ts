@@ -212,7 +212,10 @@ function listOf(s: Session, body: number): Int32Array {
 function toCandidate(s: Session, body: number, keyIsQuery: boolean): Candidate | undefined {
   const postings = s.ram?.postings;
   const posted = postings?.listAt(body);
-  if (postings && posted !== undefined) return { body, words: postings.lists, offset: posted, keyIsQuery };
+  if (postings && posted !== undefined) {
+    const { lists } = postings;
+    return { body, words: lists.wordsAt(posted), offset: lists.offsetOf(posted), keyIsQuery };
+  }
   const known = s.terms.offsetOf(body);
   if (known !== undefined) return { body, words: s.terms.words, offset: known, keyIsQuery };
   const stored = s.sql.get<{ terms: Buffer }>('SELECT terms FROM body WHERE id = ?', body);
