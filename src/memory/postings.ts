@@ -28,7 +28,8 @@ const BLOCK_MAX = 256;
  * field, in twentieths. All weights are whole twentieths; more than 204 occurrences count as 204.
  */
 const WEIGHT_BITS = 12;
-const WEIGHT_UNIT = 20;
+/** Units of a posting's weight in an occurrence of weight 1. */
+export const WEIGHT_UNIT = 20;
 const WEIGHT_MAX = (1 << WEIGHT_BITS) - 1;
 const PLACES_MAX = 1 << (32 - WEIGHT_BITS);
 /** Pieces of 1 MiB: the list of a long body gets one of its own. */

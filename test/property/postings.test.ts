@@ -4,7 +4,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 
 import { BestFirst, nthLargest } from '../../src/memory/order.ts';
-import { Postings } from '../../src/memory/postings.ts';
+import { Postings, WEIGHT_UNIT } from '../../src/memory/postings.ts';
 import { rank, WEIGHTS } from '../../src/memory/rank.ts';
 import { hash32 } from '../../src/memory/similarity.ts';
 import { FIELDS, LIST_HEAD, packEntity } from '../../src/memory/document.ts';
@@ -111,7 +111,7 @@ test('an index of many rows grows past every block and table, and says when it i
 });
 
 test('the weight of every field is a whole number of the units that the index keeps, and what has no place in it is said', () => {
-  for (const { name, weight } of FIELDS) assert.equal(weight * 20, Math.round(weight * 20), name);
+  for (const { name, weight } of FIELDS) assert.equal(weight * WEIGHT_UNIT, Math.round(weight * WEIGHT_UNIT), name);
   const postings = new Postings();
   const terms = new Int32Array(LIST_HEAD);
   for (let i = 1; i <= 1 << 20; i++) postings.add({ body: i, terms, workspace: '', category: '', key: 'k' });
