@@ -254,6 +254,7 @@ export async function openStore(config: OpenSettings): Promise<OpenStore> {
   });
   return {
     toolNames: table.all.map(({ name }) => name),
+    onlyReads: (tool) => table.access(tool) === 'read',
     connectorProblems: deps.connectors?.problems ?? [],
     connectorNotes: deps.connectors?.notes ?? [],
     call: (tool, args, progress) =>

@@ -118,6 +118,8 @@ export interface Exported {
 export interface OpenStore {
   /** Names of all tools that there are. */
   readonly toolNames: readonly string[];
+  /** Whether a tool only reads: then a store that is not there is a mistake, and none is made. */
+  onlyReads(tool: string): boolean;
   /** Which connectors are left out because of their settings, and why. */
   readonly connectorProblems: readonly string[];
   /** What stands in their settings and has no effect. */

@@ -5,7 +5,7 @@ import { print, printError } from '../log.ts';
 import type { TellProgress } from '../memory/types.ts';
 import type { ToolAnswer } from '../tools/types.ts';
 import type { Call, Command, Host } from './command.ts';
-import { missingStore, warnOfEarlyStore } from './early.ts';
+import { demandStore, missingStore, warnOfEarlyStore } from './early.ts';
 import { didYouMean } from './nearest.ts';
 import { showProgress, type Progress } from './progress.ts';
 import { harmless, members, prettyJson, type Look } from './show.ts';
@@ -124,6 +124,7 @@ export async function callAnyTool(call: Call, host: Host): Promise<number> {
     const near = didYouMean(withoutPrefix(word), store.toolNames.map(withoutPrefix));
     throw usage('There is no tool of that name.', `${near} docs/tools.md shows all of them.`.trim());
   }
+  if (!config.dbIsDefault && store.onlyReads(name)) demandStore(config);
   const progress = showProgress(name, process.stderr, monotonicMs, SHORT_MS);
   let answer: ToolAnswer;
   try {

@@ -123,10 +123,10 @@ test('every word that prints JSON or has a result takes --json, before it and be
   for (const word of ['prune', 'decay', 'purge', 'reindex']) oneLine(await run('--json', word));
 });
 
-test('recall and context make no store at a path that was named, and say that there is none', async (t) => {
+test('what only reads makes no store at a path that was named, and says that there is none', async (t) => {
   const folder = temporaryFolder(t);
   const db = join(folder, 'typo.db');
-  for (const words of [['recall', 'x'], ['context']]) {
+  for (const words of [['recall', 'x'], ['context'], ['call', 'stats']]) {
     const said = await mimir([...words, '--db', db]);
     assert.deepEqual(
       [said.exit, said.stdout, said.stderr],
