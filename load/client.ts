@@ -164,7 +164,7 @@ export class Connection implements Talker {
   }
 }
 
-/** The same over Node's HTTP client, which is what the SDKs of agents use; it costs about as much as the server's HTTP side. */
+/** The same over Node's HTTP client, which is what the SDKs of agents use; it takes more than the server's HTTP side. */
 export class NodeConnection implements Talker {
   readonly #port: number;
   readonly #agent: Agent;

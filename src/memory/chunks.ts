@@ -5,11 +5,12 @@
 export class Chunks {
   readonly #bits: number;
   readonly #words: Int32Array[] = [];
-  /** Of the last piece. */
+  /** The piece that is being filled, and how far. */
+  #open = -1;
   #used = 0;
   #bytes = 0;
 
-  /** Pieces of 2^bits numbers, larger ones for what needs more. */
+  /** Pieces of 2^bits numbers; what takes more than a quarter of one gets a piece of its own size. */
   constructor(bits: number) {
     this.#bits = bits;
   }
@@ -20,16 +21,21 @@ export class Chunks {
 
   /** Room for so many numbers, which are 0; answers the address of the first. */
   reserve(length: number): number {
-    const last = this.#words.at(-1);
-    if (last === undefined || this.#used + length > last.length) {
-      const fresh = new Int32Array(Math.max(1 << this.#bits, length));
-      this.#words.push(fresh);
+    const size = 1 << this.#bits;
+    if (length > size / 4) return this.#add(length) << this.#bits;
+    if (this.#open === -1 || this.#used + length > size) {
+      this.#open = this.#add(size);
       this.#used = 0;
-      this.#bytes += fresh.byteLength;
     }
-    const address = ((this.#words.length - 1) << this.#bits) + this.#used;
+    const address = (this.#open << this.#bits) + this.#used;
     this.#used += length;
     return address;
+  }
+
+  #add(length: number): number {
+    const fresh = new Int32Array(length);
+    this.#bytes += fresh.byteLength;
+    return this.#words.push(fresh) - 1;
   }
 
   /** The piece in which an address lies. */

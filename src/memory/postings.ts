@@ -25,7 +25,7 @@ const BLOCK_FIRST = 1;
 const BLOCK_MAX = 256;
 /**
  * A posting is one number: in its upper 20 bits the row's place, in its lower 12 how often the term stands in it, weighted by
- * field, in twentieths. All weights are whole twentieths; more than 204 occurrences count as 204.
+ * field, in twentieths, which all weights are whole ones of. The most that fits (204 occurrences) says: count in the row's list.
  */
 const WEIGHT_BITS = 12;
 /** Units of a posting's weight in an occurrence of weight 1. */
@@ -195,7 +195,8 @@ export class Postings {
           if (this.#alive[place] === 0) continue;
           if (workspace !== ANY && this.#workspaces[place] !== workspace) continue;
           if (category !== ANY && this.#categories[place] !== category) continue;
-          const frequency = posting & WEIGHT_MAX;
+          const kept = posting & WEIGHT_MAX;
+          const frequency = kept === WEIGHT_MAX ? this.#counted(term, place) : kept;
           const score = scores[place] ?? 0;
           if (score === 0) touched[found++] = place;
           const norm = perRow + perToken * (this.#lengths[place] ?? 0);
@@ -226,6 +227,20 @@ export class Postings {
     equal.sort((a, b) => (this.#bodies[b] ?? 0) - (this.#bodies[a] ?? 0));
     kept.set(equal.slice(0, count - above), above);
     return kept;
+  }
+
+  /** How often a term stands in a row, in twentieths: of those few rows in which it stands more often than a posting can say. */
+  #counted(term: number, place: number): number {
+    const address = this.#listAt[place] ?? 0;
+    const words = this.lists.wordsAt(address);
+    const list = this.lists.offsetOf(address);
+    let sum = 0;
+    let at = list + LIST_HEAD;
+    for (let field = 0; field < FIELDS.length; field++) {
+      const weight = FIELDS[field]?.weight ?? 0;
+      for (const end = at + (words[list + field] ?? 0); at < end; at++) if (words[at] === term) sum += weight;
+    }
+    return sum * WEIGHT_UNIT;
   }
 
   #post(term: number, place: number, weight: number): void {

@@ -35,11 +35,11 @@ function posted(body: number, { text: content, key, category, workspace, long }:
 test('the index in memory proposes exactly the rows with the best scores, after any rows have come and gone', () => {
   fc.assert(
     fc.property(
-      fc.array(row, { maxLength: 60 }),
-      fc.uniqueArray(words, { minLength: 1, maxLength: 4 }),
+      fc.array(row, { maxLength: 60, size: 'max' }),
+      fc.uniqueArray(fc.oneof(words, fc.constant('filler')), { minLength: 1, maxLength: 4 }),
       fc.integer({ min: 1, max: 20 }),
-      fc.option(fc.constantFrom('', 'w', 'nowhere'), { nil: undefined }),
-      fc.option(fc.constantFrom('c', 'nothing'), { nil: undefined }),
+      fc.option(fc.constantFrom('', 'w', 'w', 'nowhere'), { nil: undefined, freq: 1 }),
+      fc.option(fc.constantFrom('c', 'c', 'c', 'nothing'), { nil: undefined, freq: 1 }),
       (rows, query, count, workspace, category) => {
         // Small pieces, so that rows and blocks come to their ends.
         const postings = new Postings(10);
@@ -74,6 +74,11 @@ test('the index in memory proposes exactly the rows with the best scores, after 
           .filter((one) => workspace === undefined || one.workspace === workspace)
           .filter((one) => category === undefined || one.category === category)
           .map((one) => ({ body: one.body, words: one.terms, offset: 0, keyIsQuery: false }));
+        for (const one of live) {
+          const at = postings.listAt(one.body) ?? 0;
+          const offset = postings.lists.offsetOf(at);
+          assert.deepEqual(postings.lists.wordsAt(at).slice(offset, offset + one.terms.length), one.terms);
+        }
         const found = postings.best(Int32Array.from(terms, hash32), count, { workspace, category });
         const ranked = rank(wanted, asked, statistics, {
           weights: { ...WEIGHTS, newerNearly: Infinity, changeNearly: Infinity },
@@ -114,10 +119,26 @@ test('the weight of every field is a whole number of the units that the index ke
   for (const { name, weight } of FIELDS) assert.equal(weight * WEIGHT_UNIT, Math.round(weight * WEIGHT_UNIT), name);
   const postings = new Postings();
   const terms = new Int32Array(LIST_HEAD);
-  for (let i = 1; i <= 1 << 20; i++) postings.add({ body: i, terms, workspace: '', category: '', key: 'k' });
+  const rowOf = (body: number, list = terms) => ({ body, terms: list, workspace: '', category: '', key: 'k' });
+  for (let i = 1; i < 1 << 20; i++) postings.add(rowOf(i));
+  const worded = Int32Array.of(1, ...terms.subarray(1), 7);
+  postings.add(rowOf(1 << 20, worded));
+  assert.deepEqual(postings.best(Int32Array.of(7), 5), [1 << 20], 'the highest place is told from the others');
   assert.deepEqual([postings.rows, postings.full], [1 << 20, false]);
-  postings.add({ body: 0, terms, workspace: '', category: '', key: 'k' });
+  postings.add(rowOf(0));
   assert.deepEqual([postings.rows, postings.full], [1 << 20, true]);
+});
+
+test('a long memory that says a word very often is proposed before short ones that say it once', () => {
+  const postings = new Postings();
+  const add = (body: number, words: readonly number[]): void => {
+    const terms = Int32Array.of(words.length, ...Array<number>(LIST_HEAD - 1).fill(0), ...words);
+    postings.add({ body, terms, workspace: '', category: '', key: `k${body}` });
+  };
+  add(1, [...Array<number>(1_000).fill(7), ...Array.from({ length: 20_000 }, (_, i) => 1_000 + i)]);
+  for (let body = 2; body <= 401; body++)
+    add(body, [7, ...Array.from({ length: 9 }, (_, i) => 100_000 + body * 9 + i)]);
+  assert.ok(postings.best(Int32Array.of(7), 300).includes(1));
 });
 
 test('rows come out best first, newest first among equals, however many are taken at a time', () => {

@@ -74,12 +74,12 @@ const step = fc.oneof(
 const spot = (p: { workspace: string; category: string; key: string }): string =>
   JSON.stringify([p.workspace, p.category, p.key]);
 
-async function scores(tx: Reader, query: string, includeArchived = false): Promise<[string, number][]> {
+async function scores(tx: Reader, query: string): Promise<[string, number][]> {
   const asked = analyseQuery(query, 64, tx.nowMs);
-  const statistics = await tx.termStatistics(asked.terms, includeArchived);
+  const statistics = await tx.termStatistics(asked.terms);
   // What is newer depends on the order of writing, which the fresh index does not share.
   const weights = { ...WEIGHTS, newerNearly: Infinity, changeNearly: Infinity };
-  const candidates = await tx.candidates(scopeOf(null), asked, { includeArchived }, 200);
+  const candidates = await tx.candidates(scopeOf(null), asked, {}, 200);
   const ranked = rank(candidates, asked, statistics, { weights }).rows.take(200);
   const items = await tx.items(
     scopeOf(null),
@@ -336,7 +336,7 @@ test('no foreign key makes a write look through a whole table', async (t) => {
   writer.close();
 });
 
-test('a reader sees what another connection committed, also through a kept browse', async (t) => {
+test('a reader sees what another connection committed, also through a kept browse and a kept spelling', async (t) => {
   const clock = testClock();
   const { writer, path } = open(temporaryFolder(t), clock);
   const reader = openReader({ path, key: null, clock, busyTimeoutMs: 100 });
@@ -349,7 +349,59 @@ test('a reader sees what another connection committed, also through a kept brows
     );
     assert.deepEqual((await browse())[0], key);
   }
+  const spelt = () => reader.snapshot(async (tx) => Array.from(await tx.vocabulary('hreon'), ({ term }) => term));
+  assert.deepEqual(await spelt(), []);
+  const heron = { category: 'c', key: 'd', bodyJson: '"heron"', recallWhen: [] };
+  await write(writer, scope, (tx) => OPERATIONS.remember.run(tx, scope, heron));
+  assert.deepEqual(await spelt(), ['heron']);
   reader.close();
+  writer.close();
+});
+
+test('where archived rows are asked for, the mean length is that of all rows', async (t) => {
+  const clock = testClock();
+  const { writer, path } = open(temporaryFolder(t), clock);
+  const scope = scopeOf('');
+  const put = (key: string, content: string) =>
+    write(writer, scope, (tx) =>
+      OPERATIONS.remember.run(tx, scope, { category: 'c', key, bodyJson: JSON.stringify(content), recallWhen: [] }),
+    );
+  await put('long', 'heron '.repeat(97));
+  await put('short', 'heron');
+  const before = await writer.snapshot(async (tx) => tx.termStatistics(['heron']));
+  await write(writer, scope, (tx) => OPERATIONS.forget.run(tx, scope, { category: 'c', key: 'long', reason: 'over' }));
+  const searches = openReader({ path, key: null, clock, busyTimeoutMs: 100 }, 'searches');
+  while (searches.cold && searches.warmUp());
+  for (const reader of [writer, searches]) {
+    const all = await reader.snapshot(async (tx) => tx.termStatistics(['heron'], true));
+    const live = await reader.snapshot(async (tx) => tx.termStatistics(['heron']));
+    assert.equal(all.meanLength, before.meanLength);
+    assert.ok(live.meanLength < 10, `${live.meanLength}`);
+    assert.deepEqual([all.rows, all.frequencies], [1, [1]]);
+  }
+  searches.close();
+  writer.close();
+});
+
+test('what is called similar is live, and is what its memory says now', async (t) => {
+  const { writer } = open(temporaryFolder(t), testClock());
+  const scope = scopeOf('');
+  const text = 'the grey heron stands in the reeds of the quiet pond and waits for a small fish';
+  const put = (key: string, content: string) =>
+    write(writer, scope, (tx) =>
+      OPERATIONS.remember.run(tx, scope, { category: 'c', key, bodyJson: JSON.stringify(content), recallWhen: [] }),
+    );
+  await put('archived', text);
+  await write(writer, scope, (tx) =>
+    OPERATIONS.forget.run(tx, scope, { category: 'c', key: 'archived', reason: 'over' }),
+  );
+  await put('rewritten', text);
+  await put('rewritten', 'something else altogether, about swans');
+  assert.equal((await put('new', text)).similar, undefined);
+  assert.deepEqual(
+    (await put('newer', text)).similar?.map(({ key }) => key),
+    ['new'],
+  );
   writer.close();
 });
 

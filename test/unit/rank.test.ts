@@ -117,4 +117,18 @@ describe('the ranking', () => {
   it('puts the newer of equal rows first', () => {
     assert.deepEqual(order('garden', [{ body: 'garden' }, { body: 'garden' }]), [2, 1]);
   });
+
+  it('takes the last word of the body and the first of the key for no neighbours', () => {
+    const [apart, alike] = ['house by the red', 'red by the house'].map((content) => ({
+      body: { content },
+      key: 'house',
+    }));
+    assert.ok(apart && alike);
+    const weights = { ...WEIGHTS, newerNearly: Infinity, changeNearly: Infinity };
+    assert.deepEqual(
+      order('red house', [apart, alike], weights),
+      [2, 1],
+      'neither is better, so the newer comes first',
+    );
+  });
 });

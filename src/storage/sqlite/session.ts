@@ -22,7 +22,7 @@ export interface Session {
   indexSize: { readonly rows: number; readonly tokens: number } | null;
   /** Answers of browses, kept until somebody else commits; none on the writing connection, whose own commits would not show. */
   readonly browses: Map<string, readonly Item[]> | null;
-  /** Words of the live index by how they begin, kept as long as `browses`. */
+  /** What `Reader.vocabulary` answered for a term, kept as long as `browses`. */
   readonly spellings: Map<string, readonly VocabularyWord[]> | null;
   /** Clock of the running operation, Unix milliseconds. */
   nowMs: number;
