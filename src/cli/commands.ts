@@ -116,7 +116,6 @@ export const COMMANDS: readonly Command[] = [
   toolCommand({
     word: 'recall',
     tool: 'mimir_recall',
-    reads: true,
     summary: 'Find memories by words, most relevant first; without words, the newest.',
     words: { name: 'WORDS', required: false, most: Number.POSITIVE_INFINITY },
     flags: [
@@ -136,7 +135,6 @@ export const COMMANDS: readonly Command[] = [
   toolCommand({
     word: 'context',
     tool: 'mimir_context',
-    reads: true,
     summary: 'Print a briefing: pinned memories, then the newest, or what a task needs.',
     words: { name: 'TASK', required: false, most: Number.POSITIVE_INFINITY },
     flags: [

@@ -15,14 +15,8 @@ export function warnOfEarlyStore({ dbPath, dbIsDefault }: StoreConfig, environme
   printError(`there is an older store at ${early}, and ${dbPath} is new and empty. To use the old one: --db ${early}`);
 }
 
-/** Why a store cannot be read that is not there: opening would make an empty one. Null when it is there. */
-export function missingStore({ dbPath }: StoreConfig): MimirError | null {
-  if (existsSync(dbPath)) return null;
-  return new MimirError('cannot_open', `There is no store at ${dbPath}.`, { hint: 'Name another file with --db.' });
-}
-
-/** Throws `cannot_open` when there is no store. */
-export function demandStore(config: StoreConfig): void {
-  const missing = missingStore(config);
-  if (missing !== null) throw missing;
+/** Throws `cannot_open` when there is no store: opening would make an empty one. */
+export function demandStore({ dbPath }: StoreConfig): void {
+  if (existsSync(dbPath)) return;
+  throw new MimirError('cannot_open', `There is no store at ${dbPath}.`, { hint: 'Name another file with --db.' });
 }

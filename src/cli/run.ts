@@ -1,11 +1,19 @@
 import { monotonicMs, systemClock } from '../clock.ts';
-import { readConnectors, readEmbedding, readLanguage, readStoreConfig, usage, wantsColours } from '../config.ts';
-import { ERRORS, EXIT_CODES, MimirError, sentenceOf, type ErrorCode } from '../errors.ts';
+import {
+  readConnectors,
+  readEmbedding,
+  readLanguage,
+  readStoreConfig,
+  usage,
+  wantsColours,
+  type StoreConfig,
+} from '../config.ts';
+import { ERRORS, EXIT_CODES, MimirError, type ErrorCode } from '../errors.ts';
 import { print, printError } from '../log.ts';
 import type { TellProgress } from '../memory/types.ts';
 import type { ToolAnswer } from '../tools/types.ts';
-import type { Call, Command, Host } from './command.ts';
-import { demandStore, missingStore, warnOfEarlyStore } from './early.ts';
+import type { Call, Command, Host, OpenStore } from './command.ts';
+import { demandStore, warnOfEarlyStore } from './early.ts';
 import { didYouMean } from './nearest.ts';
 import { showProgress, type Progress } from './progress.ts';
 import { harmless, members, prettyJson, type Look } from './show.ts';
@@ -21,8 +29,6 @@ export interface ToolCommand extends Omit<Command, 'run'> {
   readonly troubles?: (answer: ToolAnswer) => readonly string[];
   /** What a terminal reads while it takes long. */
   readonly doing?: string;
-  /** It only reads, so that a store which is not there is a mistake and not a beginning; the original's commands make one all the same. */
-  readonly reads?: boolean;
   /** The flag that names the store, where it is not `db`. */
   readonly store?: string;
 }
@@ -60,18 +66,13 @@ function heardBy(progress: Progress | null): TellProgress | undefined {
 
 /** Makes a command of a tool. */
 export function toolCommand(row: ToolCommand): Command {
-  const { tool, show, doing, store: storeFlag, reads, args: _, troubles = () => [], ...command } = row;
+  const { tool, show, doing, store: storeFlag, args: _, troubles = () => [], ...command } = row;
   const codeOf = ({ kind }: MimirError): number => (row.ofOriginal === true ? 1 : EXIT_CODES[kind]);
   return {
     ...command,
     run: async (call, host) => {
       const values = storeFlag === undefined ? call.values : { ...call.values, db: call.values[storeFlag] };
       const config = readStoreConfig(values, call.environment);
-      const missing = reads === true && !config.dbIsDefault ? missingStore(config) : null;
-      if (missing !== null) {
-        printError(sentenceOf(missing));
-        return codeOf(missing);
-      }
       const store = await host.open({
         ...config,
         isDry: call.values['dry-run'] === true,
@@ -81,6 +82,8 @@ export function toolCommand(row: ToolCommand): Command {
       const progress = doing === undefined ? null : showProgress(doing, process.stderr, monotonicMs);
       let answer: ToolAnswer;
       try {
+        // Those of the original make one all the same, as theirs do.
+        if (row.ofOriginal !== true) demandRead(store, tool, config);
         answer = await store.call(tool, argumentsOf(row, call), heardBy(progress));
       } finally {
         progress?.end();
@@ -104,6 +107,11 @@ export function toolCommand(row: ToolCommand): Command {
   };
 }
 
+/** Throws `cannot_open` for a tool that only reads, where a store was named that is not there: that is a mistake and no beginning. */
+function demandRead(store: OpenStore, tool: string, config: StoreConfig): void {
+  if (!config.dbIsDefault && store.onlyReads(tool)) demandStore(config);
+}
+
 const withoutPrefix = (name: string): string => name.replace(/^mimir_/, '');
 
 /** Most tools have ended by then, and what flickers past tells nobody anything. */
@@ -124,10 +132,10 @@ export async function callAnyTool(call: Call, host: Host): Promise<number> {
     const near = didYouMean(withoutPrefix(word), store.toolNames.map(withoutPrefix));
     throw usage('There is no tool of that name.', `${near} docs/tools.md shows all of them.`.trim());
   }
-  if (!config.dbIsDefault && store.onlyReads(name)) demandStore(config);
   const progress = showProgress(name, process.stderr, monotonicMs, SHORT_MS);
   let answer: ToolAnswer;
   try {
+    demandRead(store, name, config);
     answer = await store.call(name, args, heardBy(progress));
   } finally {
     progress.end();
